@@ -1,0 +1,33 @@
+"""What it takes to write one function for NumPy arrays and torch tensors alike.
+
+Every public function looks its namespace up once: ``xp = namespace(points, weights)``; after that the
+lines read like NumPy and run, differentiably, on whatever came in.
+"""
+
+from typing import Any, TypeAlias
+
+import array_api_compat
+
+# Shapes are written with jaxtyping, `Float[Array, "*batch 21 3"]`; `Any` because a NumPy array and a torch
+# tensor share no base class, and torch is not a run-time dependency.
+Array: TypeAlias = Any
+
+
+def namespace(*arrays: Array) -> Any:
+    """The array namespace (numpy or torch, by the array API standard) that all given arrays share.
+
+    Args:
+        arrays: NumPy arrays or torch tensors; None and Python scalars among them are passed over.
+
+    Returns:
+        The namespace: NumPy's where only scalars and None came.
+
+    Raises:
+        TypeError: arrays of two libraries were mixed.
+    """
+    given = [a for a in arrays if array_api_compat.is_array_api_obj(a)]
+    if not given:
+        import array_api_compat.numpy as numpy_namespace
+
+        return numpy_namespace
+    return array_api_compat.array_namespace(*given)
