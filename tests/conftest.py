@@ -1,5 +1,28 @@
 """Shapes and dtypes written in annotations are checked while the tests run, and only then."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("knuckle", "beartype.beartype")
+
+
+def _to_torch(values: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(np.array(values))
+
+
+@pytest.fixture(params=["numpy", "torch"])
+def to_array(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
+    """Turns a NumPy array into one of the library under test: the test runs once for each."""
+    return np.asarray if request.param == "numpy" else _to_torch
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator with the same seed in every test."""
+    return np.random.default_rng(0)
