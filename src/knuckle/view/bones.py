@@ -1,0 +1,126 @@
+"""The 21 joints of a hand drawn over a picture: a colour for each finger, doubt as faintness and size."""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from knuckle.skeleton import BONES, FINGER_JOINTS
+
+# RGB; thumb to little finger, far enough apart in hue and lightness to tell in grey as well.
+FINGER_COLORS: dict[str, tuple[int, int, int]] = {
+    "thumb": (230, 57, 70),
+    "index": (244, 162, 97),
+    "middle": (94, 181, 81),
+    "ring": (39, 125, 161),
+    "little": (130, 80, 190),
+}
+WRIST_COLOR = (70, 70, 75)
+_SUBPIXEL_BITS = 4
+
+
+def draw_skeleton(
+    image: UInt8[np.ndarray, "h w 3"],
+    joints_image: Float[np.ndarray, "21 2"],
+    doubt: Float[np.ndarray, "21"] | None = None,
+    *,
+    thickness: float | None = None,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A copy of the picture with the hand's bones and joints drawn over it.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        joints_image: (21, 2) pixels, common order; a joint that is not finite is left out with its bones.
+        doubt: (21,) expected error of each joint in pixels: drawn as a faint disc of that radius, and the joint and
+            its bone fade as it grows. None draws every joint as certain.
+        thickness: of a bone in pixels; None takes 1/160 of the picture's longer side, at least 1.5.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    drawn = image.copy()
+    thickness = max(1.5, max(image.shape[:2]) / 160) if thickness is None else thickness
+    strength = np.ones(21) if doubt is None else _strength(doubt, thickness)
+    if doubt is not None:
+        for joint in range(21):
+            _disc(drawn, joints_image[joint], float(doubt[joint]), _color(joint), 0.25)
+    for parent, child in BONES:
+        if np.isfinite(joints_image[[parent, child]]).all():
+            ends = joints_image[parent], joints_image[child]
+            _line(drawn, *ends, thickness, _color(child), float(min(strength[parent], strength[child])))
+    for joint in range(21):
+        _disc(drawn, joints_image[joint], 1.5 * thickness, _color(joint), float(strength[joint]))
+    return drawn
+
+
+def _strength(doubt: Float[np.ndarray, "21"], thickness: float) -> Float[np.ndarray, "21"]:
+    """Opacity in 0.15..1: 1/2 where the doubt is six bone widths, 1 where there is none."""
+    return np.clip(1.0 / (1.0 + np.nan_to_num(doubt, nan=np.inf) / (6.0 * thickness)), 0.15, 1.0)
+
+
+def _color(joint: int) -> tuple[int, int, int]:
+    for finger, joints in FINGER_JOINTS.items():
+        if joint in joints:
+            return FINGER_COLORS[finger]
+    return WRIST_COLOR
+
+
+def _line(
+    image: UInt8[np.ndarray, "h w 3"],
+    start: Float[np.ndarray, "2"],
+    end: Float[np.ndarray, "2"],
+    thickness: float,
+    color: tuple[int, int, int],
+    opacity: float,
+) -> None:
+    """A bone: a four-cornered strip that narrows towards its far end."""
+    along = end - start
+    length = float(np.linalg.norm(along))
+    if length < 1e-6:
+        return
+    across = np.asarray([-along[1], along[0]]) / length * thickness
+    corners = np.stack([start + 0.9 * across, end + 0.45 * across, end - 0.45 * across, start - 0.9 * across])
+
+    def paint(layer: UInt8[np.ndarray, "H W 3"], origin: Float[np.ndarray, "2"]) -> None:
+        fixed = np.rint((corners - origin) * 2**_SUBPIXEL_BITS).astype(np.int32)
+        cv2.fillConvexPoly(layer, fixed, color, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+    _paint(image, corners.min(axis=0), corners.max(axis=0), opacity, paint)
+
+
+def _disc(
+    image: UInt8[np.ndarray, "h w 3"],
+    centre: Float[np.ndarray, "2"],
+    radius: float,
+    color: tuple[int, int, int],
+    opacity: float,
+) -> None:
+    if not (np.isfinite(centre).all() and np.isfinite(radius)):
+        return
+
+    def paint(layer: UInt8[np.ndarray, "H W 3"], origin: Float[np.ndarray, "2"]) -> None:
+        fixed = [int(v) for v in np.rint((centre - origin) * 2**_SUBPIXEL_BITS)]
+        cv2.circle(layer, fixed, round(radius * 2**_SUBPIXEL_BITS), color, -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+    _paint(image, centre - radius, centre + radius, opacity, paint)
+
+
+def _paint(
+    image: UInt8[np.ndarray, "h w 3"],
+    low: Float[np.ndarray, "2"],
+    high: Float[np.ndarray, "2"],
+    opacity: float,
+    paint: Callable[[UInt8[np.ndarray, "H W 3"], Float[np.ndarray, "2"]], None],
+) -> None:
+    """Let `paint(layer, origin)` draw on the part of the picture inside the box, in place, mixed in by `opacity`."""
+    height, width = image.shape[:2]
+    x0, y0 = (int(v) for v in np.clip(np.floor(low) - 2, 0, [width, height]))
+    x1, y1 = (int(v) for v in np.clip(np.ceil(high) + 3, 0, [width, height]))
+    if x1 <= x0 or y1 <= y0:
+        return
+    part = image[y0:y1, x0:x1]
+    layer = np.ascontiguousarray(part).copy()
+    paint(layer, np.asarray([x0, y0], np.float64))
+    mixed = part.astype(np.float32) * (1 - opacity) + layer.astype(np.float32) * opacity
+    image[y0:y1, x0:x1] = np.rint(mixed).astype(np.uint8)
