@@ -1,0 +1,394 @@
+"""The parametric hand: angles and shape in, joints and mesh out, for NumPy arrays and torch tensors."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from importlib import resources
+from typing import Literal
+
+import array_api_compat
+import numpy as np
+from jaxtyping import Float, Int
+
+from knuckle.arrays import Array, namespace
+from knuckle.files import load_npz
+from knuckle.geometry.rotation import cross_matrix, rotation_about
+from knuckle.handmodel.angles import (
+    ANGLE_NAMES,
+    ROTATING_JOINTS,
+    Convention,
+    angles_to_rotations,
+    check_angles,
+    composed_rotations,
+)
+from knuckle.handmodel.kinematics import about_joints, pose_skeleton, skin
+from knuckle.handmodel.placement import Side, moved, placement, square, take_points
+
+# The joint each of the 15 finger bones turns about, in the common order.
+_PIVOTS: tuple[int, ...] = (1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19)
+BONE_NAMES: tuple[str, ...] = ("hand", *ROTATING_JOINTS, "forearm")
+
+
+@dataclass(frozen=True)
+class PosedHand:
+    """A hand in a pose.
+
+    Attributes:
+        joints: (..., 21, 3) metres, in the camera frame where T_camera_hand was given, else in the hand frame.
+        vertices: (..., V, 3) in the same frame.
+        bone_transforms: (..., B, 4, 4) rest to posed, always in the hand frame of a right hand: the mirror and
+            T_camera_hand come after them.
+    """
+
+    joints: Float[Array, "... 21 3"]
+    vertices: Float[Array, "... v 3"]
+    bone_transforms: Float[Array, "... b 4 4"]
+
+
+@dataclass(frozen=True, eq=False)
+class HandModel:
+    """A right hand that bends, stretches and can be mirrored; the free one or one from a MANO file.
+
+    The hand frame: origin at the wrist, +y towards the fingers, +z out of the palm, +x to the thumb's side;
+    metres. At rest the hand is flat. A left hand is `T_camera_hand @ (diag(-1, 1, 1) x_hand)`.
+
+    V vertices, F faces, S shape directions, B bones (17: hand, the 15 of ROTATING_JOINTS, forearm; 16 where the
+    mesh has no forearm).
+
+    Attributes:
+        name: "open" or "mano".
+        vertices: (V, 3) at rest, shape zero.
+        faces: (F, 3) integers, counter-clockwise seen from outside the right hand; see faces_of.
+        joints_rest: (21, 3) common order; the wrist is the origin whatever the shape.
+        weights: (V, B) skinning weights, rows sum to one.
+        shape_names: S names.
+        shape_vertices: (S, V, 3) metres per unit of shape.
+        shape_joints: (S, 21, 3) metres per unit of shape.
+        shape_limits: (S, 2) the range that was made to look human.
+        angle_axis: (23, 3) unit axes of ANGLE_NAMES in the hand frame at rest.
+        angle_convention: how angles make rotations; see knuckle.handmodel.angles.
+        wrist_angle_axis: (2, 3) axes of wrist_flexion and wrist_deviation, which turn the forearm; None without one.
+        pose_vertices: (135, V, 3) vertices' answer to the 15 rotations minus identity, or None.
+        tip_vertices: the five vertices that are the fingertips, or None where joints_rest has them inside.
+        uv: (T, 2) texture coordinates or None.
+        faces_uv: (F, 3) indices into uv or None.
+        face_part: (F,) index into part_names or None.
+        part_names: names of the mesh's parts.
+    """
+
+    name: str
+    vertices: Float[Array, "v 3"]
+    faces: Int[Array, "f 3"]
+    joints_rest: Float[Array, "21 3"]
+    weights: Float[Array, "v b"]
+    shape_names: tuple[str, ...]
+    shape_vertices: Float[Array, "s v 3"]
+    shape_joints: Float[Array, "s 21 3"]
+    shape_limits: Float[Array, "s 2"]
+    angle_axis: Float[Array, "23 3"]
+    angle_convention: Convention = "composed"
+    wrist_angle_axis: Float[Array, "2 3"] | None = None
+    pose_vertices: Float[Array, "135 v 3"] | None = None
+    tip_vertices: tuple[int, ...] | None = None
+    uv: Float[np.ndarray, "t 2"] | None = None
+    faces_uv: Int[np.ndarray, "f 3"] | None = None
+    face_part: Int[np.ndarray, "f"] | None = None  # noqa: F821
+    part_names: tuple[str, ...] = ()
+    # The constants as the fast lines want them: coordinates before vertices, flattened where a product follows.
+    _rest: Array = field(init=False, repr=False)
+    _weights: Array = field(init=False, repr=False)
+    _shape_basis: Array = field(init=False, repr=False)
+    _shape_joints: Array = field(init=False, repr=False)
+    _pose_basis: Array = field(init=False, repr=False)
+    _cross: Array = field(init=False, repr=False)
+    _cross_squared: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        xp = namespace(self.vertices)
+        count, shapes = self.vertices.shape[0], self.shape_vertices.shape[0]
+
+        def coordinates_first(array: Array) -> Array:
+            return xp.reshape(xp.matrix_transpose(array) + 0.0, (*array.shape[:-2], 3 * count))
+
+        cross = cross_matrix(self.angle_axis)
+        derived = {
+            "_rest": xp.reshape(coordinates_first(self.vertices), (3, count)),
+            "_weights": xp.matrix_transpose(self.weights) + 0.0,
+            "_shape_basis": coordinates_first(self.shape_vertices),
+            "_shape_joints": xp.reshape(self.shape_joints, (shapes, 63)),
+            "_pose_basis": None if self.pose_vertices is None else coordinates_first(self.pose_vertices),
+            "_cross": cross,
+            "_cross_squared": cross @ cross,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def open(cls) -> "HandModel":
+        """The free hand that comes with knuckle: NumPy, float64.
+
+        A few milliseconds; keep the result. For torch or another precision follow it with `.to(like)`.
+        """
+        with resources.as_file(resources.files("knuckle.handmodel") / "data" / "open_hand.npz") as path:
+            return cls.from_asset(path)
+
+    @classmethod
+    def from_asset(cls, path: str | os.PathLike[str]) -> "HandModel":
+        """A hand from a file in the layout of the free hand's, see tools/build_hand_asset.py.
+
+        Raises:
+            ValueError: the file's bones or angles are not knuckle's.
+        """
+        asset = load_npz(path)
+        for key, expected in (("bone_names", BONE_NAMES), ("angle_names", ANGLE_NAMES)):
+            found = tuple(str(name) for name in asset[key])
+            if found != expected:
+                raise ValueError(f"{path} must have the {key} {expected} but has {found}; rebuild the asset")
+        weights = np.zeros((len(asset["vertices"]), len(BONE_NAMES)))
+        np.put_along_axis(weights, asset["weights_index"].astype(np.int64), asset["weights_value"], axis=1)
+        # float32 rounding of the file; the sum must be one to the last digit for rigid motions to stay rigid
+        weights /= weights.sum(axis=1, keepdims=True)
+        return cls(
+            name="open",
+            vertices=asset["vertices"].astype(np.float64),
+            faces=asset["faces"].astype(np.int64),
+            joints_rest=asset["joints"].astype(np.float64),
+            weights=weights,
+            shape_names=tuple(str(name) for name in asset["shape_names"]),
+            shape_vertices=asset["shape_vertices"].astype(np.float64),
+            shape_joints=asset["shape_joints"].astype(np.float64),
+            shape_limits=asset["shape_limits"].astype(np.float64),
+            angle_axis=_unit(asset["angle_axis"].astype(np.float64)),
+            wrist_angle_axis=_unit(asset["wrist_angle_axis"].astype(np.float64)),
+            uv=asset["uv"].astype(np.float64),
+            faces_uv=asset["faces_uv"].astype(np.int64),
+            face_part=asset["face_part"].astype(np.int64),
+            part_names=tuple(str(name) for name in asset["part_names"]),
+        )
+
+    def to(self, like: Array) -> "HandModel":
+        """The same hand with its constants in the library, dtype and device of `like`.
+
+        Texture coordinates and part labels stay NumPy arrays.
+        """
+        changed = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.init and entry.name in _MOVING and value is not None:
+                changed[entry.name] = _as_like(value, like)
+        return replace(self, **changed)
+
+    def faces_of(self, side: Literal["left", "right"]) -> Int[Array, "f 3"]:
+        """The triangles, wound counter-clockwise seen from outside, for a hand of that side."""
+        if side not in ("left", "right"):
+            raise ValueError(f"side must be 'left' or 'right' but got {side!r}; faces differ only in winding")
+        return namespace(self.faces).flip(self.faces, axis=-1) if side == "left" else self.faces
+
+    def shaped_joints(self, shape: Float[Array, "*batch s"] | None) -> Float[Array, "*batch 21 3"]:
+        """The 21 joints of the flat hand in a shape, hand frame."""
+        if shape is None:
+            return self.joints_rest
+        self._check_shape(shape)
+        xp = namespace(shape, self._shape_joints)
+        return self.joints_rest + xp.reshape(shape @ self._shape_joints, (*shape.shape[:-1], 21, 3))
+
+    def rotations(self, angles: Float[Array, "*batch a"]) -> Float[Array, "*batch 15 3 3"]:
+        """The finger joints' rotations that these angles make, in the hand's own convention."""
+        check_angles(angles)
+        self._check_library(angles)
+        if self.angle_convention == "composed":
+            return composed_rotations(angles, self._cross, self._cross_squared)
+        return angles_to_rotations(angles, self.angle_axis, self.angle_convention)
+
+    def joints(
+        self,
+        angles: Float[Array, "*#batch a"] | None = None,
+        rotations: Float[Array, "*#batch n 3 3"] | None = None,
+        shape: Float[Array, "*#batch s"] | None = None,
+        T_camera_hand: Float[Array, "*#batch 4 4"] | None = None,
+        side: Side = "right",
+    ) -> Float[Array, "... 21 3"]:
+        """The 21 joints alone: what __call__ returns as .joints, without the mesh where it is not needed.
+
+        Args, Raises: as for __call__.
+
+        Returns:
+            (..., 21, 3) metres.
+        """
+        if self.tip_vertices is not None:
+            return self._pose(angles, rotations, None, shape, T_camera_hand, side, vertices=self.tip_vertices).joints
+        local, root = self._local_rotations(angles, rotations)
+        self._check_library(shape, T_camera_hand)
+        joints = pose_skeleton(local, self.shaped_joints(shape))[1]
+        return moved(joints, *placement(joints, root, T_camera_hand, side))
+
+    def __call__(
+        self,
+        angles: Float[Array, "*#batch a"] | None = None,
+        rotations: Float[Array, "*#batch n 3 3"] | None = None,
+        wrist_angles: Float[Array, "*#batch w"] | None = None,
+        shape: Float[Array, "*#batch s"] | None = None,
+        T_camera_hand: Float[Array, "*#batch 4 4"] | None = None,
+        side: Side = "right",
+    ) -> PosedHand:
+        """Pose the hand. All arguments may have leading axes, which broadcast.
+
+        Args:
+            angles: (..., 23) radians; None with rotations None is the flat hand.
+            rotations: in place of angles: (..., 15, 3, 3), each finger bone against its parent, thumb to little
+                finger and base to tip, in axes of the hand frame at rest; or (..., 16, 3, 3) with the rotation of
+                the whole hand about the wrist before them.
+            wrist_angles: (..., 2) flexion and deviation of the wrist, radians: the forearm turns, the hand stays.
+            shape: (..., S) in the units of shape_vertices; None is the average adult.
+            T_camera_hand: (..., 4, 4) rigid; None leaves the hand in its own frame.
+            side: "left", "right", or a boolean array of the leading axes' shape, True for a left hand.
+
+        Raises:
+            ValueError: a shape does not fit, angles and rotations are both given, or wrist angles are given to a
+                hand without a forearm.
+            TypeError: the arrays are not of the library of the hand's constants; use `model.to(angles)`.
+        """
+        return self._pose(angles, rotations, wrist_angles, shape, T_camera_hand, side, vertices=None)
+
+    def _pose(
+        self,
+        angles: Array | None,
+        rotations: Array | None,
+        wrist_angles: Array | None,
+        shape: Array | None,
+        T_camera_hand: Array | None,
+        side: Side,
+        vertices: Sequence[int] | None,
+    ) -> PosedHand:
+        """As __call__, with the mesh reduced to the given vertices (None: all)."""
+        local, root = self._local_rotations(angles, rotations)
+        self._check_library(shape, T_camera_hand, wrist_angles)
+        rest = self.shaped_joints(shape)
+        turned, joints = pose_skeleton(local, rest)
+        fingers = about_joints(turned, take_points(rest, _PIVOTS), take_points(joints, _PIVOTS))
+        bones = self._all_bones(fingers, wrist_angles)
+        if root is not None:
+            bones = root[..., None, :, :] @ bones
+        linear, offset = placement(joints, None, T_camera_hand, side)
+        skinned = self._skinned(bones, local, shape, linear, offset, vertices)
+        joints = moved(joints, *placement(joints, root, T_camera_hand, side))
+        if self.tip_vertices is not None:
+            tips = skinned if vertices is not None else take_points(skinned, self.tip_vertices)
+            joints = _with_tips(joints, tips)
+        return PosedHand(joints, skinned, square(bones))
+
+    def _all_bones(self, fingers: Array, wrist_angles: Array | None) -> Array:
+        """The fingers' (..., 15, 3, 4) between the hand's and, where there is one, the forearm's."""
+        xp = namespace(fingers)
+        still = xp.eye(3, 4, dtype=fingers.dtype, device=array_api_compat.device(fingers))[None]
+        parts = [still, fingers]
+        if self.wrist_angle_axis is not None:
+            parts.append(still if wrist_angles is None else _forearm(wrist_angles, self.wrist_angle_axis))
+        elif wrist_angles is not None:
+            raise ValueError(f"wrist_angles must be None for the hand {self.name!r}, which has no forearm to turn")
+        batch = np.broadcast_shapes(*(tuple(part.shape[:-3]) for part in parts))
+        return xp.concat([xp.broadcast_to(part, (*batch, *part.shape[-3:])) for part in parts], axis=-3)
+
+    def _skinned(
+        self,
+        bones: Array,
+        local: Array,
+        shape: Array | None,
+        linear: Array | None,
+        offset: Array | None,
+        subset: Sequence[int] | None,
+    ) -> Array:
+        """(..., V, 3) vertices, or those of the subset. The placement is folded into the bones: 17 instead of V."""
+        xp = namespace(bones)
+        rest, weights = self._rest, self._weights
+        count = rest.shape[-1]
+        if shape is not None:
+            rest = rest + xp.reshape(shape @ self._shape_basis, (*shape.shape[:-1], 3, count))
+        if self._pose_basis is not None:
+            identity = xp.eye(3, dtype=local.dtype, device=array_api_compat.device(local))
+            feature = xp.reshape(local - identity, (*local.shape[:-3], 135))
+            rest = rest + xp.reshape(feature @ self._pose_basis, (*feature.shape[:-1], 3, count))
+        if subset is not None:
+            rest, weights = (xp.stack([array[..., i] for i in subset], axis=-1) for array in (rest, weights))
+        if linear is not None:
+            bones = linear[..., None, :, :] @ bones
+        skinned = skin(rest, weights, bones)
+        if offset is not None:
+            skinned = skinned + namespace(offset).matrix_transpose(offset)
+        return xp.matrix_transpose(skinned)
+
+    def _local_rotations(self, angles: Array | None, rotations: Array | None) -> tuple[Array, Array | None]:
+        """(..., 15, 3, 3) of the finger joints and, where it was given, (..., 3, 3) of the whole hand."""
+        if angles is not None and rotations is not None:
+            raise ValueError("angles and rotations must not both be given; they are two ways to say the same")
+        if angles is not None:
+            return self.rotations(angles), None
+        xp = namespace(self.vertices)
+        if rotations is None:
+            identity = xp.eye(3, dtype=self.vertices.dtype, device=array_api_compat.device(self.vertices))
+            return xp.broadcast_to(identity, (15, 3, 3)), None
+        self._check_library(rotations)
+        if rotations.ndim < 3 or tuple(rotations.shape[-3:]) not in ((15, 3, 3), (16, 3, 3)):
+            raise ValueError(
+                f"rotations must be (..., 15, 3, 3) or (..., 16, 3, 3) but got the shape {tuple(rotations.shape)}"
+            )
+        if rotations.shape[-3] == 15:
+            return rotations, None
+        return rotations[..., 1:, :, :], rotations[..., 0, :, :]
+
+    def _check_shape(self, shape: Array) -> None:
+        if shape.ndim < 1 or shape.shape[-1] != len(self.shape_names):
+            raise ValueError(
+                f"shape must be (..., {len(self.shape_names)}), in the order of shape_names, "
+                f"but got the shape {tuple(shape.shape)}"
+            )
+
+    def _check_library(self, *arrays: Array | None) -> None:
+        ours = array_api_compat.is_torch_array(self.vertices)
+        for array in arrays:
+            if array is not None and array_api_compat.is_torch_array(array) != ours:
+                raise TypeError(
+                    f"arrays must be of the library of the hand's constants, {type(self.vertices).__name__}, but got "
+                    f"{type(array).__name__}; call model = model.to(array) once before"
+                )
+
+
+# The fields that to() carries over to another library.
+_MOVING = frozenset(
+    (
+        *("vertices", "faces", "joints_rest", "weights", "shape_vertices", "shape_joints", "shape_limits"),
+        *("angle_axis", "wrist_angle_axis", "pose_vertices"),
+    )
+)
+
+
+def _as_like(array: Array, like: Array) -> Array:
+    """The array in the library and device of like; floats in its dtype, integers as int64."""
+    xp = namespace(like)
+    integers = xp.isdtype(like.dtype, "integral") or "int" in str(array.dtype)
+    if not array_api_compat.is_torch_array(like) and array_api_compat.is_torch_array(array):
+        array = array.detach().cpu().numpy()
+    return xp.asarray(array, dtype=xp.int64 if integers else like.dtype, device=array_api_compat.device(like))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _forearm(wrist_angles: Array, axes: Array) -> Array:
+    """(..., 1, 3, 4) of the forearm: flexion, then deviation about the axis carried along, about the wrist."""
+    if wrist_angles.ndim < 1 or wrist_angles.shape[-1] != 2:
+        raise ValueError(
+            f"wrist_angles must be (..., 2), flexion and deviation, but got the shape {tuple(wrist_angles.shape)}"
+        )
+    xp = namespace(wrist_angles, axes)
+    turn = rotation_about(axes[0], wrist_angles[..., 0]) @ rotation_about(axes[1], wrist_angles[..., 1])
+    return xp.concat([turn, xp.zeros_like(turn[..., :1])], axis=-1)[..., None, :, :]
+
+
+def _with_tips(joints: Array, tips: Array) -> Array:
+    """The (..., 21, 3) joints with the five tips replaced."""
+    parts = [joints[..., :1, :]]
+    for finger in range(5):
+        parts += [joints[..., 1 + 4 * finger : 4 + 4 * finger, :], tips[..., finger : finger + 1, :]]
+    return namespace(joints, tips).concat(parts, axis=-2)
