@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from knuckle.arrays import namespace
+from knuckle.arrays import array_like, namespace
 
 
 def test_namespace_follows_the_arrays():
@@ -14,3 +14,12 @@ def test_namespace_follows_the_arrays():
 def test_mixed_libraries_are_refused():
     with pytest.raises(TypeError):
         namespace(np.zeros(3), torch.zeros(3))
+
+
+def test_array_like():
+    tensor = torch.ones(2, requires_grad=True)
+    assert array_like(tensor, torch.zeros(1, dtype=torch.float64)).requires_grad
+    assert array_like([1, 2], tensor).dtype == torch.float32
+    back = array_like(tensor, np.zeros(1))
+    assert isinstance(back, np.ndarray)
+    assert back.dtype == np.float64

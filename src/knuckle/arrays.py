@@ -31,3 +31,22 @@ def namespace(*arrays: Array) -> Any:
 
         return numpy_namespace
     return array_api_compat.array_namespace(*given)
+
+
+def array_like(value: Array, like: Array) -> Array:
+    """A number, list or array as an array of like's library, dtype and device.
+
+    Args:
+        value: a number, nested list, NumPy array or torch tensor.
+        like: the array to take library, dtype and device from.
+
+    Returns:
+        The converted array; a tensor that becomes a tensor keeps its gradient.
+    """
+    if array_api_compat.is_torch_array(value):
+        if array_api_compat.is_torch_array(like):
+            return value.to(like)  # asarray would drop the gradient, or warn
+        value = value.detach().cpu().numpy()
+    elif array_api_compat.is_numpy_array(value) and array_api_compat.is_torch_array(like):
+        value = value.copy()  # a tensor would share memory with the array, and torch warns where that is read-only
+    return namespace(like).asarray(value, dtype=like.dtype, device=array_api_compat.device(like))
