@@ -63,9 +63,13 @@ def render_view(
     size: int = 512,
     *,
     colors: Float[np.ndarray, "N 3"] | tuple[float, float, float] = SKIN,
+    focus: Float[np.ndarray, "M 3"] | None = None,
 ) -> UInt8[np.ndarray, "size size 4"]:
-    """A mesh in the hand frame seen from one named side of `VIEWS`; RGBA as from `render_mesh`."""
-    pose, camera = view_camera(vertices, view, size)
+    """A mesh in the hand frame seen from one named side of `VIEWS`; RGBA as from `render_mesh`.
+
+    `focus` names the points that fill the picture (the joints, say, to leave most of the forearm out); None: all.
+    """
+    pose, camera = view_camera(vertices if focus is None else focus, view, size)
     return render_mesh(vertices @ pose[:3, :3].T + pose[:3, 3], faces, camera, colors=colors)
 
 
@@ -78,6 +82,7 @@ def render_sheet(
     title: str = "",
     colors: Float[np.ndarray, "N 3"] | tuple[float, float, float] = SKIN,
     joints: Float[np.ndarray, "21 3"] | None = None,
+    focus: Float[np.ndarray, "M 3"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A mesh from several sides, side by side.
 
@@ -89,13 +94,14 @@ def render_sheet(
         title: written in the corner of the first view, before the view's name.
         colors: as in `render_mesh`.
         joints: (21, 3) in the hand frame: drawn as a skeleton over a see-through mesh.
+        focus: the points that fill the picture; None takes all vertices.
 
     Returns:
         (size, len(views) * size, 3) uint8 RGB.
     """
     tiles = []
     for view in views:
-        pose, camera = view_camera(vertices, view, size)
+        pose, camera = view_camera(vertices if focus is None else focus, view, size)
         picture = render_mesh(vertices @ pose[:3, :3].T + pose[:3, 3], faces, camera, colors=colors)
         tile = np.full((size, size, 3), _BACKGROUND, np.uint8)
         tile = blend(tile, picture, 1.0 if joints is None else 0.55)

@@ -1,0 +1,78 @@
+"""What a skinned mesh file needs of one hand: a mesh in rest, a tree of bones, and how the bones move."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+MIRROR = np.diag([-1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Skin:
+    """One hand at rest, with one shape and on one side, ready to be written as a skinned mesh.
+
+    Everything is in the hand frame, metres: origin at the wrist, y towards the fingers, z out of the palm, x to the
+    thumb of a right hand and away from the thumb of a left one.
+
+    Attributes:
+        side: "left" or "right".
+        vertices: (V, 3).  faces: (F, 3), wound so that normals point outwards on this side.
+        uv: (T, 2) texture coordinates, v up.  faces_uv: (F, 3) indices into `uv`, corner for corner as `faces`.
+        weights_index, weights_value: (V, 4) bones that move a vertex and how much each does; values sum to 1.
+        bone_names: B names.  bone_parent: (B,) index, -1 for the root.  bone_positions: (B, 3) the point each turns
+            about.  tips: name -> (bone, position (3,)): the ends of the fingers, which no bone turns about.
+    """
+
+    side: str
+    vertices: Float[np.ndarray, "V 3"]
+    faces: Int[np.ndarray, "F 3"]
+    uv: Float[np.ndarray, "T 2"]
+    faces_uv: Int[np.ndarray, "F 3"]
+    weights_index: Int[np.ndarray, "V K"]
+    weights_value: Float[np.ndarray, "V K"]
+    bone_names: tuple[str, ...]
+    bone_parent: Int[np.ndarray, " B"]
+    bone_positions: Float[np.ndarray, "B 3"]
+    tips: dict[str, tuple[int, Float[np.ndarray, "3"]]]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How the bones of a `Skin` stand in each of N frames.
+
+    Attributes:
+        rotations: (N, B, 3, 3) of each bone against its parent, 1 at rest; the root's is against the camera's axes.
+        translation: (N, 3) where the root's pivot is, metres.
+        fps: frames a second.
+    """
+
+    rotations: Float[np.ndarray, "N B 3 3"]
+    translation: Float[np.ndarray, "N 3"]
+    fps: float = 30.0
+
+
+def split_seams(
+    faces: Int[np.ndarray, "F 3"], faces_uv: Int[np.ndarray, "F 3"]
+) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " S"], Int[np.ndarray, "F 3"]]:
+    """One index for position and texture together, as graphics cards want: vertices on a UV seam are doubled.
+
+    Returns:
+        (vertex (S,), texture (S,), faces (F, 3)): of each of the S new vertices, which old vertex and which texture
+        coordinate it takes; and the faces in new indices.
+    """
+    pairs = np.stack([faces.ravel(), faces_uv.ravel()], axis=-1).astype(np.int64)
+    unique, index = np.unique(pairs, axis=0, return_inverse=True)
+    return unique[:, 0], unique[:, 1], index.reshape(faces.shape)
+
+
+def local_rotations(
+    bone_transforms: Float[np.ndarray, "N B 4 4"], bone_parent: Int[np.ndarray, " B"]
+) -> Float[np.ndarray, "N B 3 3"]:
+    """Each bone's rotation against its parent, from every bone's rotation against its rest pose."""
+    turned = bone_transforms[..., :3, :3]
+    local = turned.copy()
+    for bone, parent in enumerate(bone_parent):
+        if parent >= 0:
+            local[:, bone] = np.swapaxes(turned[:, parent], -1, -2) @ turned[:, bone]
+    return local
