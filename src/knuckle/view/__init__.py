@@ -1,7 +1,7 @@
 """Pictures of hands: shaded meshes, four-sided sheets and skeletons over photographs, without a graphics card."""
 
 from knuckle.view.bones import draw_skeleton
-from knuckle.view.mesh import blend, overlay_mesh, render_mesh, vertex_normals
+from knuckle.view.mesh import blend, overlay_mesh, render_mesh
 from knuckle.view.sheet import render_sheet, render_view, view_camera
 
 __all__ = [
@@ -11,6 +11,5 @@ __all__ = [
     "render_mesh",
     "render_sheet",
     "render_view",
-    "vertex_normals",
     "view_camera",
 ]

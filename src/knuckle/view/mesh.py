@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from knuckle.geometry.surface import vertex_normals
 from knuckle.view.pinhole import Camera
 from knuckle.view.raster import Raster, rasterise
 
@@ -75,21 +76,6 @@ def overlay_mesh(
     """A mesh drawn over the picture it was found in; arguments as in `render_mesh`, `alpha` as in `blend`."""
     height, width = image.shape[:2]
     return blend(image, render_mesh(vertices_camera, faces, camera, (width, height), colors=colors), alpha)
-
-
-def vertex_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Float[np.ndarray, "V 3"]:
-    """Outward unit normals, each the mean of the faces around a vertex weighted by their area.
-
-    A vertex without faces, or whose faces have no area, gets (0, 0, 1).
-    """
-    corners = vertices[faces.astype(np.int64)]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    flat = faces.astype(np.int64).ravel()
-    summed = np.stack(
-        [np.bincount(flat, np.repeat(normal[:, axis], 3), minlength=len(vertices)) for axis in range(3)], axis=-1
-    )
-    length = np.linalg.norm(summed, axis=-1, keepdims=True)
-    return np.where(length > 0, summed / np.where(length > 0, length, 1.0), np.asarray([0.0, 0.0, 1.0]))
 
 
 def _picture_size(camera: Camera, size: tuple[int, int] | None) -> tuple[int, int]:
