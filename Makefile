@@ -21,6 +21,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.runtime
 
+# The Khronos glTF validator, which the tests hold every exported .glb against. node and npm come with the dev extra.
+GLTF := tools/gltf
+$(GLTF)/node_modules/.installed: $(GLTF)/package.json $(VENV)/.dev
+	$(BIN)/npm install --prefix $(GLTF) --no-package-lock --no-audit --no-fund --silent
+	touch $@
+
 demo: $(VENV)/.runtime
 	$(BIN)/python tools/demo.py
 
@@ -30,11 +36,11 @@ lint: $(VENV)/.dev
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
-test: lint
+test: lint $(GLTF)/node_modules/.installed
 	$(BIN)/python -m pytest -n 2
 
 bench: $(VENV)/.dev
 	$(BIN)/python tools/bench.py
 
 clean:
-	rm -rf $(VENV) build dist out .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(GLTF)/node_modules build dist out .pytest_cache .ruff_cache
