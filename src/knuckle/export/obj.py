@@ -44,7 +44,7 @@ def write_obj(
 
 
 def _check_indices(name: str, indices: Int[np.ndarray, "F 3"], count: int) -> None:
-    if indices.size > 0 and not (0 <= int(indices.min()) and int(indices.max()) < count):
+    if indices.size > 0 and not (int(indices.min()) >= 0 and int(indices.max()) < count):
         raise ValueError(
             f"{name} must be indices from 0 to {count - 1} but got {int(indices.min())} to {int(indices.max())}; "
             "count from 0"

@@ -1,0 +1,1 @@
+"""Hands as files other programs read: .glb, .obj, .bvh, .npz and .json."""

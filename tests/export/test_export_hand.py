@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from test_glb import HALF_TURN, Glb
+
+from knuckle.export.glb import glb_bytes
+from knuckle.export.hand import motion_of, skin_of
+from knuckle.export.skin import split_seams
+from knuckle.geometry.rotation import axis_angle_to_matrix
+from knuckle.handmodel import HandModel
+from knuckle.skeleton import JOINT_NAMES
+
+FRAMES = 3
+
+
+def random_hand(side):
+    """The model's own answer for random angles, one shape and a random pose: (joints, vertices, skin, motion)."""
+    rng = np.random.default_rng(5)
+    model = HandModel.open()
+    angles, shape = rng.uniform(-0.3, 0.9, (FRAMES, 23)), rng.normal(size=10) * 0.5
+    rotation = axis_angle_to_matrix(rng.normal(size=(FRAMES, 3)))
+    translation = rng.normal(size=(FRAMES, 3)) * 0.1 + [0, 0, 0.5]
+    pose = np.tile(np.eye(4), (FRAMES, 1, 1))
+    pose[:, :3, :3], pose[:, :3, 3] = rotation, translation
+    posed = model(angles=angles, shape=shape, T_camera_hand=pose, side=side)
+    return posed, skin_of(model, shape, side), motion_of(model, angles, rotation, translation, side)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_viewer_sees_what_the_model_says(side):
+    posed, skin, motion = random_hand(side)
+    glb = Glb(glb_bytes([(skin, motion)]))
+    vertex, _, _ = split_seams(skin.faces, skin.faces_uv)
+    for frame in range(FRAMES):
+        np.testing.assert_allclose(glb.skinned(frame), posed.vertices[frame][vertex] @ HALF_TURN, atol=2e-5)
+        pose = glb.pose(frame)
+        for joint, name in enumerate(JOINT_NAMES):
+            place = pose["hand" if name == "wrist" else name][:3, 3]
+            np.testing.assert_allclose(place, HALF_TURN @ posed.joints[frame, joint], atol=1e-6)
+
+
+def test_without_a_camera_pose_the_hand_stays_in_its_frame():
+    model = HandModel.open()
+    motion = motion_of(model, np.zeros((1, 23)))
+    glb = Glb(glb_bytes([(skin_of(model), motion)], in_camera_frame=False))
+    np.testing.assert_allclose(glb.pose(0)["middle_tip"][:3, 3], model.joints_rest[12], atol=1e-6)
+
+
+def test_a_hand_without_texture_coordinates_can_be_written():
+    from dataclasses import replace
+
+    model = replace(HandModel.open(), uv=None, faces_uv=None)
+    skin = skin_of(model, side="left")
+    assert len(split_seams(skin.faces, skin.faces_uv)[0]) == len(model.vertices)
+    assert len(glb_bytes([(skin, motion_of(model, np.zeros((1, 23)), side="left"))])) > 0
