@@ -1,0 +1,7 @@
+"""What is known of one hand in one picture (Sample), many of them as tensors (Batch), and a result (Hand)."""
+
+from knuckle.sample.batch import Batch, collate
+from knuckle.sample.hand import Hand
+from knuckle.sample.sample import Sample
+
+__all__ = ["Batch", "Hand", "Sample", "collate"]

@@ -1,0 +1,172 @@
+"""A found hand: what prediction returns, and its form in JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.handmodel import ANGLE_NAMES
+from knuckle.sample.validate import check_array, check_box, check_finite, check_rigid, check_side
+
+# Decimals in JSON: micrometres, thousandths of a pixel and of a millimetre, microradians. Anything finer is noise,
+# and differs between machines.
+_DECIMALS = {
+    "box": 3,
+    "joints_image": 3,
+    "joints_camera": 6,
+    "joint_doubt_mm": 3,
+    "shape": 5,
+    "T_camera_hand": 8,
+}
+_JSON_KEYS = ("side", "score", *_DECIMALS, "angles", "plausibility")
+
+
+def _rounded(name: str, value: np.ndarray) -> list:
+    # + 0.0 turns -0.0 into 0.0
+    return (np.round(value.astype(np.float64), _DECIMALS[name]) + 0.0).tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class Hand:
+    """One hand found in a picture, in metres, in the frame of the camera that took it.
+
+    Attributes:
+        side: "left" or "right".
+        score: 0 to 1, how sure it is that this is a hand.
+        box: (4,) x0, y0, x1, y1 in pixels of the picture.
+        joints_camera: (21, 3) metres.
+        angles: radians by name, all of handmodel.ANGLE_NAMES; a sequence of 23 in that order is taken too.
+        shape: (10,) of the open hand.
+        T_camera_hand: (4, 4) proper for both sides.
+        joint_doubt_mm: (21,) expected error of each joint, millimetres.
+        plausibility: 0 to 1, how well a human hand explains the network's joints.
+        camera: the camera that joints_camera are in the frame of.
+        vertices_camera: (V, 3) metres, None where read back from JSON.
+        joints_network: (21, 3) metres, the network's own output in the camera's frame before any fit, where kept.
+
+    Raises:
+        ValueError: a field does not hold what is said here; NaN and infinity are never admitted.
+    """
+
+    side: Literal["left", "right"]
+    score: float
+    box: np.ndarray
+    joints_camera: np.ndarray
+    angles: Any
+    shape: np.ndarray
+    T_camera_hand: np.ndarray
+    joint_doubt_mm: np.ndarray
+    plausibility: float
+    camera: Camera = field(repr=False)
+    vertices_camera: np.ndarray | None = field(default=None, repr=False)
+    joints_network: np.ndarray | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_side(self.side)
+        for name in ("score", "plausibility"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} must be between 0 and 1 but got {value}")
+        check_box("box", self.box)
+        check_rigid("T_camera_hand", self.T_camera_hand)
+        required = {"joints_camera": (21, 3), "shape": (10,), "joint_doubt_mm": (21,)}
+        optional = {"vertices_camera": ("V", 3), "joints_network": (21, 3)}
+        given = required | {name: shape for name, shape in optional.items() if getattr(self, name) is not None}
+        for name, shape in given.items():
+            check_array(name, getattr(self, name), shape)
+            check_finite(name, getattr(self, name))
+        if self.joints_camera[:, 2].min() <= 0:
+            raise ValueError(
+                f"joints_camera must lie in front of the camera but got the depth {self.joints_camera[:, 2].min()}"
+            )
+        if self.joint_doubt_mm.min() < 0:
+            raise ValueError(f"joint_doubt_mm must not be negative but got {self.joint_doubt_mm.min()}")
+        if not isinstance(self.camera, Camera) or self.camera.K.shape != (3, 3):
+            raise ValueError(f"camera must be a Camera with K (3, 3) but got {self.camera!r}")
+        object.__setattr__(self, "angles", _named_angles(self.angles))
+
+    def __reduce__(self) -> tuple:
+        # pickle, and with it every process pool, knows no read-only mapping
+        values = [getattr(self, f.name) for f in fields(self)]
+        return type(self), tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
+
+    @property
+    def joints_image(self) -> np.ndarray:
+        """(21, 2) pixels: the projection of joints_camera."""
+        return self.camera.project(self.joints_camera)
+
+    def to_json(self) -> dict[str, Any]:
+        """The hand as plain numbers, lists and strings, rounded; keys and units are fixed by a golden file.
+
+        Returns:
+            side, score, box, joints_image (21 x 2 px), joints_camera (21 x 3 m), joint_doubt_mm (21), angles (23
+            names: rad), shape (10), T_camera_hand (4 x 4), plausibility. Never NaN or infinity.
+        """
+        arrays = {name: _rounded(name, getattr(self, name)) for name in _DECIMALS}
+        return {
+            "side": self.side,
+            "score": round(float(self.score), 4),
+            "box": arrays["box"],
+            "joints_image": arrays["joints_image"],
+            "joints_camera": arrays["joints_camera"],
+            "joint_doubt_mm": arrays["joint_doubt_mm"],
+            "angles": {name: round(value, 6) + 0.0 for name, value in self.angles.items()},
+            "shape": arrays["shape"],
+            "T_camera_hand": arrays["T_camera_hand"],
+            "plausibility": round(float(self.plausibility), 4),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], camera: Camera) -> "Hand":
+        """Read back what to_json wrote; the mesh and the network's own joints are not part of it.
+
+        Args:
+            data: as to_json gives it.
+            camera: the picture's, which is stored once per picture and not with each hand.
+
+        Raises:
+            ValueError: a key is missing or unknown, a value does not fit, or joints_image is more than half a pixel
+                from the projection of joints_camera: the camera is another one.
+        """
+        missing, unknown = set(_JSON_KEYS) - set(data), set(data) - set(_JSON_KEYS)
+        if missing or unknown:
+            raise ValueError(
+                f"a hand must have the keys {', '.join(_JSON_KEYS)} but got {sorted(unknown)} too many "
+                f"and {sorted(missing)} missing"
+            )
+        arrays = {}
+        for name in _DECIMALS:
+            try:
+                arrays[name] = np.asarray(data[name], dtype=np.float64)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name} must be a list of numbers but got {data[name]!r}") from error
+        joints_image = arrays.pop("joints_image")
+        check_array("joints_image", joints_image, (21, 2))
+        check_finite("joints_image", joints_image)
+        others = {name: data[name] for name in ("side", "score", "angles", "plausibility")}
+        hand = cls(**arrays, **others, camera=camera)
+        distance = float(np.abs(hand.joints_image - joints_image).max())
+        if not distance < 0.5:
+            raise ValueError(
+                f"joints_image must be the projection of joints_camera but is {distance:.2f} px from it; "
+                "give the camera that is stored with the picture"
+            )
+        return hand
+
+
+def _named_angles(angles: Any) -> Mapping[str, float]:
+    if not isinstance(angles, Mapping):
+        if len(angles) != len(ANGLE_NAMES):
+            raise ValueError(f"angles must be {len(ANGLE_NAMES)} but got {len(angles)}")
+        angles = dict(zip(ANGLE_NAMES, angles, strict=True))
+    if set(angles) != set(ANGLE_NAMES):
+        wrong = sorted(set(angles) ^ set(ANGLE_NAMES))
+        raise ValueError(f"angles must be named as handmodel.ANGLE_NAMES but differ in {', '.join(wrong)}")
+    named = {name: float(angles[name]) for name in ANGLE_NAMES}
+    for name, value in named.items():
+        if not np.isfinite(value):
+            raise ValueError(f"angles must be finite but got {value} for {name}")
+    return MappingProxyType(named)
