@@ -1,0 +1,1 @@
+"""Readers: every data set as a stream of Samples."""

@@ -1,0 +1,208 @@
+"""Reads the shards that `knuckle synth` writes: a stream of pictures, or of Samples, straight from the tar files.
+
+Nothing is unpacked to disk, and nothing in a shard is trusted: members are plain files of known endings and bounded
+size, labels are JSON that is checked by Sample.
+"""
+
+import json
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.files import RefusedFile
+from knuckle.handmodel import ANGLE_NAMES, HandModel
+from knuckle.sample import Sample
+from knuckle.skeleton import BOX_CORNERS
+
+_MAX_MEMBER = 2**25  # bytes; a picture of ours takes some 30 thousand
+_MAX_MEMBERS = 10**6
+_NAME = re.compile(r"([A-Za-z0-9_-]{1,64})\.(jpg|visible\.png|complete\.png|json)")
+
+
+@dataclass(frozen=True)
+class ShardPicture:
+    """One picture of a shard with all its hands.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        label: what was known when it was drawn; `hands` is a list of none to several. See knuckle.synth.
+        visible: (H, W) uint8: 0 background, h hand number h, 100 + h its forearm or sleeve, 200 + h what it holds,
+            255 another thing; None where masks were not asked for.
+        complete: (H, W) uint8: bit h - 1 is hand h as if nothing were in front of it, bit h + 3 its forearm.
+    """
+
+    image: np.ndarray
+    label: dict[str, Any]
+    visible: np.ndarray | None
+    complete: np.ndarray | None
+
+
+def shard_paths(source: str | Path) -> list[Path]:
+    """The shards of a folder in their order, or the one shard that is named.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    source = Path(source)
+    paths = [source] if source.is_file() else sorted(source.glob("*.tar"))
+    if not paths:
+        raise FileNotFoundError(f"{source} must hold .tar shards but has none; make some with `knuckle synth {source}`")
+    return paths
+
+
+def read_members(path: Path) -> Iterator[dict[str, bytes]]:
+    """The files of each picture of a shard, by ending, in the order they were written.
+
+    Raises:
+        RefusedFile: the shard is damaged or holds what no shard of ours holds.
+        OSError: it cannot be read.
+    """
+    files: dict[str, bytes] = {}
+    current = ""
+    try:
+        # A stream: members are read as they come, none is looked up by name.
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+            for count, member in enumerate(tar):
+                match = _NAME.fullmatch(member.name)
+                if not member.isreg() or match is None or member.size > _MAX_MEMBER or count >= _MAX_MEMBERS:
+                    raise RefusedFile(
+                        f"{path} must hold only pictures, masks and labels but has {member.name[:80]!r} of "
+                        f"{member.size} bytes; write it again"
+                    )
+                name, ending = match.groups()
+                if name != current and files:
+                    yield files
+                    files = {}
+                current = name
+                content = tar.extractfile(member)
+                files[ending] = content.read() if content is not None else b""
+                if len(files[ending]) != member.size:
+                    raise RefusedFile(f"{path} is cut off in {member.name!r}; write it again")
+    except (tarfile.TarError, EOFError) as error:
+        raise RefusedFile(
+            f"{path} must be an uncompressed .tar but cannot be read ({error}); write it again"
+        ) from error
+    if files:
+        yield files
+
+
+def read_pictures(sources: str | Path | Iterable[str | Path], masks: bool = True) -> Iterator[ShardPicture]:
+    """The pictures of one or several folders or shards, in order.
+
+    Args:
+        sources: a folder, a shard, or several of either.
+        masks: also decode the masks.
+
+    Raises:
+        RefusedFile, OSError: see read_members.
+    """
+    for source in [sources] if isinstance(sources, str | Path) else sources:
+        for path in shard_paths(source):
+            for files in read_members(path):
+                yield _decoded(path, files, masks)
+
+
+def _decoded(path: Path, files: dict[str, bytes], masks: bool) -> ShardPicture:
+    needed = {"jpg", "json"} | ({"visible.png", "complete.png"} if masks else set())
+    if not needed <= set(files):
+        raise RefusedFile(
+            f"{path} must have {sorted(needed)} for every picture but has {sorted(files)}; write it again"
+        )
+    try:
+        label = json.loads(files["json"])
+    except ValueError as error:
+        raise RefusedFile(f"{path} has a label that is no JSON ({error}); write it again") from error
+    image = _pixels(path, files["jpg"], cv2.IMREAD_COLOR)[..., ::-1]
+    visible, complete = (
+        _pixels(path, files[name], cv2.IMREAD_GRAYSCALE) if masks else None for name in ("visible.png", "complete.png")
+    )
+    return ShardPicture(np.ascontiguousarray(image), label, visible, complete)
+
+
+def _pixels(path: Path, data: bytes, flags: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    if pixels is None:
+        raise RefusedFile(f"{path} has a picture that cannot be decoded; write it again")
+    return pixels
+
+
+def samples_of(
+    picture: ShardPicture, hands: Literal["first", "all"] = "first", model: HandModel | None = None
+) -> list[Sample]:
+    """The hands of a picture as Samples.
+
+    Args:
+        picture: of a shard.
+        hands: "first" for the hand that a crop was made of, "all" for every one.
+        model: the free hand in NumPy, to fill vertices_camera as well; None leaves them out.
+
+    Raises:
+        ValueError: a label does not fit the picture.
+        KeyError: a label lacks an entry.
+    """
+    label = picture.label
+    camera = Camera(np.asarray(label["K"], np.float64), tuple(label["size"]))
+    objects = {entry["held_by"]: entry for entry in label.get("objects", ())}
+    chosen = label["hands"] if hands == "all" else [hand for hand in label["hands"] if hand["number"] == 1]
+    return [_sample(picture, camera, hand, objects.get(hand["number"]), model) for hand in chosen]
+
+
+def _sample(
+    picture: ShardPicture,
+    camera: Camera,
+    hand: dict[str, Any],
+    held: dict[str, Any] | None,
+    model: HandModel | None,
+) -> Sample:
+    number = int(hand["number"])
+    arrays: dict[str, Any] = {
+        name: np.asarray(hand[name], np.float64)
+        for name in ("joints_camera", "joints_image", "wrist_angles", "shape", "T_camera_hand", "box")
+    }
+    arrays["angles"] = np.array([hand["angles"][name] for name in ANGLE_NAMES], np.float64)
+    arrays["visibility"] = np.asarray(hand["visibility"], bool)
+    if picture.complete is not None and picture.visible is not None:
+        arrays["mask_complete"] = (picture.complete >> (number - 1)) & 1 == 1
+        arrays["mask_visible"] = picture.visible == number
+        if held is not None:
+            arrays["object_mask"] = picture.visible == 200 + number
+    if held is not None:
+        pose, half = np.asarray(held["T_camera_object"], np.float64), np.asarray(held["half"], np.float64)
+        corners = 2 * half * np.asarray(BOX_CORNERS)
+        arrays["T_camera_object"] = pose
+        arrays["object_corners_camera"] = corners @ pose[:3, :3].T + pose[:3, 3]
+    if model is not None:
+        posed = model(
+            arrays["angles"],
+            wrist_angles=arrays["wrist_angles"],
+            shape=arrays["shape"],
+            T_camera_hand=arrays["T_camera_hand"],
+            side=hand["side"],
+        )
+        arrays["vertices_camera"] = posed.vertices
+    return Sample(
+        image=picture.image,
+        camera=camera,
+        side=hand["side"],
+        source="synth",
+        id=f"{picture.label['id']}-{number}",
+        **arrays,
+    )
+
+
+def read_samples(
+    sources: str | Path | Iterable[str | Path],
+    hands: Literal["first", "all"] = "first",
+    masks: bool = True,
+    model: HandModel | None = None,
+) -> Iterator[Sample]:
+    """The labelled hands of folders or shards as Samples, in order. Arguments as read_pictures and samples_of."""
+    for picture in read_pictures(sources, masks):
+        yield from samples_of(picture, hands, model)

@@ -1,0 +1,160 @@
+"""What lies behind the hands: photographs, panoramas, or pictures made from nothing. All return 8-bit sRGB."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from knuckle.synth.skin import reflectance_table
+
+PHOTO_SIDE = 600  # photographs are kept at about this size: a crop of them is still sharp at 256 px
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+
+def photo_paths(folder: Path) -> list[Path]:
+    """The pictures of a folder and the folders in it, sorted by name.
+
+    Raises:
+        ValueError: there are none.
+    """
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
+    if not paths:
+        raise ValueError(f"backgrounds must be a folder with pictures but {folder} has none")
+    return paths
+
+
+def load_photos(folder: Path) -> list[np.ndarray]:
+    """All pictures of a folder, sorted by name, (H, W, 3) uint8 RGB, reduced to a short side of PHOTO_SIDE.
+
+    Raises:
+        ValueError: the folder holds no picture, or one that cannot be read.
+    """
+    photos = []
+    for path in photo_paths(folder):
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise ValueError(f"backgrounds must be pictures but {path} cannot be read; remove it")
+        scale = PHOTO_SIDE / min(picture.shape[:2])
+        if scale < 1:
+            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        photos.append(np.ascontiguousarray(picture[..., ::-1]))
+    return photos
+
+
+def to_srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear light in 0..1 to 8-bit sRGB, by the standard curve."""
+    clipped = np.clip(linear, 0, 1)
+    curve = np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
+    return (curve * 255 + 0.5).astype(np.uint8)
+
+
+def photo_crop(rng: np.random.Generator, photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A random window of a photograph, (height, width, 3): any size, place, a small roll, sometimes mirrored."""
+    width, height = size
+    side = min(photo.shape[:2]) * rng.uniform(0.3, 1.0)
+    scale = side / max(width, height)
+    angle = rng.normal(0, 0.15)
+    reach = 0.5 * side
+    x = rng.uniform(reach, max(photo.shape[1] - reach, reach + 1e-3))
+    y = rng.uniform(reach, max(photo.shape[0] - reach, reach + 1e-3))
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    flip = -1.0 if rng.random() < 0.5 else 1.0
+    to_photo = np.array([[c * flip, -s, 0], [s * flip, c, 0]])
+    to_photo[:, 2] = np.array([x, y]) - to_photo[:, :2] @ [(width - 1) / 2, (height - 1) / 2]
+    # A coarse photograph level avoids aliasing where the window is larger than the picture.
+    if scale > 1.6:
+        photo = cv2.blur(photo, (int(scale), int(scale)))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(photo, to_photo, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _random_colour(rng: np.random.Generator) -> np.ndarray:
+    """A colour (3,) of the rooms people film in: mostly dull, sometimes bright; 0..1 sRGB."""
+    grey = rng.beta(1.2, 1.2)
+    return np.clip(grey + rng.normal(0, 0.06 if rng.random() < 0.6 else 0.25, 3), 0, 1)
+
+
+def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: int, channels: int = 1) -> np.ndarray:
+    """Noise (height, width, channels) in about 0..1, smooth over 1/cells of the picture."""
+    coarse = rng.random((cells + 3, cells + 3, channels)).astype(np.float32)
+    fine = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+    return fine.reshape(size[1], size[0], channels)
+
+
+def fractal_noise(rng: np.random.Generator, size: tuple[int, int], channels: int = 1) -> np.ndarray:
+    """Sum of smooth noises whose strength falls with frequency by a random power, in 0..1."""
+    fall = rng.uniform(0.4, 0.9)
+    total = np.zeros((size[1], size[0], channels), np.float32)
+    weight, cells = 1.0, int(rng.integers(1, 5))
+    norm = 0.0
+    while cells < max(size) / 2:
+        total += weight * smooth_noise(rng, size, cells, channels)
+        norm += weight
+        weight *= fall
+        cells *= 2
+    return np.clip(total / norm, 0, 1)
+
+
+def procedural(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """A background from nothing: walls, cloth, stripes, clutter, blurred lights, and skin-coloured distractors."""
+    width, height = size
+    a, b = _random_colour(rng), _random_colour(rng)
+    angle, freq = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.2)
+    v, u = np.mgrid[:height, :width].astype(np.float32) / max(size)
+    ramp = (u * np.cos(angle) + v * np.sin(angle)) * freq
+    kind = rng.choice(["wall", "cloth", "stripes", "noise"], p=[0.3, 0.2, 0.15, 0.35])
+    if kind == "wall":
+        t = 0.5 + 0.25 * ramp[..., None] + 0.1 * fractal_noise(rng, size)
+    elif kind == "cloth":
+        weave = np.sin(ramp * rng.uniform(100, 500)) * np.sin((v * np.cos(angle) - u * np.sin(angle)) * 300)
+        t = 0.5 * fractal_noise(rng, size) + 0.15 * weave[..., None] + 0.2
+    elif kind == "stripes":
+        t = (
+            np.sin(ramp * rng.uniform(10, 120) + fractal_noise(rng, size)[..., 0] * 4)[..., None] > rng.normal(0, 0.3)
+        ) * 1.0
+    else:
+        t = fractal_noise(rng, size, int(rng.choice([1, 3]))) * 1.6 - 0.3
+    picture = np.clip(a + (b - a) * t, 0, 1).astype(np.float32)
+    picture = np.array(np.broadcast_to(picture, (height, width, 3)))
+    for _ in range(int(rng.integers(0, 14))):
+        _draw_shape(rng, picture, _random_colour(rng))
+    if rng.random() < 0.45:
+        for _ in range(int(rng.integers(1, 4))):
+            _draw_shape(rng, picture, skin_colour(rng), skin=True)
+    if rng.random() < 0.5:
+        picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 5)))
+    picture = picture + 0.04 * rng.random() * (fractal_noise(rng, size) - 0.5)
+    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def skin_colour(rng: np.random.Generator) -> np.ndarray:
+    """A skin colour (3,) as it might look in some light; 0..1 sRGB."""
+    colour = to_srgb(1.3 * reflectance_table(8)[tuple(rng.integers(0, 8, 2))]) / 255.0
+    return np.clip(colour * np.exp(rng.normal(0, 0.2)), 0, 1)
+
+
+def _draw_shape(rng: np.random.Generator, picture: np.ndarray, colour: np.ndarray, skin: bool = False) -> None:
+    """Draws one shape into the picture (height, width, 3) float 0..1, in place."""
+    height, width = picture.shape[:2]
+    centre = tuple(int(c) for c in rng.uniform((-0.1 * width, -0.1 * height), (1.1 * width, 1.1 * height)))
+    extent = max(width, height) * rng.beta(1, 3, 2) * 0.7 + 2
+    layer = picture.copy()
+    paint = tuple(float(c) for c in colour)
+    angle = float(rng.uniform(0, 360))
+    kind = rng.choice(["ellipse", "limb"] if skin else ["ellipse", "box", "line", "polygon"])
+    if kind == "ellipse":
+        cv2.ellipse(layer, centre, (int(extent[0]), int(extent[1])), angle, 0, 360, paint, -1, cv2.LINE_AA)
+    elif kind == "box":
+        corners = cv2.boxPoints((centre, (float(extent[0]) * 2, float(extent[1]) * 2), angle))
+        cv2.fillConvexPoly(layer, corners.astype(np.int32), paint, cv2.LINE_AA)
+    elif kind == "polygon":
+        points = (np.array(centre) + rng.normal(0, extent[0], (int(rng.integers(3, 7)), 2))).astype(np.int32)
+        cv2.fillPoly(layer, [points], paint, cv2.LINE_AA)
+    else:  # a line, or a limb: a thick line with round ends
+        end = tuple(int(c) for c in np.array(centre) + rng.normal(0, 0.4 * max(width, height), 2))
+        thick = int(rng.uniform(0.05, 0.22) * width) if kind == "limb" else int(rng.integers(1, 8))
+        cv2.line(layer, centre, end, paint, max(thick, 1), cv2.LINE_AA)
+    # A shade across the shape keeps it from being one flat colour.
+    shade = 1 + 0.35 * (smooth_noise(rng, (width, height), 2) - 0.5)
+    changed = np.abs(layer - picture).max(-1, keepdims=True) > 1e-4
+    np.copyto(picture, np.where(changed, np.clip(layer * shade, 0, 1), picture))

@@ -1,0 +1,275 @@
+"""Draws the dice for a scene: hands, camera, light, background and what is in the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from knuckle.handmodel import HandModel
+from knuckle.synth import backdrop, solids, views
+from knuckle.synth.collide import SelfCollision
+from knuckle.synth.light import Light, Panorama, irradiance, procedural_light
+from knuckle.synth.poses import random_angles
+from knuckle.synth.presets import Preset
+from knuckle.synth.scene import Scene, SceneHand, Solid
+from knuckle.synth.skin import random_skin
+from knuckle.synth.surface import HandSurface
+
+_DEEPEST = 0.002  # metres that capsules of a hand may lie in each other before a pose is refused
+_TRIES = 12
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Makes scenes at random; the same generator state gives the same scene.
+
+    Attributes:
+        model: the hand. surface: its mesh, ready to draw. limits: (23, 2) radians. bank: named poses, (23,) each.
+        preset: which kind of pictures. size: (width, height) px.
+        photos: (H, W, 3) uint8 pictures for backgrounds, may be empty. panoramas: may be empty.
+    """
+
+    model: HandModel
+    surface: HandSurface
+    collision: SelfCollision
+    limits: np.ndarray
+    bank: Mapping[str, np.ndarray]
+    preset: Preset
+    size: tuple[int, int]
+    photos: tuple[np.ndarray, ...] = ()
+    panoramas: tuple[Panorama, ...] = ()
+
+    def scene(self, rng: np.random.Generator) -> Scene:
+        """One scene with everything in it."""
+        if self.preset.framing == "crop":
+            hands, K = self._crop(rng)
+        else:
+            hands, K = self._frame(rng)
+        light, background = self._surroundings(rng, K)
+        shadow = (0.0, 0.0, 0.0, 0.0)
+        if rng.random() < 0.35:
+            shadow = (*rng.uniform((0.1, -18, -18), (0.6, 18, 18)), rng.uniform(2, 12))
+        return Scene(
+            K=K,
+            size=self.size,
+            hands=tuple(hands),
+            solids=tuple(self._solids(rng, hands)),
+            light=light,
+            exposure=_exposure(rng, light, hands),
+            background=background,
+            cast_shadow=tuple(float(s) for s in shadow),  # type: ignore[arg-type]
+        )
+
+    def _crop(self, rng: np.random.Generator) -> tuple[list[SceneHand], np.ndarray]:
+        """One hand (now and then a second beside it) and the crop of a photograph it fills."""
+        preset = self.preset
+        half_view = np.tan(np.deg2rad(rng.uniform(20, 40)))
+        slope = rng.uniform(-0.8, 0.8, 2) * half_view
+        depth = float(np.clip(np.exp(rng.normal(np.log(0.5), 0.4)), 0.2, 1.6))
+        centre = depth * np.array([slope[0], slope[1], 1.0])
+        roll = rng.uniform(-np.pi, np.pi) if rng.random() < preset.turned else rng.normal(0, preset.roll)
+        hand = self._hand(rng, centre, roll)
+        hands = [hand]
+        if rng.random() < preset.second:
+            aside = rng.normal(size=3) * (1, 1, 0.5)
+            aside *= rng.uniform(0.07, 0.16) / np.linalg.norm(aside)
+            other = self._hand(rng, centre + aside, roll + rng.normal(0, 1.0), _other(rng, hand.side))
+            hands.append(replace(other, skin=hand.skin if rng.random() < 0.7 else other.skin))
+        flesh = hand.vertices_camera[self.surface.hand_vertices]
+        plane = flesh[:, :2] / flesh[:, 2:]
+        low, high = plane.min(0), plane.max(0)
+        side = float((high - low).max())
+        middle = (low + high) / 2 + side * np.clip(rng.normal(0, preset.shift, 2), -0.5, 0.5)
+        width, height = self.size
+        focal = min(self.size) / (side * rng.uniform(*preset.margin))
+        K = np.array(
+            [
+                [focal, 0, (width - 1) / 2 - focal * middle[0]],
+                [0, focal, (height - 1) / 2 - focal * middle[1]],
+                [0, 0, 1],
+            ]
+        )
+        return hands, K
+
+    def _frame(self, rng: np.random.Generator) -> tuple[list[SceneHand], np.ndarray]:
+        """None to three hands anywhere in a whole picture, seen through a webcam's or a telephone's camera."""
+        width, height = self.size
+        focal = max(self.size) / 2 / np.tan(np.deg2rad(rng.uniform(22, 42)))
+        K = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
+        weights = np.array(self.preset.hand_count)
+        hands: list[SceneHand] = []
+        side, skin = None, None
+        for _ in range(int(rng.choice(4, p=weights / weights.sum()))):
+            # A share of the picture's side that the hand's 18 cm take up: from far hands to ones that fill it.
+            share = float(np.exp(rng.uniform(np.log(0.08), np.log(0.95))))
+            depth = max(focal * 0.18 / (share * max(self.size)), 0.12)
+            reach = 0.5 - 0.25 * share
+            uv = np.array(self.size) * (0.5 + rng.uniform(-reach, reach, 2))
+            centre = depth * np.array([(uv[0] - K[0, 2]) / focal, (uv[1] - K[1, 2]) / focal, 1.0])
+            if any(_close(centre, share, other, float(focal), float(max(self.size))) for other in hands):
+                continue
+            turned = rng.random() < self.preset.turned
+            roll = rng.uniform(-np.pi, np.pi) if turned else rng.normal(0, self.preset.roll)
+            hand = self._hand(rng, centre, roll, side)
+            side = _other(rng, hand.side)
+            skin = skin or hand.skin
+            hands.append(replace(hand, skin=skin if rng.random() < 0.8 else hand.skin))
+        return hands, K
+
+    def _hand(self, rng: np.random.Generator, centre: np.ndarray, roll: float, side: str | None = None) -> SceneHand:
+        """A hand whose middle lies at centre (3,), turned by roll from pointing up."""
+        side = side or ("left" if rng.random() < 0.5 else "right")
+        shape = self._shape(rng)
+        pose, angles = self._pose(rng, shape)
+        wrist = np.clip(rng.normal(0, (0.35, 0.18)), (-1.0, -0.5), (1.0, 0.5))
+        view, direction = views.random_view(rng)
+        ray = centre / np.linalg.norm(centre)
+        rotation = views.look_from(direction, side, roll, ray)
+        T = np.eye(4)
+        T[:3, :3] = rotation
+        joints = self.model.joints(angles, shape=shape, T_camera_hand=T, side=side)
+        T[:3, 3] = centre - 0.5 * (joints.min(0) + joints.max(0))
+        posed = self.model(angles, wrist_angles=wrist, shape=shape, T_camera_hand=T, side=side)
+        away = T[:3, :3] @ (_mirror(side) * posed.bone_transforms[self.surface.forearm_bone][:3, :3] @ [0.0, -1.0, 0.0])
+        vertices = self.surface.lengthen(posed.vertices, away)
+        return SceneHand(side, angles, wrist, shape, T, posed.joints, vertices, random_skin(rng), pose, view)
+
+    def _shape(self, rng: np.random.Generator) -> np.ndarray:
+        """Shape (S,): mostly adults, some children, whose hands are smaller and plumper."""
+        limits = self.model.shape_limits
+        shape = np.clip(rng.normal(0, 1.0, len(limits)), -2.5, 2.5)
+        if rng.random() < self.preset.child:
+            shape[0] = rng.uniform(0.75 * limits[0, 0], -1.0)
+        return np.clip(shape, limits[:, 0], limits[:, 1])
+
+    def _pose(self, rng: np.random.Generator, shape: np.ndarray) -> tuple[str, np.ndarray]:
+        """A pose that does not pass through itself: drawn again when it does, at last opened until it does not."""
+        name, angles = "", np.zeros(23)
+        for _ in range(_TRIES):
+            name, angles = random_angles(rng, self.bank, self.limits, self.preset.poses)
+            if self.collision.depth(self.model.joints(angles, shape=shape)) < _DEEPEST:
+                return name, angles
+        while np.abs(angles).max() > 0.05:
+            angles = 0.85 * angles
+            if self.collision.depth(self.model.joints(angles, shape=shape)) < _DEEPEST:
+                break
+        return name, angles
+
+    def _solids(self, rng: np.random.Generator, hands: list[SceneHand]) -> list[Solid]:
+        preset, things = self.preset, []
+        sleeved = rng.random() < preset.sleeved
+        fabric = solids.cloth(rng)
+        for i, hand in enumerate(hands):
+            if sleeved:
+                things.append(self._sleeve(rng, hand, i, fabric))
+            elif rng.random() < 0.12:
+                things.append(self._watch(rng, hand, i))
+            if rng.random() < preset.held:
+                thing = solids.held_object(rng, hand.joints_camera, i)
+                if thing is not None:
+                    things.append(thing)
+            if rng.random() < preset.occluded:
+                things.append(solids.occluder(rng, hand.joints_camera))
+        return things
+
+    def _sleeve(self, rng: np.random.Generator, hand: SceneHand, index: int, fabric: solids.Material) -> Solid:
+        start = float(np.clip(rng.gamma(1.5, 0.025) - 0.015, -0.02, 0.1))
+        along = start + np.linspace(0, 1, 9) ** 1.3 * (0.42 - start)
+        slack = rng.uniform(0.003, 0.012) + 0.03 * rng.random() * np.linspace(0, 1, 9)
+        return self._around_forearm(rng, hand, index, along, slack, rng.uniform(0.0004, 0.003), fabric)
+
+    def _watch(self, rng: np.random.Generator, hand: SceneHand, index: int) -> Solid:
+        start, width = rng.uniform(0.015, 0.04), rng.uniform(0.008, 0.03)
+        along = start + np.linspace(0, 1, 4) * width
+        slack = np.array([0.0, 0.0025, 0.0025, 0.0])
+        return self._around_forearm(rng, hand, index, along, slack, 0.0, solids.random_material(rng))
+
+    def _around_forearm(
+        self,
+        rng: np.random.Generator,
+        hand: SceneHand,
+        index: int,
+        along: np.ndarray,
+        slack: np.ndarray,
+        waves: float,
+        material: solids.Material,
+    ) -> Solid:
+        """A tube round the forearm of a hand: distances from the wrist along it (R,) and slack (R,), metres."""
+        scale = float(np.linalg.norm(hand.joints_camera[9] - hand.joints_camera[0]))
+        scale /= float(np.linalg.norm(self.surface.joints[9]))
+        centres, halves = self.surface.forearm_sections(along / scale)
+        parts = solids.tube(rng, centres * scale, halves * scale + slack[:, None], waves)
+        forearm = self.model(wrist_angles=hand.wrist_angles).bone_transforms[self.surface.forearm_bone]
+        mirror = np.diag(_mirror(hand.side))
+        rotation = hand.T_camera_hand[:3, :3] @ mirror @ forearm[:3, :3]
+        return solids.place(parts, rotation, hand.T_camera_hand[:3, 3], material, forearm_of=index)
+
+    def _surroundings(self, rng: np.random.Generator, K: np.ndarray) -> tuple[Light, np.ndarray]:
+        """The light, and the background (height, width, 3) uint8."""
+        rotation = _upright_rotation(rng)
+        panorama = self.panoramas[rng.integers(len(self.panoramas))] if self.panoramas else None
+        light = procedural_light(rng, rotation @ [0.0, -1.0, 0.0])
+        if panorama is not None and rng.random() < 0.5:
+            light = panorama.light(rotation)
+        choice = rng.random()
+        if panorama is not None and choice < 0.2:
+            view = panorama.view(rotation, _widened(K, self.size), self.size)
+            return light, backdrop.to_srgb(view * rng.uniform(0.25, 0.7) / max(float(view.mean()), 1e-6))
+        if self.photos and choice < 0.75:
+            photo = self.photos[rng.integers(len(self.photos))]
+            picture = backdrop.photo_crop(rng, photo, self.size)
+            gain = np.exp(rng.normal(-0.05, 0.3))
+            picture = (picture * gain).clip(0, 255).astype(np.uint8)
+        else:
+            picture = backdrop.procedural(rng, self.size)
+        if rng.random() < 0.5:
+            # What stands round a hand colours its light.
+            mean = (picture.reshape(-1, 3).mean(0) / 255 + 0.1) ** 2.2
+            light = replace(light, ambient=light.ambient * (0.5 + 0.5 * mean / mean.mean()))
+        return light, picture
+
+
+def _mirror(side: str) -> np.ndarray:
+    return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
+
+
+def _other(rng: np.random.Generator, side: str) -> str:
+    """The side of a second hand: mostly the other one of the same person."""
+    if rng.random() < 0.8:
+        return "left" if side == "right" else "right"
+    return side
+
+
+def _close(centre: np.ndarray, share: float, other: SceneHand, focal: float, side: float) -> bool:
+    """Whether a hand at centre that takes up a share of the picture would lie over another hand, more or less."""
+    joints = other.joints_camera
+    plane = joints[:, :2] / joints[:, 2:]
+    extent = float(np.ptp(plane, axis=0).max()) * focal
+    gap = np.linalg.norm(centre[:2] / centre[2] - plane.mean(0)) * focal
+    return bool(gap < 0.45 * (extent + share * side))
+
+
+def _upright_rotation(rng: np.random.Generator) -> np.ndarray:
+    """World to camera (3, 3): any heading, mostly level, some roll."""
+    heading, pitch, roll = rng.uniform(-np.pi, np.pi), rng.normal(0, 0.35), rng.normal(0, 0.4)
+    cy, sy, cp, sp, cr, sr = (f(a) for a in (heading, pitch, roll) for f in (np.cos, np.sin))
+    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    nod = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    lean = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return lean @ nod @ turn
+
+
+def _widened(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """K with a view at least 25 degrees wide: a narrower one shows only a panorama's few blurred pixels."""
+    focal = min(K[0, 0], max(size) / (2 * np.tan(np.deg2rad(12.5))))
+    return np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1]])
+
+
+def _exposure(rng: np.random.Generator, light: Light, hands: list[SceneHand]) -> float:
+    """What the camera multiplies light by: it exposes for the scene, and halfway for how dark the skin is."""
+    facing = np.array([[0, 0, -1], [0.6, 0, -0.8], [-0.6, 0, -0.8], [0, 0.6, -0.8], [0, -0.6, -0.8]], float)
+    level = irradiance(light.ambient, facing).mean()
+    if len(light.lamps):
+        level += float((np.maximum(facing @ light.lamps.T, 0).mean(0) * light.colours.mean(1)).sum())
+    melanin = hands[0].skin.melanin if hands else 0.4
+    return float(0.62 / max(level, 1e-6) * np.exp(rng.normal(0.1, 0.32)) * (1 + 0.9 * melanin**2))

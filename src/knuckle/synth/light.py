@@ -1,0 +1,166 @@
+"""The light of a scene: an ambient part as spherical harmonics and up to two lamps, from panoramas or made up.
+
+Directions are in the camera frame (x right, y down, z forward) and point towards the light.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+# Lambert's convolution of the nine harmonics, divided by pi: irradiance comes out as the radiance of a white wall.
+_LAMBERT = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])
+_UP = np.array([0.0, -1.0, 0.0])
+
+
+@dataclass(frozen=True)
+class Light:
+    """ambient: (9, 3) linear RGB coefficients of the irradiance / pi; lamps: (N, 3) unit directions and
+    colours: (N, 3) linear RGB, N from 0 to 2. The first lamp casts shadows."""
+
+    ambient: np.ndarray
+    lamps: np.ndarray
+    colours: np.ndarray
+
+
+def harmonics(directions: np.ndarray) -> np.ndarray:
+    """The nine real spherical harmonics (..., 9) at unit directions (..., 3). Source: Ramamoorthi and Hanrahan 2001."""
+    x, y, z = np.moveaxis(directions, -1, 0)
+    one = np.ones_like(x)
+    return np.stack(
+        [
+            0.282095 * one,
+            0.488603 * y,
+            0.488603 * z,
+            0.488603 * x,
+            1.092548 * x * y,
+            1.092548 * y * z,
+            0.315392 * (3 * z * z - 1),
+            1.092548 * x * z,
+            0.546274 * (x * x - y * y),
+        ],
+        -1,
+    )
+
+
+def irradiance(ambient: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Ambient irradiance / pi (..., 3) at unit normals (..., 3)."""
+    return np.maximum(harmonics(normals) @ ambient, 0)
+
+
+def _project(directions: np.ndarray, radiance: np.ndarray, solid_angle: np.ndarray) -> np.ndarray:
+    """Coefficients (9, 3) of the irradiance / pi of radiance (N, 3) seen along directions (N, 3)."""
+    return _LAMBERT[:, None] * (harmonics(directions).T @ (radiance * solid_angle[:, None]))
+
+
+def _sphere(count: int) -> np.ndarray:
+    """Directions (count, 3) spread evenly over the sphere (Fibonacci)."""
+    i = np.arange(count) + 0.5
+    polar = np.arccos(1 - 2 * i / count)
+    around = np.pi * (1 + 5**0.5) * i
+    return np.stack([np.cos(around) * np.sin(polar), np.cos(polar), np.sin(around) * np.sin(polar)], -1)
+
+
+_DIRECTIONS = _sphere(256)
+
+
+def random_direction(rng: np.random.Generator) -> np.ndarray:
+    """A unit direction (3,), even over the sphere."""
+    v = rng.normal(size=3)
+    return v / np.linalg.norm(v)
+
+
+def _colour(rng: np.random.Generator) -> np.ndarray:
+    """The colour (3,) of a light between warm lamp and blue sky, mean one."""
+    warmth = rng.normal(0, 0.35)
+    colour = np.array([1 + 0.45 * warmth, 1.0, 1 - 0.55 * warmth]).clip(0.2, 2.0) * np.exp(rng.normal(0, 0.04, 3))
+    return colour / colour.mean()
+
+
+def procedural_light(rng: np.random.Generator, up: np.ndarray | None = None) -> Light:
+    """Sky, ground and a few soft sources, and no, one or two lamps, mostly from above."""
+    up = _UP if up is None else up
+    height = _DIRECTIONS @ up
+    sky, ground = _colour(rng), _colour(rng) * rng.uniform(0.15, 0.8)
+    radiance = np.where(height[:, None] > 0, sky, ground) * rng.uniform(0.3, 1.0)
+    for _ in range(rng.integers(0, 4)):
+        lobe = np.exp(rng.uniform(1, 8) * (_DIRECTIONS @ random_direction(rng) - 1))
+        radiance = radiance + lobe[:, None] * _colour(rng) * rng.uniform(0.2, 2.5)
+    ambient = _project(_DIRECTIONS, radiance, np.full(len(_DIRECTIONS), 4 * np.pi / len(_DIRECTIONS)))
+    count = int(rng.choice(3, p=[0.25, 0.5, 0.25]))
+    lamps = [_lamp_direction(rng, up) for _ in range(count)]
+    colours = [_colour(rng) * rng.uniform(0.2, 2.2) * (1.0 if i == 0 else 0.5) for i in range(count)]
+    return Light(ambient, np.array(lamps).reshape(-1, 3), np.array(colours).reshape(-1, 3))
+
+
+def _lamp_direction(rng: np.random.Generator, up: np.ndarray) -> np.ndarray:
+    v = random_direction(rng)
+    v = v + up * rng.uniform(0, 1.6) + np.array([0, 0, -1]) * rng.uniform(0, 0.8)
+    return v / np.linalg.norm(v)
+
+
+class Panorama:
+    """An equirectangular high-dynamic-range picture of everything round a point: light and background at once.
+
+    Args:
+        path: a Radiance .hdr (or any picture OpenCV reads), twice as wide as high, its middle row the horizon.
+
+    Raises:
+        ValueError: the file holds no picture.
+    """
+
+    _LIGHT_ROWS = 32
+
+    def __init__(self, path: Path) -> None:
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if picture is None or picture.ndim != 3:
+            raise ValueError(f"a panorama must be a colour picture but {path} could not be read as one; remove it")
+        radiance = picture[..., 2::-1].astype(np.float32)
+        if picture.dtype != np.float32:
+            radiance = (radiance / (255 if picture.dtype == np.uint8 else 65535)) ** 2.2
+        self.radiance = np.nan_to_num(radiance, nan=0.0, posinf=60000.0)
+        self._small = cv2.resize(self.radiance, (2 * self._LIGHT_ROWS, self._LIGHT_ROWS), interpolation=cv2.INTER_AREA)
+        rows, columns = np.mgrid[: self._LIGHT_ROWS, : 2 * self._LIGHT_ROWS] + 0.5
+        polar = np.pi * rows / self._LIGHT_ROWS
+        around = np.pi * columns / self._LIGHT_ROWS
+        # World frame: y down as the camera's, so that an upright camera needs no rotation.
+        self._directions = np.stack(
+            [np.sin(around) * np.sin(polar), -np.cos(polar), -np.cos(around) * np.sin(polar)], -1
+        )
+        self._solid = np.sin(polar) * (np.pi / self._LIGHT_ROWS) ** 2
+
+    def light(self, world_to_camera: np.ndarray) -> Light:
+        """The light it casts in a camera that the rotation (3, 3) turns into: its brightest spot becomes the lamp."""
+        radiance = self._small.reshape(-1, 3).astype(float)
+        directions = self._directions.reshape(-1, 3) @ world_to_camera.T
+        solid = self._solid.reshape(-1)
+        brightness = radiance.mean(-1)
+        peak = int(np.argmax(brightness * (solid > 1e-4)))
+        near = directions @ directions[peak] > 0.94
+        around = np.median(radiance[near], 0)
+        # What outshines its surroundings near the brightest spot is the lamp; the rest is ambient.
+        excess = np.where(near[:, None], np.maximum(radiance - around, 0), 0)
+        colour = (excess * solid[:, None]).sum(0) / np.pi
+        direction = (directions * (excess.mean(-1) * solid)[:, None]).sum(0)
+        norm = float(np.linalg.norm(direction))
+        direction = direction / norm if norm > 1e-9 else directions[peak]
+        ambient = _project(directions, radiance - excess, solid)
+        return Light(ambient, direction[None], colour[None])
+
+    def view(self, world_to_camera: np.ndarray, K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """What a camera sees of it: (height, width, 3) linear radiance.
+
+        Args:
+            world_to_camera: rotation (3, 3). K: (3, 3). size: (width, height).
+        """
+        width, height = size
+        u, v = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1) @ world_to_camera
+        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+        rows, columns = self.radiance.shape[:2]
+        around = np.arctan2(rays[..., 0], -rays[..., 2]) % (2 * np.pi)
+        polar = np.arccos(np.clip(-rays[..., 1], -1, 1))
+        x = (around / (2 * np.pi) * columns - 0.5).astype(np.float32)
+        y = (polar / np.pi * rows - 0.5).astype(np.float32)
+        return cv2.remap(self.radiance, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)

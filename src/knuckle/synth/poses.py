@@ -1,0 +1,157 @@
+"""Hand poses to draw: a bank, fingers swapped between poses, and random angles coupled as real hands couple them.
+
+All angles are the hand model's 23 (radians): the thumb's seven, then abduction, MCP, PIP and DIP flexion of index,
+middle, ring and little finger.
+
+Sources of the couplings:
+    DIP flexion is two thirds of PIP flexion (Rijpkema and Girard, SIGGRAPH 1991; Lee and Kunii, 1995). Recorded hands
+    scatter round it by 12 degrees.
+    MCP flexions of neighbouring fingers correlate: 0.63 index-middle, 0.80 middle-ring, 0.81 ring-little, and
+    0.77 with the PIP of their own finger (110 recorded sign and gesture poses; Häger-Ross and Schieber, J. Neurosci.
+    2000, find the same order: ring and little move least alone).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+FINGER_STARTS = (7, 11, 15, 19)  # where the four angles of index, middle, ring and little begin
+
+# Correlation of the curl of index, middle, ring, little; entries beyond neighbours are the recorded ones too.
+_CURL_CORRELATION = np.array(
+    [[1.0, 0.63, 0.49, 0.30], [0.63, 1.0, 0.80, 0.49], [0.49, 0.80, 1.0, 0.81], [0.30, 0.49, 0.81, 1.0]]
+)
+_DIP_PER_PIP = 2 / 3
+_DIP_SCATTER = np.deg2rad(10)
+
+# Thumb postures that everyday poses move between (degrees): cmc flexion, abduction, rotation; mcp flexion, abduction,
+# rotation; ip flexion. Zero is the thumb flat beside the palm.
+_THUMBS = np.deg2rad(
+    [
+        [0, 0, 0, 0, 0, 0, 0],  # flat beside the palm
+        [-15, 10, 0, -5, 0, 0, -5],  # spread away
+        [10, 30, 15, 10, 0, 0, 10],  # ready to grasp
+        [20, 40, 30, 15, 0, 5, 20],  # opposed to the fingers
+        [30, 35, 35, 30, 0, 5, 40],  # across the palm
+        [35, 20, 20, 40, 0, 0, 55],  # folded in
+        [25, 5, 5, 20, 0, 0, 10],  # along the index finger
+    ]
+)
+
+
+@dataclass(frozen=True)
+class PoseMix:
+    """How often each kind of pose is drawn (weights, summing to anything) and how much noise is laid on top.
+
+    bank: a named pose; swap: fingers of several named poses; gesture: every finger straight, half or fully curled;
+    coupled: smooth random angles; blend: two of those mixed. noise: standard deviation in radians.
+    """
+
+    bank: float = 0.25
+    swap: float = 0.2
+    gesture: float = 0.2
+    coupled: float = 0.2
+    blend: float = 0.15
+    noise: float = 0.08
+
+
+def coupled_angles(rng: np.random.Generator) -> np.ndarray:
+    """Random angles (23,) of a hand whose joints move together as a real hand's do; radians."""
+    curl = rng.multivariate_normal(np.zeros(4), _CURL_CORRELATION)
+    # A shift for the whole hand and a scale make flat hands and fists as frequent as half-closed ones.
+    curl = 0.5 + rng.uniform(-0.45, 0.45) + rng.uniform(0.05, 0.35) * curl
+    return _from_curl(rng, np.clip(curl, 0, 1))
+
+
+def gesture_angles(rng: np.random.Generator) -> np.ndarray:
+    """Angles (23,) of a hand with each finger straight, half or fully curled, neighbours more often alike; radians."""
+    states = np.array([0.03, 0.55, 0.97])
+    curl = np.empty(4)
+    curl[0] = rng.choice(states, p=[0.5, 0.15, 0.35])
+    for i, alike in enumerate((0.5, 0.65, 0.7), start=1):
+        curl[i] = curl[i - 1] if rng.random() < alike else rng.choice(states, p=[0.45, 0.1, 0.45])
+    return _from_curl(rng, np.clip(curl + rng.normal(0, 0.04, 4), 0, 1))
+
+
+def _from_curl(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
+    """Angles (23,) from the curl (4,) of the fingers in 0..1."""
+    angles = np.empty(23)
+    # A finger closes from the MCP (tabletop) or from the PIP (claw): the balance is shared by the hand.
+    balance = rng.normal(0, 0.18)
+    spread = rng.choice([rng.normal(0, 0.3), rng.uniform(0.2, 1.0)])
+    fan = np.deg2rad([14, 3, -7, -16]) * spread  # towards the thumb is positive
+    for i, start in enumerate(FINGER_STARTS):
+        mcp_share = np.clip(balance + rng.normal(0, 0.08), -0.5, 0.5)
+        mcp = np.deg2rad(-12 + 100 * np.clip(curl[i] * (1 + mcp_share), 0, 1.0))
+        pip = np.deg2rad(-2 + 110 * np.clip(curl[i] * (1 - mcp_share), 0, 1.0))
+        # A flexed MCP joint has tight collateral ligaments and cannot spread.
+        angles[start] = fan[i] * np.clip(np.cos(mcp), 0, 1) ** 2 + rng.normal(0, np.deg2rad(2))
+        angles[start + 1] = mcp
+        angles[start + 2] = pip
+        angles[start + 3] = _DIP_PER_PIP * pip + rng.normal(0, _DIP_SCATTER) * min(1, 0.3 + pip)
+    angles[:7] = thumb_angles(rng, curl)
+    return angles
+
+
+def thumb_angles(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
+    """Angles (7,) of a thumb that suits fingers of the given curl (4,): closed hands fold it in more often."""
+    closed = float(curl[:2].mean())
+    weights = np.array([1 - closed, 1.2 - closed, 1.0, 0.6 + 0.6 * closed, 0.2 + closed, 0.1 + closed, 0.5])
+    pair = rng.choice(len(_THUMBS), 2, p=weights / weights.sum())
+    mix = rng.beta(0.6, 0.6)
+    return mix * _THUMBS[pair[0]] + (1 - mix) * _THUMBS[pair[1]] + rng.normal(0, np.deg2rad(5), 7)
+
+
+def swap_fingers(rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
+    """Angles (23,) whose fingers come from different poses (N, 23), neighbours more often from the same one."""
+    chosen = poses[rng.integers(len(poses))].copy()
+    source = poses[rng.integers(len(poses))]
+    for start in FINGER_STARTS:
+        if rng.random() < 0.45:
+            source = poses[rng.integers(len(poses))]
+        chosen[start : start + 4] = source[start : start + 4]
+    return chosen
+
+
+def random_angles(
+    rng: np.random.Generator, bank: Mapping[str, np.ndarray], limits: np.ndarray, mix: PoseMix | None = None
+) -> tuple[str, np.ndarray]:
+    """One pose drawn from the mix, inside the limits.
+
+    Args:
+        rng: where the randomness comes from.
+        bank: named poses (23,), radians; may be empty, then bank and swap fall to the random kinds.
+        limits: (23, 2) least and greatest angle, radians.
+        mix: how often which kind.
+
+    Returns:
+        The kind that was drawn (a pose's name for a pose of the bank) and the angles (23,).
+    """
+    mix = mix or PoseMix()
+    kinds = ("bank", "swap", "gesture", "coupled", "blend")
+    weights = np.array([mix.bank * bool(bank), mix.swap * bool(bank), mix.gesture, mix.coupled, mix.blend])
+    kind = str(rng.choice(kinds, p=weights / weights.sum()))
+    poses = np.stack(list(bank.values())) if bank else np.empty((0, 23))
+    if kind == "bank":
+        names = list(bank)
+        name = names[rng.integers(len(names))]
+        kind, angles = name, np.asarray(bank[name], float)
+    elif kind == "swap":
+        angles = swap_fingers(rng, poses)
+    elif kind == "gesture":
+        angles = gesture_angles(rng)
+    elif kind == "coupled":
+        angles = coupled_angles(rng)
+    else:
+        pair = [_any_pose(rng, poses) for _ in range(2)]
+        t = rng.random()
+        angles = t * pair[0] + (1 - t) * pair[1]
+    angles = angles + rng.normal(0, mix.noise * rng.random(), 23)
+    return kind, np.clip(angles, limits[:, 0], limits[:, 1])
+
+
+def _any_pose(rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
+    if len(poses) and rng.random() < 0.6:
+        return poses[rng.integers(len(poses))]
+    return gesture_angles(rng) if rng.random() < 0.5 else coupled_angles(rng)

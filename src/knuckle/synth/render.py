@@ -1,0 +1,364 @@
+"""Draws scenes with OpenGL (moderngl on EGL): a graphics card where there is one, Mesa's software renderer else."""
+
+import os
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import cv2
+import numpy as np
+
+from knuckle.synth.features import feature_map, noise_map
+from knuckle.synth.scene import Scene, SceneHand, Solid
+from knuckle.synth.skin import reflectance_table
+from knuckle.synth.surface import HandSurface
+
+FEATURE_SIZE = 512
+_SHADOW_SIZE = 256
+_NEAR, _FAR = 0.03, 10.0
+# What a pixel of `visible` and `complete` says; see Drawing.
+HELD = 200
+OBJECT = 255
+FOREARM = 100
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn scene, all (height, width).
+
+    image: (height, width, 3) uint8 RGB.
+    visible: what is seen: 0 background, h the hand number h (from 1), 100 + h its forearm or sleeve, 200 + h what it
+        holds, 255 anything else that is in the way.
+    complete: each hand as if nothing else were there: bit h - 1 its hand, bit 3 + h its forearm.
+    bone: of the hand that is seen, the bone (index into the model's bones) plus 1, and 0 elsewhere.
+    """
+
+    image: np.ndarray
+    visible: np.ndarray
+    complete: np.ndarray
+    bone: np.ndarray
+
+
+def create_context() -> Any:
+    """An OpenGL context without a window.
+
+    Raises:
+        RuntimeError: moderngl or the system's EGL library is missing.
+    """
+    try:
+        import moderngl
+    except ImportError as error:
+        raise RuntimeError("drawing needs moderngl; install it with `pip install 'knuckle[synth]'`") from error
+    # One thread a context: several pictures are drawn side by side by processes, not by threads of one.
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+    try:
+        options: dict[str, Any] = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
+        return moderngl.create_context(standalone=True, require=330, **options)
+    except Exception as error:  # moderngl raises bare Exception
+        raise RuntimeError(
+            f"OpenGL could not be started ({error}); on Debian: apt-get install libegl1 libgl1-mesa-dri"
+        ) from error
+
+
+class Renderer:
+    """Draws scenes of one picture size.
+
+    Args:
+        surface: the hand's mesh. size: (width, height) px. supersample: samples a pixel along each axis.
+    """
+
+    def __init__(self, surface: HandSurface, size: tuple[int, int], supersample: int = 2) -> None:
+        self.surface, self.size, self.supersample = surface, size, supersample
+        self.ctx = create_context()
+        self._skin = self._program("skin")
+        self._solid = self._program("solid")
+        self._flat = self._program("flat")
+        self._indices = self.ctx.buffer(surface.triangles.tobytes())
+        corners = len(surface.corner_vertex)
+        self._moving = self.ctx.buffer(reserve=corners * 7 * 4)
+        still = np.column_stack([surface.corner_uv, surface.corner_forearm]).astype(np.float32)
+        self._still = self.ctx.buffer(still.tobytes())
+        self._labels = self.ctx.buffer(surface.corner_bone.astype(np.float32).tobytes())
+        self._hand_skin = self.ctx.vertex_array(
+            self._skin,
+            [(self._moving, "3f 3f 1f", "position", "normal", "open_sky"), (self._still, "2f 1f", "uv", "forearm")],
+            self._indices,
+        )
+        self._hand_flat = self.ctx.vertex_array(
+            self._flat, [(self._moving, "3f 16x", "position"), (self._labels, "1f", "label")], self._indices
+        )
+        width, height = size
+        fine = (width * supersample, height * supersample)
+        self._colour = self.ctx.framebuffer([self.ctx.renderbuffer(fine, 4)], self.ctx.depth_renderbuffer(fine))
+        self._ids = self.ctx.framebuffer([self.ctx.renderbuffer(size, 1)], self.ctx.depth_renderbuffer(size))
+        self._shadow_map = self.ctx.depth_texture((_SHADOW_SIZE, _SHADOW_SIZE))
+        self._shadow_map.compare_func = "<="
+        self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
+        self._shadow = self.ctx.framebuffer(depth_attachment=self._shadow_map)
+        self._textures()
+
+    def close(self) -> None:
+        """Gives the context and everything in it back."""
+        self.ctx.release()
+
+    def _program(self, name: str) -> Any:
+        folder = resources.files("knuckle.synth") / "shaders"
+        return self.ctx.program(
+            vertex_shader=(folder / f"{name}.vert").read_text(), fragment_shader=(folder / f"{name}.frag").read_text()
+        )
+
+    def _textures(self) -> None:
+        rest, filled, normal, nail = self._bake()
+        features = self.ctx.texture(
+            (FEATURE_SIZE, FEATURE_SIZE), 4, feature_map(self.surface, rest, filled, normal, nail).tobytes()
+        )
+        noise = noise_map()
+        self._noise = self.ctx.texture(noise.shape[1::-1], 4, noise.tobytes())
+        for texture in (features, self._noise):
+            texture.build_mipmaps()
+            texture.filter = (self.ctx.LINEAR_MIPMAP_NEAREST, self.ctx.LINEAR)
+        table = np.ascontiguousarray(reflectance_table(), np.float32)
+        self._pigments = self.ctx.texture(table.shape[1::-1], 3, table.tobytes(), dtype="f4")
+        self._pigments.repeat_x = self._pigments.repeat_y = False
+        self._features = features
+        for unit, texture in enumerate((features, self._noise, self._pigments, self._shadow_map)):
+            texture.use(unit)
+        for program in (self._skin, self._solid):
+            for unit, name in enumerate(("features", "noise", "pigments", "shadow")):
+                if name in program:
+                    program[name] = unit
+
+    def _bake(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Rest position (N, N, 3), whether there is one (N, N), normal (N, N, 3), and whether it is a nail's (N, N),
+        under each texel."""
+        program: Any = self.ctx.program(
+            vertex_shader="""#version 330
+            in vec2 uv; in vec3 rest; in vec3 normal; out vec3 at; out vec3 n;
+            void main() { at = rest; n = normal; gl_Position = vec4(uv * 2.0 - 1.0, 0.0, 1.0); }""",
+            fragment_shader="""#version 330
+            in vec3 at; in vec3 n; layout(location = 0) out vec4 where; layout(location = 1) out vec4 facing;
+            void main() { where = vec4(at, 1.0); facing = vec4(normalize(n), 1.0); }""",
+        )
+        surface = self.surface
+        normals = surface.normals(surface.rest, False)[surface.corner_vertex]
+        data = np.column_stack([surface.corner_uv, surface.corner_rest, normals]).astype(np.float32)
+        buffer = self.ctx.buffer(data.tobytes())
+        array = self.ctx.vertex_array(program, [(buffer, "2f 3f 3f", "uv", "rest", "normal")], self._indices)
+        size = (FEATURE_SIZE, FEATURE_SIZE)
+        target = self.ctx.framebuffer([self.ctx.texture(size, 4, dtype="f4") for _ in range(2)])
+        target.use()
+        target.clear()
+        self.ctx.disable(self.ctx.DEPTH_TEST | self.ctx.CULL_FACE)
+        array.render()
+        where, facing = (self._read_floats(target, i) for i in range(2))
+        nails = [i for i, name in enumerate(surface.part_names) if name.endswith("_nail")]
+        faces = surface.triangles[np.isin(surface.face_part, nails)]
+        target.clear()
+        if len(faces):
+            only = self.ctx.buffer(faces.tobytes())
+            part = self.ctx.vertex_array(program, [(buffer, "2f 3f 3f", "uv", "rest", "normal")], only)
+            part.render()
+            part.release()
+            only.release()
+        nail = self._read_floats(target, 0)[..., 3] > 0
+        for thing in (array, buffer, target, program):
+            thing.release()
+        return where[..., :3], where[..., 3] > 0, facing[..., :3], nail
+
+    @staticmethod
+    def _read_floats(target: Any, attachment: int) -> np.ndarray:
+        data = target.read(components=4, attachment=attachment, dtype="f4")
+        return np.frombuffer(data, np.float32).reshape(FEATURE_SIZE, FEATURE_SIZE, 4)
+
+    def draw(self, scene: Scene) -> Drawing:
+        """Draws one scene, of the renderer's picture size."""
+        if scene.size != self.size:
+            raise ValueError(f"the scene must be of size {self.size} but is {scene.size}; make another Renderer")
+        self._common(scene)
+        corners = [self._corners(hand) for hand in scene.hands]
+        solids = [self._upload(solid) for solid in scene.solids]
+        self._draw_shadow(scene, corners, solids)
+        image = self._draw_colour(scene, corners, solids)
+        complete, visible, bone = self._draw_ids(scene, corners, solids)
+        for arrays in solids:
+            for thing in arrays:
+                thing.release()
+        return Drawing(image, visible, complete, bone)
+
+    def _common(self, scene: Scene) -> None:
+        projection = _projection(scene.K, scene.size)
+        self._to_clip = projection.T.astype("f4").tobytes()
+        lamps, colours = np.zeros((2, 3), "f4"), np.zeros((2, 3), "f4")
+        lamps[:, 2] = -1
+        lamps[: len(scene.light.lamps)] = scene.light.lamps
+        colours[: len(scene.light.lamps)] = scene.light.colours
+        centre = np.mean([h.joints_camera.mean(0) for h in scene.hands], 0) if scene.hands else np.array([0, 0, 0.5])
+        reach = max([0.13, *(float(np.ptp(h.joints_camera - centre, axis=0).max()) for h in scene.hands)])
+        self._to_lamp = _lamp_projection(lamps[0], centre, min(reach, 0.5))
+        to_texture = _BIAS @ self._to_lamp
+        for program in (self._skin, self._solid):
+            program["projection"].write(self._to_clip)
+            program["to_lamp"].write(to_texture.T.astype("f4").tobytes())
+            program["ambient"].write(scene.light.ambient.astype("f4").tobytes())
+            program["lamp_direction"].write(lamps.tobytes())
+            program["lamp_colour"].write(colours.tobytes())
+            program["exposure"] = scene.exposure
+
+    def _corners(self, hand: SceneHand) -> bytes:
+        surface = self.surface
+        left = hand.side == "left"
+        vertices = hand.vertices_camera
+        normals = surface.normals(vertices, flip=left)
+        sky = surface.occlusion(vertices, normals, hand.joints_camera)
+        table = np.column_stack([vertices, normals, sky]).astype(np.float32)
+        return table[surface.corner_vertex].tobytes()
+
+    def _upload(self, solid: Solid) -> tuple:
+        data = np.column_stack([solid.vertices, solid.normals, solid.local]).astype(np.float32)
+        label = OBJECT
+        if solid.forearm_of is not None:
+            label = FOREARM + solid.forearm_of + 1
+        elif solid.held_by is not None:
+            label = HELD + solid.held_by + 1
+        buffer = self.ctx.buffer(data.tobytes())
+        labels = self.ctx.buffer(np.full(len(data), float(label), np.float32).tobytes())
+        indices = self.ctx.buffer(solid.faces.astype(np.int32).tobytes())
+        lit = self.ctx.vertex_array(self._solid, [(buffer, "3f 3f 3f", "position", "normal", "local")], indices)
+        flat = self.ctx.vertex_array(self._flat, [(buffer, "3f 24x", "position"), (labels, "1f", "label")], indices)
+        return lit, flat, buffer, labels, indices
+
+    def _draw_shadow(self, scene: Scene, corners: list[bytes], solids: list[tuple]) -> None:
+        self._shadow.use()
+        self._shadow.clear(depth=1.0)
+        if not len(scene.light.lamps):
+            return
+        self.ctx.enable_only(self.ctx.DEPTH_TEST)
+        self._flat["projection"].write(self._to_lamp.T.astype("f4").tobytes())
+        self._flat["offset"] = 0.0
+        self.ctx.polygon_offset = 2.0, 4.0
+        for data in corners:
+            self._moving.write(data)
+            self._hand_flat.render()
+        for arrays in solids:
+            arrays[1].render()
+        self.ctx.polygon_offset = 0.0, 0.0
+
+    def _draw_colour(self, scene: Scene, corners: list[bytes], solids: list[tuple]) -> np.ndarray:
+        self._colour.use()
+        self._colour.clear()
+        for hand, data in zip(scene.hands, corners, strict=True):
+            # Rows run downwards in our pictures, upwards in OpenGL: what is in front winds the other way round.
+            self.ctx.enable_only(self.ctx.DEPTH_TEST | self.ctx.CULL_FACE)
+            self.ctx.front_face = "ccw" if hand.side == "left" else "cw"
+            self._set_skin(hand)
+            self._moving.write(data)
+            self._hand_skin.render()
+        self.ctx.enable_only(self.ctx.DEPTH_TEST)
+        for solid, arrays in zip(scene.solids, solids, strict=True):
+            m = solid.material
+            self._solid["first"], self._solid["second"] = m.colour, m.second
+            self._solid["pattern"] = (float(m.pattern), m.scale, m.roughness, m.specular)
+            arrays[0].render()
+        width, height = self._colour.size
+        pixels = np.frombuffer(self._colour.read(components=4), np.uint8).reshape(height, width, 4)
+        if self.supersample > 1:
+            pixels = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA)
+        return _over(pixels, scene)
+
+    def _set_skin(self, hand: SceneHand) -> None:
+        skin, program = hand.skin, self._skin
+        program["pigment"] = (skin.melanin, skin.blood, skin.palm_lightening, skin.flush)
+        program["relief"] = (skin.mottling, skin.creases, skin.veins, skin.hairiness)
+        program["gloss"] = (skin.roughness, skin.specular)
+        program["nail"] = (*skin.nail_colour, skin.nail_cover)
+        program["tint"] = skin.tint
+        program["noise_at"] = skin.seed
+
+    def _draw_ids(
+        self, scene: Scene, corners: list[bytes], solids: list[tuple]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """complete, visible and bone, as Drawing has them."""
+        width, height = self.size
+        forearm = self.surface.forearm_bone
+        complete = np.zeros((height, width), np.uint8)
+        self._ids.use()
+        self.ctx.enable_only(self.ctx.DEPTH_TEST)
+        self._flat["projection"].write(self._to_clip)
+        alone = []
+        for number, data in enumerate(corners):
+            self._ids.clear()
+            self._moving.write(data)
+            self._flat["offset"] = 1.0
+            self._hand_flat.render()
+            bones = self._read_ids()
+            alone.append(bones)
+            complete |= np.where(bones == forearm + 1, 1 << (4 + number), (bones > 0) << number).astype(np.uint8)
+        if not scene.hands and not solids:
+            return complete, complete.copy(), complete.copy()
+        if len(scene.hands) == 1 and not solids:
+            bones = alone[0]
+            return complete, np.where(bones == forearm + 1, FOREARM + 1, (bones > 0) * 1).astype(np.uint8), bones
+        # Together: hand h's bones are told apart by an offset of 20 each, solids by their own labels.
+        self._ids.clear()
+        for number, data in enumerate(corners):
+            self._moving.write(data)
+            self._flat["offset"] = 1.0 + 20 * number
+            self._hand_flat.render()
+        self._flat["offset"] = 0.0
+        for arrays in solids:
+            arrays[1].render()
+        seen = self._read_ids()
+        skin = (seen > 0) & (seen < FOREARM)
+        bone = np.where(skin, (seen - 1) % 20 + 1, 0).astype(np.uint8)
+        hand = np.where(skin, (seen - 1) // 20 + 1, 0)
+        visible = np.where(bone == forearm + 1, FOREARM + hand, np.where(skin, hand, seen))
+        return complete, visible.astype(np.uint8), bone
+
+    def _read_ids(self) -> np.ndarray:
+        width, height = self.size
+        return np.frombuffer(self._ids.read(components=1, alignment=1), np.uint8).reshape(height, width)
+
+
+_BIAS = np.array([[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1]])
+
+
+def _projection(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Camera frame to clip space (4, 4): row 0 of the picture is row 0 of the buffer, pixel centres at integers."""
+    width, height = size
+    return np.array(
+        [
+            [2 * K[0, 0] / width, 2 * K[0, 1] / width, (2 * K[0, 2] + 1) / width - 1, 0],
+            [0, 2 * K[1, 1] / height, (2 * K[1, 2] + 1) / height - 1, 0],
+            [0, 0, (_FAR + _NEAR) / (_FAR - _NEAR), -2 * _FAR * _NEAR / (_FAR - _NEAR)],
+            [0, 0, 1, 0],
+        ]
+    )
+
+
+def _lamp_projection(direction: np.ndarray, centre: np.ndarray, reach: float) -> np.ndarray:
+    """Camera frame to the clip space of a lamp far away in a direction, seeing reach metres round a centre."""
+    forward = -np.asarray(direction, float)
+    side = np.cross(forward, [0, 0, 1] if abs(forward[2]) < 0.9 else [1, 0, 0])
+    side /= np.linalg.norm(side)
+    rows = np.stack([side, np.cross(forward, side), forward])
+    matrix = np.eye(4)
+    matrix[:3, :3] = rows / np.array([reach, reach, 3 * reach])[:, None]
+    matrix[:3, 3] = -matrix[:3, :3] @ centre
+    return matrix
+
+
+def _over(pixels: np.ndarray, scene: Scene) -> np.ndarray:
+    """The drawn pixels (H, W, 4), colours multiplied by alpha, over the scene's background and its soft shadow."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    background = scene.background
+    strength, shift_x, shift_y, blur = scene.cast_shadow
+    if strength > 0:
+        unit = scene.size[0] / 256
+        shift = np.array([[1, 0, shift_x * unit], [0, 1, shift_y * unit]], np.float32)
+        soft = cv2.warpAffine(pixels[..., 3], shift, scene.size, borderMode=cv2.BORDER_REPLICATE)
+        side = int(blur * unit) * 2 + 1
+        soft = cv2.blur(cv2.blur(soft, (side, side)), (side, side))
+        light = 256 - (soft.astype(np.uint16)[..., None] * int(256 * strength) >> 8)
+        background = (background * light >> 8).astype(np.uint8)
+    behind = (background * (255 - alpha) + 127) // 255
+    return (pixels[..., :3] + behind).clip(0, 255).astype(np.uint8)

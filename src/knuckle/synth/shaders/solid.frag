@@ -1,0 +1,48 @@
+#version 330
+in vec3 at;
+in vec3 facing;
+in vec3 inside;
+in vec4 lamp_at;
+uniform sampler2D noise;
+uniform sampler2DShadow shadow;
+uniform vec3 ambient[9];
+uniform vec3 lamp_direction[2];
+uniform vec3 lamp_colour[2];
+uniform float exposure;
+uniform vec3 first;
+uniform vec3 second;
+uniform vec4 pattern;  // kind, scale, roughness, specular
+out vec4 colour;
+
+vec3 irradiance(vec3 n) {
+    return ambient[0] * 0.282095 + 0.488603 * (ambient[1] * n.y + ambient[2] * n.z + ambient[3] * n.x)
+        + 1.092548 * (ambient[4] * n.x * n.y + ambient[5] * n.y * n.z + ambient[7] * n.x * n.z)
+        + ambient[6] * 0.315392 * (3.0 * n.z * n.z - 1.0) + ambient[8] * 0.546274 * (n.x * n.x - n.y * n.y);
+}
+
+void main() {
+    vec3 eye = -normalize(at);
+    vec3 n = normalize(facing);
+    if (dot(n, eye) < 0.0) n = -n;
+    vec3 p = inside * pattern.y;
+    vec4 grain = texture(noise, inside.xy * 3.0 + inside.zx * 2.0);
+    float t = 0.0;
+    if (pattern.x > 3.5) t = 0.5 + 0.25 * sin(p.x * 6.0) * sin(p.y * 6.0) + (grain.g - 0.5);
+    else if (pattern.x > 2.5) t = step(0.0, sin(p.x) * sin(p.y) * sin(p.z + 0.7));
+    else if (pattern.x > 1.5) t = step(0.0, sin(p.y));
+    else if (pattern.x > 0.5) t = smoothstep(0.4, 0.6, grain.r);
+    vec3 albedo = mix(first, second, clamp(t, 0.0, 1.0)) * (0.85 + 0.3 * grain.b);
+    float shine = 2.0 / pow(pattern.z, 4.0) - 2.0;
+    vec3 radiance = albedo * max(irradiance(n), 0.0);
+    for (int i = 0; i < 2; ++i) {
+        vec3 l = lamp_direction[i];
+        float lit = i == 0 ? textureProj(shadow, lamp_at) : 1.0;
+        float cosine = max(dot(n, l), 0.0);
+        vec3 h = normalize(l + eye);
+        float lobe = (shine + 8.0) / 25.13 * pow(max(dot(n, h), 0.0), shine);
+        radiance += lamp_colour[i] * lit * cosine * (albedo + pattern.w * 0.05 * min(lobe, 40.0));
+    }
+    vec3 seen = radiance * exposure;
+    seen = seen / (1.0 + 0.18 * seen * seen);
+    colour = vec4(pow(clamp(seen, 0.0, 1.0), vec3(1.0 / 2.2)), 1.0);
+}

@@ -1,0 +1,149 @@
+"""The hand's mesh made ready to draw: split at texture seams, with a longer forearm, normals and soft occlusion."""
+
+import numpy as np
+
+from knuckle.skeleton import BONES
+
+_PALM_RADIUS = 0.011  # metres, half the palm's thickness round a metacarpal
+
+
+class HandSurface:
+    """What does not change between pictures of one hand model, computed once.
+
+    Args:
+        vertices: (V, 3) rest vertices in the hand frame, metres. faces: (F, 3). uv: (T, 2). faces_uv: (F, 3).
+        face_part: (F,) index into part_names. joints: (21, 3) at rest.
+        bones: (V,) the bone that moves each vertex most. forearm_bone: the index of the forearm among them.
+
+    Attributes:
+        corner_vertex: (C,) for each drawn corner the vertex it stands on; corner_uv (C, 2); corner_bone (C,);
+        corner_rest (C, 3); corner_forearm (C,) true beyond the wrist; triangles (F, 3) into the corners.
+    """
+
+    # The forearm is drawn longer than it is modelled, so that its end is out of the picture or in a sleeve.
+    _STRETCH_FROM = -0.09
+    _STRETCH = 2.5
+
+    def __init__(
+        self,
+        vertices: np.ndarray,
+        faces: np.ndarray,
+        uv: np.ndarray,
+        faces_uv: np.ndarray,
+        face_part: np.ndarray,
+        part_names: list[str],
+        joints: np.ndarray,
+        bones: np.ndarray,
+        forearm_bone: int,
+    ) -> None:
+        faces = faces.astype(np.int64)
+        keys = faces.astype(np.int64) * len(uv) + faces_uv
+        unique, inverse = np.unique(keys, return_inverse=True)
+        self.triangles = inverse.reshape(-1, 3).astype(np.int32)
+        self.corner_vertex = unique // len(uv)
+        self.corner_uv = uv[unique % len(uv)].astype(np.float32)
+        self.corner_bone = bones[self.corner_vertex]
+        self.corner_rest = vertices[self.corner_vertex].astype(np.float32)
+        self.rest = vertices
+        self.faces = faces
+        self.face_part = face_part
+        self.part_names = part_names
+        self.joints = joints
+        self.bones = bones
+        self.forearm_bone = forearm_bone
+        beyond = np.isin(face_part, [part_names.index(n) for n in ("forearm", "cap") if n in part_names])
+        self.hand_vertices = np.unique(faces[~beyond])
+        forearm = np.ones(len(vertices), bool)
+        forearm[self.hand_vertices] = False
+        self.forearm_vertices = forearm
+        self.corner_forearm = forearm[self.corner_vertex]
+        past = np.maximum(self._STRETCH_FROM - vertices[:, 1], 0)
+        self._stretch = past * (self._STRETCH - 1) * (bones == forearm_bone)
+        # Vertex normals are sums over the faces round each vertex: sorted once, then one reduceat a picture.
+        flat = faces.reshape(-1)
+        order = np.argsort(flat, kind="stable")
+        self._face_of_corner = (np.arange(flat.size) // 3)[order]
+        self._starts = np.searchsorted(flat[order], np.arange(len(vertices)))
+        self._spheres_setup()
+
+    def lengthen(self, vertices: np.ndarray, away: np.ndarray) -> np.ndarray:
+        """vertices (V, 3) with the forearm drawn out along the unit direction away (3,) from the hand."""
+        return vertices + self._stretch[:, None] * away
+
+    def normals(self, vertices: np.ndarray, flip: bool) -> np.ndarray:
+        """Unit vertex normals (V, 3) of posed vertices (V, 3); flip for a left hand, whose winding is mirrored."""
+        a, b, c = (vertices[self.faces[:, i]] for i in range(3))
+        u, w = b - a, c - a
+        face = np.empty_like(u)
+        face[:, 0] = u[:, 1] * w[:, 2] - u[:, 2] * w[:, 1]
+        face[:, 1] = u[:, 2] * w[:, 0] - u[:, 0] * w[:, 2]
+        face[:, 2] = u[:, 0] * w[:, 1] - u[:, 1] * w[:, 0]
+        total = np.add.reduceat(face[self._face_of_corner], self._starts, axis=0)
+        total /= np.maximum(np.sqrt((total * total).sum(-1, keepdims=True)), 1e-12)
+        return -total if flip else total
+
+    def forearm_sections(self, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Middle (R, 3) and half widths (R, 2) in x and z of the forearm at rest, at distances along (R,) from the
+        wrist; metres. Beyond the mesh it goes on as it ends."""
+        stations = np.linspace(-0.012, -self.rest[:, 1].min() - 0.012, 9)
+        forearm = self.rest[np.abs(self.rest[:, 0]) < 0.05]
+        low, high = [], []
+        for station in stations:
+            beside = np.argsort(np.abs(forearm[:, 1] + station), kind="stable")[:24]
+            low.append(forearm[beside][:, [0, 2]].min(0))
+            high.append(forearm[beside][:, [0, 2]].max(0))
+        bounds = np.concatenate([low, high], axis=1)
+        edges = np.stack([np.interp(along, stations, column) for column in bounds.T], -1)
+        middle = (edges[:, :2] + edges[:, 2:]) / 2
+        centres = np.stack([middle[:, 0], -along, middle[:, 1]], -1)
+        return centres, (edges[:, 2:] - edges[:, :2]) / 2
+
+    def radii(self) -> np.ndarray:
+        """Half the thickness (20,) of the hand round each of BONES at rest, metres: the median distance of the
+        vertices that a bone moves from its line."""
+        radii = np.full(len(BONES), _PALM_RADIUS)
+        for i, (parent, child) in enumerate(BONES):
+            if parent == 0:
+                continue
+            a, b = self.joints[parent], self.joints[child]
+            axis = (b - a) / np.linalg.norm(b - a)
+            # Bones are numbered hand 0, then three a finger, base to tip.
+            mine = self.rest[self.bones == 1 + 3 * ((parent - 1) // 4) + (parent - 1) % 4]
+            off = np.linalg.norm(np.cross(mine - a, axis), axis=1)
+            radii[i] = min(float(np.median(off)), 0.012)
+        return radii
+
+    def _spheres_setup(self) -> None:
+        """Spheres along the bones that shade each other: where on which bone, and whose vertices they leave alone."""
+        radii = self.radii()
+        self._sphere_bone, self._sphere_at, sphere_radius = [], [], []
+        for i, (parent, _child) in enumerate(BONES):
+            for at in (0.25, 0.75) if parent else (0.35, 0.65, 0.95):
+                self._sphere_bone.append(i)
+                self._sphere_at.append(at)
+                sphere_radius.append(radii[i])
+        self._sphere_radius = np.array(sphere_radius, np.float32)
+        bones = np.array(BONES)[self._sphere_bone]
+        self._sphere_ends = (bones[:, 0], bones[:, 1])
+        at = np.array(self._sphere_at)[:, None]
+        rest = (1 - at) * self.joints[bones[:, 0]] + at * self.joints[bones[:, 1]]
+        # What shades a vertex at rest is its own flesh and its neighbours': that amount is the zero.
+        self._rest_shade = np.zeros(len(self.rest), np.float32)
+        self._rest_shade = self._shade(self.rest.astype(np.float32), self.normals(self.rest, False), rest)
+
+    def occlusion(self, vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray) -> np.ndarray:
+        """How much of the sky each vertex still sees beside the hand's own bones (V,), 0..1, one at rest."""
+        at = np.array(self._sphere_at)[:, None]
+        centres = (1 - at) * joints[self._sphere_ends[0]] + at * joints[self._sphere_ends[1]]
+        extra = np.maximum(self._shade(vertices, normals, centres) - self._rest_shade, 0)
+        return np.exp(-1.5 * extra)
+
+    def _shade(self, vertices: np.ndarray, normals: np.ndarray, centres: np.ndarray) -> np.ndarray:
+        """Sum over spheres of the cosine-weighted share of the sky they cover, (V,). Source: Quilez, sphere ambient
+        occlusion: cos / distance² in radii."""
+        v, n, c = vertices.astype(np.float32), normals.astype(np.float32), centres.astype(np.float32)
+        squared = (v * v).sum(1)[:, None] - 2 * v @ c.T + (c * c).sum(1)
+        facing = n @ c.T - (n * v).sum(1)[:, None]  # distance times cosine
+        squared = np.maximum(squared, 1e-9)
+        cover = np.maximum(facing, 0) * self._sphere_radius**2 / (squared * np.sqrt(squared))
+        return np.minimum(cover, 1).sum(1)

@@ -1,0 +1,58 @@
+"""From where a hand is seen: everywhere, but most often as people film hands."""
+
+import numpy as np
+
+# Towards the camera from the hand, in a right hand's frame: x to the thumb, y to the fingertips, z out of the palm.
+# name: (direction, spread in radians, weight)
+VIEWS: dict[str, tuple[tuple[float, float, float], float, float]] = {
+    "palm": ((0.0, 0.1, 1.0), 0.45, 0.22),  # shown to a webcam, gestures, signs
+    "back": ((0.0, 0.0, -1.0), 0.45, 0.16),  # on a desk, from above
+    "egocentric_back": ((0.15, -0.75, -0.75), 0.4, 0.12),  # one's own hand reaching away
+    "egocentric_palm": ((0.2, -0.8, 0.6), 0.4, 0.05),  # looking into one's own palm
+    "thumb_side": ((1.0, 0.0, 0.1), 0.4, 0.1),  # holding, thumbs up, pinching
+    "little_side": ((-1.0, 0.1, 0.1), 0.4, 0.05),
+    "pointing": ((0.0, 1.0, -0.1), 0.35, 0.05),  # fingers towards the camera
+    "anywhere": ((0.0, 0.0, 1.0), 9.0, 0.25),
+}
+
+
+def random_view(rng: np.random.Generator) -> tuple[str, np.ndarray]:
+    """A kind of view and the unit direction (3,) from the hand to the camera, in a right hand's frame."""
+    names = list(VIEWS)
+    weights = np.array([VIEWS[name][2] for name in names])
+    name = names[rng.choice(len(names), p=weights / weights.sum())]
+    axis, spread, _ = VIEWS[name]
+    if spread > np.pi:
+        direction = rng.normal(size=3)
+    else:
+        direction = np.array(axis) / np.linalg.norm(axis) + rng.normal(0, spread / np.sqrt(2), 3)
+    return name, direction / np.linalg.norm(direction)
+
+
+def look_from(direction: np.ndarray, side: str, roll: float, ray: np.ndarray) -> np.ndarray:
+    """The rotation (3, 3) of T_camera_hand that shows a hand from a direction.
+
+    Args:
+        direction: (3,) unit, hand to camera, in a right hand's frame; a left hand is seen mirrored.
+        side: "left" or "right". roll: how far the fingers are turned from pointing up, clockwise in the picture,
+            radians (of a hand that points at the camera: its palm or back instead).
+        ray: (3,) unit, camera to hand, in the camera frame.
+    """
+    mirror = np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
+    towards = direction * mirror
+    # In the hand frame: away from the camera, and what shall be up in the picture.
+    forward = -towards
+    up = np.array([0.0, 1.0, 0.0])
+    if abs(up @ forward) > 0.97:
+        up = np.array([0.0, 0.0, np.sign(up @ forward) or 1.0])
+    hand_axes = _frame(forward, up)
+    camera_up = np.array([np.sin(roll), -np.cos(roll), 0.0])
+    return _frame(ray, camera_up) @ hand_axes.T
+
+
+def _frame(forward: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Columns right, up, forward of a frame that looks along forward with up as nearly as can be."""
+    forward = forward / np.linalg.norm(forward)
+    up = up - forward * (up @ forward)
+    up = up / np.linalg.norm(up)
+    return np.stack([np.cross(up, forward), up, forward], -1)

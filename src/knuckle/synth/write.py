@@ -1,0 +1,205 @@
+"""Writes sets of pictures as WebDataset shards: by several processes, the same bytes whatever their number, and
+going on where whole shards end."""
+
+import hashlib
+import io
+import json
+import multiprocessing
+import signal
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from knuckle.files import atomic_write
+from knuckle.synth.generate import Generator, Picture, Settings
+
+SHARD_IMAGES = 250
+MANIFEST = "manifest.json"
+FORMAT = "knuckle-synth-1"
+_JPEG_QUALITY = 95
+
+
+def encode(picture: Picture) -> dict[str, bytes]:
+    """The files of one picture by their endings: jpg, visible.png, complete.png, json."""
+    return {
+        "jpg": _encoded(".jpg", picture.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]),
+        "visible.png": _encoded(".png", picture.visible, [cv2.IMWRITE_PNG_COMPRESSION, 3]),
+        "complete.png": _encoded(".png", picture.complete, [cv2.IMWRITE_PNG_COMPRESSION, 3]),
+        "json": json.dumps(picture.label, separators=(",", ":")).encode(),
+    }
+
+
+def _encoded(suffix: str, pixels: np.ndarray, options: list[int]) -> bytes:
+    done, data = cv2.imencode(suffix, pixels, options)
+    if not done:
+        raise RuntimeError(f"OpenCV could not encode a picture of shape {pixels.shape} as {suffix}")
+    return data.tobytes()
+
+
+def write_shards(
+    out: Path,
+    settings: Settings,
+    images: int,
+    workers: int = 1,
+    shard_images: int = SHARD_IMAGES,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Writes pictures 0 .. images - 1 into out as shard-000000.tar, ... and a manifest.
+
+    Shards that are already there whole are kept, so a call that was cut off goes on when repeated, and a set can be
+    made longer.
+
+    Args:
+        out: the folder. settings: what to draw. images: how many. workers: processes. shard_images: pictures a shard.
+        progress: called now and then with the number of pictures done so far.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ValueError: out holds a set drawn with other settings, or a number is out of range.
+    """
+    for name, number in (("images", images), ("workers", workers), ("shard_images", shard_images)):
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1 but got {number}")
+    out.mkdir(parents=True, exist_ok=True)
+    plan = {"format": FORMAT, "settings": settings.described(), "shard_images": shard_images}
+    known = _check_plan(out, plan)
+    starts = range(0, images, shard_images)
+    jobs = {f"shard-{i:06d}.tar": range(s, min(s + shard_images, images)) for i, s in enumerate(starts)}
+    done = {name: known[name] for name in jobs if _is_whole(out / name, known.get(name), len(jobs[name]))}
+    waiting = {name: numbers for name, numbers in jobs.items() if name not in done}
+    if not (out / MANIFEST).exists():
+        _write_manifest(out, plan, known)
+    report = progress or (lambda _: None)
+    report(sum(len(jobs[name]) for name in done))
+    if waiting:
+        for name, entry in _drawn(out, settings, waiting, workers, sum(len(jobs[n]) for n in done), report):
+            done[name] = entry
+            _write_manifest(out, plan, {**known, **done})
+    return _write_manifest(out, plan, {**known, **done})
+
+
+def _check_plan(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
+    """The shards that the folder's manifest knows of, by name."""
+    path = out / MANIFEST
+    if not path.exists():
+        return {}
+    manifest = json.loads(path.read_text())
+    for key, value in plan.items():
+        if manifest.get(key) != value:
+            raise ValueError(
+                f"{out} must hold pictures of the same {key} but was begun with {manifest.get(key)}, not {value}; "
+                "choose an empty folder"
+            )
+    return {shard["name"]: shard for shard in manifest["shards"]}
+
+
+def _is_whole(path: Path, entry: dict[str, Any] | None, images: int) -> bool:
+    return entry is not None and entry["images"] == images and path.exists() and path.stat().st_size == entry["bytes"]
+
+
+def _write_manifest(out: Path, plan: dict[str, Any], shards: dict[str, Any]) -> dict[str, Any]:
+    listed = [shards[name] for name in sorted(shards)]
+    manifest = {**plan, "images": sum(s["images"] for s in listed), "shards": listed}
+    with atomic_write(out / MANIFEST) as path:
+        path.write_text(json.dumps(manifest, indent=1))
+    return manifest
+
+
+def _drawn(
+    out: Path,
+    settings: Settings,
+    waiting: dict[str, range],
+    workers: int,
+    before: int,
+    report: Callable[[int], None],
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Draws the shards that wait and yields each one's entry of the manifest when it is whole."""
+    context = multiprocessing.get_context("spawn")  # an OpenGL context must not be forked
+    counter = context.Value("l", 0)
+    jobs, results = context.SimpleQueue(), context.SimpleQueue()
+    for name, numbers in waiting.items():
+        jobs.put((out / name, numbers))
+    crew = [
+        context.Process(target=_work, args=(settings, jobs, results, counter), daemon=True)
+        for _ in range(min(workers, len(waiting)))
+    ]
+    try:
+        for process in crew:
+            jobs.put(None)  # the sign to stop, one for each
+            process.start()
+        left = len(waiting)
+        while left:
+            if results.empty():
+                _check_alive(crew)
+                time.sleep(0.1)
+            else:
+                name, entry = results.get()
+                if isinstance(entry, Exception):
+                    raise entry
+                left -= 1
+                yield name, entry
+            report(before + counter.value)
+    finally:
+        # On an interrupt the workers' unfinished shards stay unnamed and are drawn again next time.
+        for process in crew:
+            process.terminate()
+            process.join()
+        for part in out.glob(".shard-*.tar"):
+            part.unlink()
+
+
+def _check_alive(crew: list[Any]) -> None:
+    failed = [process.exitcode for process in crew if process.exitcode not in (None, 0)]
+    if failed:
+        raise RuntimeError(
+            f"a process that draws ended with status {failed[0]}; call again to go on, with fewer workers"
+        )
+
+
+def _work(settings: Settings, jobs: Any, results: Any, counter: Any) -> None:
+    """What a worker process does: draws shards until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    cv2.setNumThreads(1)
+    path = None
+    try:
+        generator = Generator(settings)
+        while (job := jobs.get()) is not None:
+            path, numbers = job
+            with atomic_write(path) as part:
+                digest = write_tar(part, _pictures(generator, numbers, counter))
+            entry = {"name": path.name, "images": len(numbers), "bytes": path.stat().st_size, "sha256": digest}
+            results.put((path.name, entry))
+        generator.close()
+    except (RuntimeError, ValueError, OSError) as error:  # the parent raises it: there it is seen
+        results.put((path.name if path else "", error))
+
+
+def _pictures(generator: Generator, numbers: range, counter: Any) -> Iterator[tuple[str, dict[str, bytes]]]:
+    for number in numbers:
+        yield f"{number:08d}", encode(generator.picture(number))
+        with counter.get_lock():
+            counter.value += 1
+
+
+def write_tar(path: Path, pictures: Iterator[tuple[str, dict[str, bytes]]]) -> str:
+    """Writes pictures (name, files by ending) as an uncompressed tar whose bytes depend on nothing else.
+
+    Returns:
+        The file's SHA-256 in hexadecimal.
+    """
+    with path.open("wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, files in pictures:
+            for ending, data in files.items():
+                member = tarfile.TarInfo(f"{name}.{ending}")
+                member.size = len(data)
+                member.mode = 0o644  # and no owner, no time: the same bytes on every machine and day
+                tar.addfile(member, io.BytesIO(data))
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

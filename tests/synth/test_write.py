@@ -1,0 +1,66 @@
+"""Sets of pictures on disk: the same bytes from any number of workers, resumed where whole shards end."""
+
+import json
+import tarfile
+
+import cv2
+import numpy as np
+import pytest
+
+from knuckle.synth import Settings, write_shards
+
+SETTINGS = Settings(preset="crop", size=64, seed=5)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    out = tmp_path_factory.mktemp("set")
+    return out, write_shards(out, SETTINGS, images=14, workers=1, shard_images=4)
+
+
+def _bytes(out):
+    return {path.name: path.read_bytes() for path in sorted(out.glob("*.tar"))}
+
+
+def test_manifest_and_members(written):
+    out, manifest = written
+    assert json.loads((out / "manifest.json").read_text()) == manifest
+    assert manifest["images"] == 14
+    assert [shard["images"] for shard in manifest["shards"]] == [4, 4, 4, 2]
+    with tarfile.open(out / "shard-000003.tar") as tar:
+        names = tar.getnames()
+        assert names == [f"0000001{i}.{e}" for i in "23" for e in ("jpg", "visible.png", "complete.png", "json")]
+        assert {(m.mtime, m.uid, m.mode) for m in tar} == {(0, 0, 0o644)}
+        picture = cv2.imdecode(np.frombuffer(tar.extractfile(names[0]).read(), np.uint8), cv2.IMREAD_COLOR)
+        assert picture.shape == (64, 64, 3)
+
+
+def test_bytes_do_not_depend_on_workers_and_a_broken_off_run_goes_on(written, tmp_path):
+    out, manifest = written
+    # As a killed run leaves it: one whole shard, one cut off, one unnamed, and the manifest of the first.
+    whole = (out / "shard-000000.tar").read_bytes()
+    (tmp_path / "shard-000000.tar").write_bytes(whole)
+    (tmp_path / "shard-000001.tar").write_bytes((out / "shard-000001.tar").read_bytes()[:1000])
+    begun = {**manifest, "images": 8, "shards": manifest["shards"][:2]}
+    (tmp_path / "manifest.json").write_text(json.dumps(begun))
+    kept = (tmp_path / "shard-000000.tar").stat().st_mtime_ns
+    seen = []
+    again = write_shards(tmp_path, SETTINGS, images=14, workers=2, shard_images=4, progress=seen.append)
+    assert again == manifest
+    assert _bytes(tmp_path) == _bytes(out)
+    assert (tmp_path / "shard-000000.tar").stat().st_mtime_ns == kept
+    assert seen[0] == 4
+    assert seen == sorted(seen)
+    assert seen[-1] == 14
+
+
+def test_other_settings_are_refused(written):
+    out, _ = written
+    with pytest.raises(ValueError, match="choose an empty folder"):
+        write_shards(out, Settings(preset="crop", size=64, seed=6), images=14, shard_images=4)
+
+
+@pytest.mark.parametrize("wrong", [{"images": 0}, {"images": 1, "workers": 0}, {"images": 1, "shard_images": 0}])
+def test_counts_are_checked(tmp_path, wrong):
+    with pytest.raises(ValueError, match="must be at least 1"):
+        write_shards(tmp_path, SETTINGS, **wrong)
