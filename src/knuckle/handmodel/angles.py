@@ -19,7 +19,7 @@ import array_api_compat
 from jaxtyping import Float
 
 from knuckle.arrays import Array, namespace
-from knuckle.geometry.rotation import axis_angle_to_matrix, cross_matrix
+from knuckle.geometry.rotation import axis_angle_to_matrix, cross_matrix, matrix_to_axis_angle, rotation_about
 
 ANGLE_NAMES: tuple[str, ...] = (
     *("thumb_cmc_flexion", "thumb_cmc_abduction", "thumb_cmc_rotation"),
@@ -113,3 +113,132 @@ def composed_rotations(
     base = fingers[..., 0:1, :, :] @ fingers[..., 1:2, :, :]
     fingers = xp.reshape(xp.concat([base, fingers[..., 2:, :, :]], axis=-3), (*batch, 12, 3, 3))
     return xp.concat([cmc, mcp, ip, fingers], axis=-3)
+
+
+def rotations_to_angles(
+    rotations: Float[Array, "*batch 15 3 3"],
+    angle_axis: Float[Array, "23 3"],
+    convention: Convention = "composed",
+    steps: int = 10,
+) -> tuple[Float[Array, "*batch 23"], Float[Array, "*batch 15"]]:
+    """The 23 angles that come closest to given rotations of the finger joints, and what they leave.
+
+    Args:
+        rotations: (..., 15, 3, 3) of each bone against its parent, as angles_to_rotations returns them.
+        angle_axis: (23, 3) unit axes in the hand frame at rest.
+        convention: as for angles_to_rotations.
+        steps: of the Gauss-Newton iteration that follows the closed form. Rotations that angles can make are
+            exact without; for others each step shrinks the error by about the residual in radians.
+
+    Returns:
+        (..., 23) radians in (-pi, pi], and (..., 15) the angle between each given rotation and the closest that its
+        joint can make, radians.
+
+    Note:
+        A joint with three angles has a second triple for the same rotation; the one with the smaller middle angle
+        is returned. At a middle angle of 90 degrees the other two are not determined (gimbal lock).
+    """
+    xp = namespace(rotations, angle_axis)
+    check_rotations(rotations)
+    zero = xp.zeros_like(angle_axis[0])
+    axes = xp.stack([xp.stack([angle_axis[a] if a >= 0 else zero for a in slots]) for slots in _SLOTS])
+    if convention == "composed":
+        slots = _closed_form(rotations, axes)
+        for _ in range(steps):
+            slots = slots + _gauss_newton_step(rotations, axes, slots)
+        slots = xp.atan2(xp.sin(slots), xp.cos(slots))
+    elif convention == "summed":
+        slots = _least_squares(xp.matrix_transpose(axes), matrix_to_axis_angle(rotations), damping=0.0)
+    else:
+        raise ValueError(f"convention must be 'composed' or 'summed' but got {convention!r}")
+    places = [3 * joint + slot for joint in range(15) for slot in range(3) if _SLOTS[joint][slot] >= 0]
+    flat = xp.reshape(slots, (*rotations.shape[:-3], 45))
+    angles = xp.take(flat, xp.asarray(places, device=array_api_compat.device(flat)), axis=-1)
+    return angles, _angle_between(angles_to_rotations(angles, angle_axis, convention), rotations)
+
+
+def check_rotations(rotations: Array) -> None:
+    """Raise ValueError where the last axes do not hold the 15 finger joints' matrices."""
+    if rotations.ndim < 3 or tuple(rotations.shape[-3:]) != (15, 3, 3):
+        raise ValueError(
+            f"rotations must be (..., 15, 3, 3), thumb to little finger, base to tip, but got the shape "
+            f"{tuple(rotations.shape)}; leave the whole hand's rotation out"
+        )
+
+
+def _closed_form(rotations: Array, axes: Array) -> Array:
+    """(..., 15, 3) angles, exact for rotations that perpendicular axes (15 joints, 3 slots, 3) can make."""
+    xp = namespace(rotations)
+    # Thumb CMC and MCP: R = Ra Rb Rc. Ra and Rb alone decide where c goes, and c x a = +-b.
+    matrix, a, b, c = rotations[..., :2, :, :], axes[:2, 0], axes[:2, 1], axes[:2, 2]
+    image = (matrix @ c[..., None])[..., 0]
+    handedness = _dot(xp.linalg.cross(b, c, axis=-1), a)
+    second = xp.asin(xp.clip(handedness * _dot(image, a), min=-1.0, max=1.0))
+    first = xp.atan2(_dot(image, xp.linalg.cross(a, c, axis=-1)), _dot(image, c))
+    before = rotation_about(a, first) @ rotation_about(b, second)
+    third = _closest_turn(xp.matrix_transpose(before) @ matrix, c)
+    thumb = xp.stack([first, second, third], axis=-1)
+    # MCP of the fingers: R = Ra Rb, and b goes where Ra takes it.
+    matrix, a, b = rotations[..., 3::3, :, :], axes[3::3, 0], axes[3::3, 1]
+    image = (matrix @ b[..., None])[..., 0]
+    first = xp.atan2(_dot(image, xp.linalg.cross(a, b, axis=-1)), _dot(image, b))
+    second = _closest_turn(xp.matrix_transpose(rotation_about(a, first)) @ matrix, b)
+    mcp = xp.stack([first, second, xp.zeros_like(first)], axis=-1)
+    # Hinges: all others. Computed for all 15 joints alike, which costs less than picking them out.
+    hinge = _closest_turn(rotations, axes[:, 0])
+    hinge = xp.stack([hinge, xp.zeros_like(hinge), xp.zeros_like(hinge)], axis=-1)
+    parts = [thumb, hinge[..., 2:3, :]]
+    for finger in range(4):
+        parts += [mcp[..., finger : finger + 1, :], hinge[..., 4 + 3 * finger : 6 + 3 * finger, :]]
+    return xp.concat(parts, axis=-2)
+
+
+def _dot(first: Array, second: Array) -> Array:
+    return namespace(first).sum(first * second, axis=-1)
+
+
+def _closest_turn(matrix: Array, axis: Array) -> Array:
+    """The angle about the axis whose rotation is closest to the matrix, in the sum of squares."""
+    xp = namespace(matrix)
+    pairs = ((2, 1), (0, 2), (1, 0))
+    sine = xp.stack([matrix[..., i, j] - matrix[..., j, i] for i, j in pairs], axis=-1)
+    trace = matrix[..., 0, 0] + matrix[..., 1, 1] + matrix[..., 2, 2]
+    along = _dot((matrix @ axis[..., None])[..., 0], axis)
+    return xp.atan2(_dot(sine, axis), trace - along)
+
+
+def _gauss_newton_step(rotations: Array, axes: Array, slots: Array) -> Array:
+    """(..., 15, 3) change of the angles that brings their rotations closer to the given ones."""
+    xp = namespace(rotations)
+    first, second, third = (rotation_about(axes[:, k], slots[..., k]) for k in range(3))
+    turned = second @ third
+    error = matrix_to_axis_angle(xp.matrix_transpose(first @ turned) @ rotations)
+    # how each angle turns the bone, seen from the turned bone: R(angles + d) = R(angles) exp(columns @ d)
+    columns = [
+        (xp.matrix_transpose(turned) @ axes[:, 0, :, None])[..., 0],
+        (xp.matrix_transpose(third) @ axes[:, 1, :, None])[..., 0],
+        xp.broadcast_to(axes[:, 2], error.shape),
+    ]
+    # Damped for the gimbal lock of a thumb joint, where two columns are parallel.
+    return _least_squares(xp.stack(columns, axis=-1), error, damping=1e-6)
+
+
+def _least_squares(columns: Array, target: Array, damping: float) -> Array:
+    """(..., 15, 3) x with columns @ x closest to target; zero in the slots that hold no angle."""
+    xp = namespace(columns, target)
+    unused = [[1.0 if a < 0 else damping for a in slots] for slots in _SLOTS]
+    device = array_api_compat.device(columns)
+    diagonal = xp.asarray(unused, dtype=columns.dtype, device=device)[..., None] * xp.eye(
+        3, dtype=columns.dtype, device=device
+    )
+    rows = xp.matrix_transpose(columns)
+    return xp.linalg.solve(rows @ columns + diagonal, rows @ target[..., None])[..., 0]
+
+
+def _angle_between(first: Array, second: Array) -> Array:
+    """(...) the angle of the rotation between two, radians, with a gradient of zero where they are equal."""
+    xp = namespace(first, second)
+    squared = xp.sum((first - second) ** 2, axis=(-2, -1)) / 8
+    zero = squared == 0
+    chord = xp.where(zero, xp.zeros_like(squared), xp.sqrt(xp.where(zero, xp.ones_like(squared), squared)))
+    return 2 * xp.asin(xp.clip(chord, max=1.0))
