@@ -14,7 +14,7 @@ BONE_JOINTS = (0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19, 0)
 BONE_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14, 0)
 # Degrees by which a finger's hinges are turned about its bone, positive towards the thumb: flexed fingers draw
 # together towards the scaphoid, most of all the little finger.
-OBLIQUITY = {"index": 0.0, "middle": 0.0, "ring": 0.0, "little": 0.0}
+OBLIQUITY = {"index": -8.0, "middle": -4.0, "ring": 2.0, "little": 9.0}
 # Degrees by which the thumb's nail faces away from the back of the hand, towards the side.
 THUMB_ROLL = 68.0
 

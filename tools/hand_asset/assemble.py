@@ -9,6 +9,7 @@ from .flatten import flatten
 from .pivots import SOURCE_SCALE, anatomical_pivots, unit
 from .proportions import FINGER_BASES, rest_joints
 from .region import Region
+from .relax import relax
 from .sections import triangulate
 from .surface import close, level_rim, split_quads, take_corners
 from .weights import FOREARM, skin_weights
@@ -46,6 +47,7 @@ def build_rest(region: Region) -> Rest:
     unrolled = flatten(posed, triangles, pivots, joints, posed_weights, np.zeros(5))
     rolls = np.array([nail_roll(k, normal) for k, normal in enumerate(nail_normals(unrolled, region))])
     flat = flatten(posed, triangles, pivots, joints, posed_weights, rolls)
+    flat = relax(posed, flat, triangles, posed_weights)
     flat = level_rim(flat, region.rim)
     flexions = np.stack([flexion_direction(finger) for finger in range(5)])
     weights = skin_weights(flat, region.quads, joints, region.finger, flexions)

@@ -38,12 +38,12 @@ DIRECTIONS = {
         (BREADTH_SPREAD, LENGTH_SPREAD, BREADTH_SPREAD),
         (-8.0, 4.0),
     ),
-    "palm_length": Direction((0.0, 0.040, 0.0), NONE, NONE, FLAT, (-3.0, 3.0)),
-    "palm_width": Direction((0.045, 0.0, 0.0), NONE, NONE, (0.030, 0.0, 0.0), (-3.0, 3.0)),
+    "palm_length": Direction((0.0, 0.040, 0.0), NONE, NONE, FLAT, (-4.0, 4.0)),
+    "palm_width": Direction((0.045, 0.0, 0.0), NONE, NONE, (0.030, 0.0, 0.0), (-4.0, 4.0)),
     "thickness": Direction((0.0, 0.0, 0.070), NONE, NONE, (0.0, 0.0, 0.060), (-3.0, 3.0)),
     "finger_girth": Direction(FLAT, NONE, (0.060,) * 5, FLAT, (-3.0, 3.0)),
     **{
-        f"{name}_length": Direction(FLAT, tuple(0.045 * (k == finger) for k in range(5)), NONE, FLAT, (-3.0, 3.0))
+        f"{name}_length": Direction(FLAT, tuple(0.045 * (k == finger) for k in range(5)), NONE, FLAT, (-4.0, 4.0))
         for finger, name in enumerate(FINGER_NAMES)
     },
 }
