@@ -1,0 +1,272 @@
+"""From joints or a mesh to the hand that explains them: angles, shape, rotation and translation."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from knuckle.arrays import Array
+from knuckle.fit.inputs import MIRROR, Problem, checked_limits, flat_side, flat_targets
+from knuckle.fit.kinematics import kinematics_of
+from knuckle.fit.objective import Targets
+from knuckle.fit.search import Effort, Found, search
+from knuckle.fit.shared import search_shared
+from knuckle.fit.skin import skin_of
+from knuckle.fit.solver import Point
+from knuckle.handmodel.limits import angle_limits
+from knuckle.handmodel.model import HandModel
+from knuckle.handmodel.placement import Side
+
+JOINT_DOUBT = 0.003
+VERTEX_DOUBT = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The hands that `fit_hand` found; the leading axes are those of what it was given.
+
+    Attributes:
+        angles: (..., 23) radians, within the limits.
+        shape: (..., S).
+        T_camera_hand: (..., 4, 4) rigid; a left hand's joints are `T_camera_hand @ (diag(-1, 1, 1) joints_hand)`.
+        joints: (..., 21, 3) metres, camera frame: the model's joints of this fit.
+        error: (...) metres, mean distance to the joints that were seen; to the vertices where there were no joints.
+        iterations: (...) steps that were tried, all starts together.
+        converged: (...) false where the steps ran out first.
+    """
+
+    angles: Float[np.ndarray, "*batch 23"]
+    shape: Float[np.ndarray, "*batch S"]
+    T_camera_hand: Float[np.ndarray, "*batch 4 4"]
+    joints: Float[np.ndarray, "*batch 21 3"]
+    error: Float[np.ndarray, "*batch"]
+    iterations: Int[np.ndarray, "*batch"]
+    converged: Bool[np.ndarray, "*batch"]
+
+    def __getitem__(self, index: Any) -> "Fit":
+        """Some of the hands, by an index of the leading axes: `fit[-1]` of a video is the start of what follows."""
+        lead = self.angles[..., 0].ndim
+        every = (index if isinstance(index, tuple) else (index,)) + (Ellipsis,)
+        if lead == 0:
+            raise IndexError("fit must have leading axes to be indexed but is of one hand; use it as it is")
+        return Fit(*(np.asarray(getattr(self, field.name)[every]) for field in fields(self)))
+
+
+def fit_hand(
+    model: HandModel,
+    joints: Array | None = None,
+    vertices: Array | None = None,
+    *,
+    side: Side = "right",
+    joint_doubt: Array | float | None = None,
+    vertex_doubt: Array | float | None = None,
+    shape: Literal["free", "shared"] | Array = "free",
+    shape_regularisation: float = 0.03,
+    shape_mean: Array | None = None,
+    limits: Array | str | None = "default",
+    shape_limits: Array | None = None,
+    bend_weight: float = 0.0,
+    initial: Fit | None = None,
+    iterations: int = 50,
+    tolerance: float = 1e-5,
+    restart_above: float = 0.01,
+) -> Fit:
+    """Fit hands to the joints, the mesh, or both.
+
+    Makes small, by damped Gauss-Newton within the limits,
+
+        sum |point - model's point|^2 / doubt^2 + shape_regularisation |shape - shape_mean|^2
+        + bend_weight sum over index to little finger of max(0, -bend)^2
+
+    Args:
+        model: the hand, with NumPy constants.
+        joints: (..., 21, 3) metres, common order, any frame that is a rotation and a translation away from the hand's.
+        vertices: (..., V, 3) metres, the model's own vertices. Those of the forearm are passed over: it turns with
+            the wrist, which is not fitted.
+        side: "left", "right", or a boolean array of the leading axes, true for a left hand.
+        joint_doubt: (..., 21) standard deviation of each joint, metres; infinite for a joint that was not seen, whose
+            coordinates are then never read. 3 mm where None.
+        vertex_doubt: (..., V) the same of each vertex; 10 mm where None.
+        shape: "free", one for every hand; "shared", one for all hands given, as of one person; or (..., S), held fixed.
+        shape_regularisation: weight of the squared shape; 1 for joints whose errors are independent and as large as
+            their doubt, among people as various as adults are. 0 switches it off. With "shared" it counts once.
+        shape_mean: (S,) what the regularisation draws to; zero, the average adult, where None.
+        limits: (23, 2) radians, or a preset's name: "default" or "s4"; None for none. Kept exactly. "default" means
+            none for a model whose angles are summed (MANO), of which the default limits say nothing.
+        shape_limits: (S, 2); the model's own where None. Kept exactly, except by a shape that is held fixed.
+        bend_weight: cost of a finger whose DIP bends a right angle one way and its PIP a right angle the other
+            (Fan & Wang, Eq. 3, squared and with unit bones). 0 switches it off; 10 is mild with the usual doubts.
+        initial: an earlier fit to begin from, such as the frame before; leading axes broadcast. A hand that ends badly
+            from there is started cold as well.
+        iterations: the most steps from one start.
+        tolerance: metres; a fit ends when a step promises less than this of root mean square residual.
+        restart_above: metres; a hand whose root mean square residual stays above it is tried from two more starts.
+
+    Returns:
+        The fits, with the leading axes of joints or vertices. Directions that the points do not determine (a girth,
+        seen through joints) stay where they began: at zero, or at `initial`.
+
+    Raises:
+        ValueError: neither joints nor vertices were given, a shape does not fit, a seen point is not finite, a doubt
+            is not above zero, or an option is not one of those named.
+        TypeError: the model's constants are not NumPy arrays.
+
+    Source: Levenberg-Marquardt with an active set (Nocedal & Wright, Numerical Optimization, 2006, sections 10.3 and
+    16.7); translation eliminated as a linear unknown; the shared shape by variable projection.
+    """
+    kin = kinematics_of(model)
+    effort = Effort(iterations, tolerance, restart_above)
+    seen, leading, centre, left = _seen(model, joints, vertices, side, joint_doubt, vertex_doubt)
+    problem = Problem(
+        kin=kin,
+        tips=None if model.tip_vertices is None else skin_of(model, model.tip_vertices),
+        skin=None if vertices is None else skin_of(model),
+        joints=seen[0],
+        vertices=seen[1],
+        centre=centre,
+        left=left,
+        limits=checked_limits(_named_limits(model, limits), kin.angle_count, "limits"),
+        shape_limits=checked_limits(
+            model.shape_limits if shape_limits is None else shape_limits, kin.shape_count, "shape_limits"
+        ),
+        shape_mean=_held_vector(shape_mean, kin.shape_count),
+        shape_weight=_weight(shape_regularisation, "shape_regularisation"),
+        bend_weight=_weight(bend_weight, "bend_weight"),
+    )
+    warm = None if initial is None else _warm(problem, initial, leading)
+    if isinstance(shape, str) and shape == "shared":
+        if problem.count == 0:
+            raise ValueError("shape must be 'free' for an empty batch but got 'shared'; no hand shows it")
+        found = search_shared(problem, warm, effort)
+    else:
+        found = search(problem, _held_shape(problem, shape, leading), warm, effort)
+    return _as_fit(model, problem, found, leading)
+
+
+def _seen(model: HandModel, joints, vertices, side, joint_doubt, vertex_doubt):
+    """Targets of joints and vertices about their centre, as right hands; leading axes; centre (N, 3); left (N,)."""
+    if joints is None and vertices is None:
+        raise ValueError("joints or vertices must be given but both are None; give one of them, or both")
+    flat = []
+    shapes = []
+    for points, doubt, default, count, name in (
+        (joints, joint_doubt, JOINT_DOUBT, 21, "joints"),
+        (vertices, vertex_doubt, VERTEX_DOUBT, len(model.vertices), "vertices"),
+    ):
+        targets, leading = (None, None) if points is None else flat_targets(points, doubt, default, count, name)
+        flat.append(targets)
+        shapes.append(leading)
+    if None not in shapes and shapes[0] != shapes[1]:
+        raise ValueError(
+            f"joints and vertices must be of as many hands but got leading axes {shapes[0]} and {shapes[1]}"
+        )
+    leading = shapes[0] if shapes[0] is not None else shapes[1]
+    left = flat_side(side, leading)
+    mirror = np.where(left[:, None], MIRROR, 1.0)[:, None]
+    first = flat[0] or flat[1]
+    share = first.weights / first.weights.sum(axis=1, keepdims=True)
+    centre = np.sum(first.points * mirror * share[..., None], axis=1)
+    if flat[1] is not None:
+        # Vertices of the forearm say where the wrist is bent to, which is not fitted.
+        flat[1] = Targets(flat[1].points, flat[1].weights * (skin_of(model).forearm == 0))
+    centred = [t and Targets(t.points * mirror - centre[:, None], t.weights) for t in flat]
+    return centred, leading, centre, left
+
+
+def _named_limits(model: HandModel, limits: Any) -> Any:
+    if not isinstance(limits, str):
+        return limits
+    if limits == "default" and model.angle_convention == "summed":
+        return None
+    return angle_limits(limits)
+
+
+def _weight(value: Any, name: str) -> float:
+    if not (isinstance(value, int | float | np.number) and 0 <= value < np.inf):
+        raise ValueError(f"{name} must be a finite number, zero or above, but got {value!r}; 0 switches it off")
+    return float(value)
+
+
+def _held_vector(mean: Any, count: int) -> Float[np.ndarray, " S"]:
+    vector = np.zeros(count) if mean is None else np.asarray(mean, dtype=np.float64)
+    if vector.shape != (count,) or not np.isfinite(vector).all():
+        raise ValueError(f"shape_mean must be {count} finite numbers but got {vector}")
+    return vector
+
+
+def _held_shape(problem: Problem, shape: Any, leading: tuple[int, ...]) -> Float[np.ndarray, "N S"] | None:
+    if isinstance(shape, str):
+        if shape != "free":
+            raise ValueError(f"shape must be 'free', 'shared' or an array but got {shape!r}")
+        return None
+    array = np.asarray(shape, dtype=np.float64)
+    count = problem.kin.shape_count
+    if array.shape[-1:] != (count,) or not np.isfinite(array).all():
+        raise ValueError(
+            f"shape must be 'free', 'shared' or finite numbers (..., {count}), in the order of shape_names, but got "
+            f"an array of shape {array.shape}"
+        )
+    try:
+        return np.broadcast_to(array, (*leading, count)).reshape(-1, count)
+    except ValueError as error:
+        raise ValueError(f"shape must broadcast to the leading axes {leading} but got {array.shape}") from error
+
+
+def _warm(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tuple[Point, Float[np.ndarray, "N S"]]:
+    """Rotation and angles, and shape, of right hands, flat."""
+    try:
+        parts = [
+            np.broadcast_to(part, (*leading, *tail)).reshape(-1, *tail)
+            for part, tail in (
+                (initial.T_camera_hand[..., :3, :3], (3, 3)),
+                (initial.angles, (problem.kin.angle_count,)),
+                (initial.shape, (problem.kin.shape_count,)),
+            )
+        ]
+    except ValueError as error:
+        raise ValueError(
+            f"initial must be a fit whose leading axes broadcast to {leading} but its angles are "
+            f"{initial.angles.shape} and its shape {initial.shape.shape}; fit with the same model"
+        ) from error
+    return Point(_mirrored(parts[0], problem.left), parts[1]), parts[2]
+
+
+def _mirrored(rotation: Float[np.ndarray, "N 3 3"], left: Bool[np.ndarray, " N"]) -> Float[np.ndarray, "N 3 3"]:
+    """D R D where the hand is a left one: what R is to it once the mirror D has made it a right one, and back."""
+    return rotation * np.where(left[:, None, None], MIRROR[:, None] * MIRROR, 1.0)
+
+
+def _as_fit(model: HandModel, problem: Problem, found: Found, leading: tuple[int, ...]) -> Fit:
+    """The solution in the camera's frame, hands on their own side again."""
+    count = problem.count
+    unplaced = model(found.angles, shape=found.shape) if problem.vertices is not None else None
+    in_hand = model.joints(found.angles, shape=found.shape) if unplaced is None else unplaced.joints
+    turned = in_hand @ found.rotation.swapaxes(-1, -2)
+    residual, weights = np.zeros((count, 0, 3)), np.zeros((count, 0))
+    if problem.vertices is not None and unplaced is not None:
+        skinned = unplaced.vertices @ found.rotation.swapaxes(-1, -2)
+        residual, weights = problem.vertices.points - skinned, problem.vertices.weights
+    if problem.joints is not None:
+        residual = np.concatenate([problem.joints.points - turned, residual], axis=1)
+        weights = np.concatenate([problem.joints.weights, weights], axis=1)
+    total = weights.sum(axis=1, keepdims=True)
+    offset = np.sum(weights[..., None] * residual, axis=1) / total
+    judged = slice(0, 21) if problem.joints is not None else slice(None)
+    distance = np.linalg.norm(residual[:, judged] - offset[:, None], axis=-1)
+    seen = weights[:, judged] > 0
+    mirror = np.where(problem.left[:, None], MIRROR, 1.0)
+    T = np.zeros((count, 4, 4))
+    T[:, :3, :3] = _mirrored(found.rotation, problem.left)
+    T[:, :3, 3] = (offset + problem.centre) * mirror
+    T[:, 3, 3] = 1.0
+    joints = (turned + (offset + problem.centre)[:, None]) * mirror[:, None]
+    return Fit(
+        angles=found.angles.reshape(*leading, problem.kin.angle_count),
+        shape=found.shape.reshape(*leading, problem.kin.shape_count),
+        T_camera_hand=T.reshape(*leading, 4, 4),
+        joints=joints.reshape(*leading, 21, 3),
+        error=(np.sum(distance * seen, axis=1) / seen.sum(axis=1)).reshape(leading),
+        iterations=found.iterations.reshape(leading),
+        converged=found.converged.reshape(leading),
+    )

@@ -1,0 +1,153 @@
+"""What fit_hand was given, checked and laid out as one flat batch of right hands."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from knuckle.fit.kinematics import Kinematics
+from knuckle.fit.objective import Objective, Targets
+from knuckle.fit.skin import Skin, joints_from_mesh
+
+MIRROR = np.array([-1.0, 1.0, 1.0])
+# Limits are drawn in by this much (radians, shape units), so that an angle at its limit is still within it after a
+# round trip through degrees or float32.
+INSET = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A flat batch of N hands to fit, all turned into right ones.
+
+    Attributes:
+        kin, tips, skin: the hand; see `Objective`.
+        joints, vertices: what was seen, about `centre`.
+        centre: (N, 3) what was taken off the points, of the right hand.
+        left: (N,) true where the points were mirrored.
+        limits: (A, 2) radians, infinite where there is none.
+        shape_limits: (S, 2).
+        shape_mean, shape_weight, bend_weight: see `Objective`.
+    """
+
+    kin: Kinematics
+    tips: Skin | None
+    skin: Skin | None
+    joints: Targets | None
+    vertices: Targets | None
+    centre: Float[np.ndarray, "N 3"]
+    left: Bool[np.ndarray, " N"]
+    limits: Float[np.ndarray, "A 2"]
+    shape_limits: Float[np.ndarray, "S 2"]
+    shape_mean: Float[np.ndarray, " S"]
+    shape_weight: float
+    bend_weight: float
+
+    @property
+    def count(self) -> int:
+        return len(self.centre)
+
+    def objective(self, index: Int[np.ndarray, " n"], shape: Float[np.ndarray, "n S"] | None) -> Objective:
+        """The sum of squares of some of the hands; their shape held fixed, or None where it is an unknown."""
+        return Objective(
+            kin=self.kin,
+            joints=self.joints and self.joints.take(index),
+            tips=self.tips,
+            skin=self.skin,
+            vertices=self.vertices and self.vertices.take(index),
+            shape=shape,
+            shape_mean=self.shape_mean,
+            shape_weight=self.shape_weight,
+            bend_weight=self.bend_weight,
+        )
+
+    def joints_to_start(self, index: Int[np.ndarray, " n"]) -> Targets:
+        """The joints seen, and where one was not the mesh's, if there is a mesh."""
+        if self.vertices is None or self.skin is None:
+            assert self.joints is not None
+            return self.joints.take(index)
+        vertices = self.vertices.take(index)
+        found = joints_from_mesh(self.skin, self.kin, vertices.points, vertices.weights)
+        everywhere = np.ones(found.shape[:2])
+        if self.joints is None:
+            return Targets(found, everywhere)
+        joints = self.joints.take(index)
+        return Targets(np.where(joints.weights[..., None] > 0, joints.points, found), everywhere)
+
+
+def flat_targets(points: Any, doubt: Any, default: float, count: int, name: str) -> tuple[Targets, tuple[int, ...]]:
+    """Points (..., N, 3) and their doubt as one flat batch, and the leading axes.
+
+    Raises:
+        ValueError: a shape does not fit, a point is not finite though its doubt is, or too few points were seen.
+    """
+    array = np.asarray(points)
+    if array.ndim < 2 or array.shape[-2:] != (count, 3) or array.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{name} must be numbers of shape (..., {count}, 3), metres, but got {array.dtype} of shape "
+            f"{array.shape}; give one row a point, in the model's order"
+        )
+    array = array.astype(np.float64)
+    deviation = np.asarray(default if doubt is None else doubt, dtype=np.float64)
+    if not np.all(deviation > 0):
+        raise ValueError(
+            f"doubt of {name} must be above zero (metres; infinite for a point that was not seen) but got "
+            f"{deviation.min()}; leave it out where all points are equally sure"
+        )
+    try:
+        deviation = np.broadcast_to(deviation, array.shape[:-1])
+    except ValueError as error:
+        raise ValueError(
+            f"doubt of {name} must be of shape (..., {count}), as its points are, but got {deviation.shape} for "
+            f"{array.shape}"
+        ) from error
+    weights = 1 / deviation**2
+    bad = ~np.isfinite(array).all(axis=-1) & (weights > 0)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{name} must be finite but got {array[where]} at {where} ({int(bad.sum())} such points in all); "
+            "leave such hands out, or give the points that were not seen an infinite doubt"
+        )
+    array = np.where(weights[..., None] > 0, array, 0.0)
+    few = np.sum(weights > 0, axis=-1) < 3
+    if few.any():
+        where = tuple(int(i) for i in np.argwhere(few)[0])
+        raise ValueError(
+            f"{name} must have at least three points with a finite doubt in every hand but got fewer in hand {where}"
+        )
+    leading = array.shape[:-2]
+    return Targets(array.reshape(-1, count, 3), weights.reshape(-1, count)), leading
+
+
+def flat_side(side: Any, leading: tuple[int, ...]) -> Bool[np.ndarray, " N"]:
+    """(N,) true where the hand is a left one."""
+    if isinstance(side, str):
+        if side not in ("left", "right"):
+            raise ValueError(f"side must be 'left', 'right' or a boolean array (true for left) but got {side!r}")
+        return np.full(int(np.prod(leading)), side == "left")
+    left = np.asarray(side)
+    if left.dtype != bool:
+        raise ValueError(f"side must be 'left', 'right' or a boolean array (true for left) but got {side!r}")
+    try:
+        return np.broadcast_to(left, leading).reshape(-1)
+    except ValueError as error:
+        raise ValueError(f"side must be of the hands' leading shape {leading} but got {left.shape}") from error
+
+
+def checked_limits(limits: Any, count: int, name: str) -> Float[np.ndarray, "n 2"]:
+    """(n, 2) lower and upper limits, drawn in by INSET; None for no limits.
+
+    Raises:
+        ValueError: the shape does not fit, or a lower limit lies above the upper one.
+    """
+    if limits is None:
+        return np.tile([-np.inf, np.inf], (count, 1))
+    table = np.array(limits, dtype=np.float64)
+    if table.shape != (count, 2) or not np.all(table[:, 0] <= table[:, 1]):
+        raise ValueError(
+            f"{name} must be of shape ({count}, 2), lower and upper (angles in radians), lower <= upper, but got "
+            f"{table.tolist()}"
+        )
+    inset = np.minimum(INSET, (table[:, 1] - table[:, 0]) / 2)
+    return table + np.stack([inset, -inset], axis=1)

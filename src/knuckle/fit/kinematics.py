@@ -1,0 +1,226 @@
+"""The hand's joints and their derivatives, in NumPy and for the joints alone: what the solver calls every step.
+
+`HandModel.joints` stays the definition; this is its fast twin, with the Jacobian worked out by hand. The tests
+hold the two together.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from knuckle.geometry.rotation import cross_matrix
+from knuckle.handmodel.angles import ANGLE_JOINT
+from knuckle.handmodel.model import HandModel
+
+CHAINS = 5  # fingers
+LEVELS = 3  # articulated bones of a finger
+BONES = CHAINS * LEVELS
+
+# p @ CROSS_BASIS is the flattened 3x3 matrix whose column k is e_k x p.
+CROSS_BASIS = np.array(
+    [
+        [0, 0, 0, 0, 0, 1, 0, -1, 0],
+        [0, 0, -1, 0, 0, 0, 1, 0, 0],
+        [0, 1, 0, -1, 0, 0, 0, 0, 0],
+    ],
+    dtype=np.float64,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Kinematics:
+    """The constants of a hand's joints, laid out for five chains of three bones.
+
+    Bones are numbered without the hand and the forearm: finger bone 3 * chain + level, as in C21 order.
+
+    Attributes:
+        joints: (21, 3) rest joints, metres, hand frame.
+        shape_joints: (S, 21, 3) their linear change per unit of shape.
+        segments: (5, 3, 3) rest vectors from the pivot of each bone to the next joint.
+        shape_segments: (5, 3, 3, S) their change per unit of shape.
+        axes: (A, 3) unit axis of every angle, hand frame at rest.
+        skew, skew2: (A, 3, 3) cross-product matrix of each axis and its square.
+        bone: (A,) finger bone an angle turns.
+        slots: the angles of each bone in order of composition: slots[k] are the angles that come k-th.
+        summed: the angles of a bone are summed to a rotation vector (MANO's convention) and not composed.
+        pairs: (3, M) angle, joint and pivot joint wherever an angle moves a joint.
+    """
+
+    joints: Float[np.ndarray, "21 3"]
+    shape_joints: Float[np.ndarray, "S 21 3"]
+    segments: Float[np.ndarray, "5 3 3"]
+    shape_segments: Float[np.ndarray, "5 3 3 S"]
+    axes: Float[np.ndarray, "A 3"]
+    skew: Float[np.ndarray, "A 3 3"]
+    skew2: Float[np.ndarray, "A 3 3"]
+    bone: Int[np.ndarray, " A"]
+    slots: tuple[np.ndarray, ...]
+    summed: bool
+    pairs: Int[np.ndarray, "3 M"]
+
+    @property
+    def angle_count(self) -> int:
+        return self.axes.shape[0]
+
+    @property
+    def shape_count(self) -> int:
+        return self.shape_joints.shape[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Posed:
+    """A batch of posed hands, in the hand frame.
+
+    Attributes:
+        joints: (B, 21, 3) metres.
+        bones: (B, 15, 3, 3) rotation of every finger bone, rest to posed.
+        axes: (B, A, 3) axis about which the hand turns when an angle grows.
+        rest_joints: (B, 21, 3) rest joints of this shape.
+    """
+
+    joints: Float[np.ndarray, "B 21 3"]
+    bones: Float[np.ndarray, "B 15 3 3"]
+    axes: Float[np.ndarray, "B A 3"]
+    rest_joints: Float[np.ndarray, "B 21 3"]
+
+
+def kinematics_of(model: HandModel) -> Kinematics:
+    """Lay a HandModel's constants out for the solver.
+
+    Raises:
+        TypeError: its constants are not NumPy arrays.
+    """
+    for name in ("joints_rest", "angle_axis"):
+        if not isinstance(getattr(model, name), np.ndarray):
+            raise TypeError(
+                f"model must hold NumPy arrays but its {name} is a {type(getattr(model, name)).__name__}; "
+                "fit with the model it came from, before .to(tensor)"
+            )
+    bone = np.array(ANGLE_JOINT)
+    joints = np.asarray(model.joints_rest, dtype=np.float64)
+    shape_joints = np.asarray(model.shape_joints, dtype=np.float64)
+    chained = joints[1:].reshape(CHAINS, LEVELS + 1, 3)
+    shape_chained = shape_joints[:, 1:].reshape(-1, CHAINS, LEVELS + 1, 3)
+    axes = np.asarray(model.angle_axis, dtype=np.float64)
+    skew = cross_matrix(axes)
+    return Kinematics(
+        joints=joints,
+        shape_joints=shape_joints,
+        segments=np.diff(chained, axis=1),
+        shape_segments=np.ascontiguousarray(np.diff(shape_chained, axis=2).transpose(1, 2, 3, 0)),
+        axes=axes,
+        skew=skew,
+        skew2=skew @ skew,
+        bone=bone,
+        slots=_slots(bone),
+        summed=model.angle_convention == "summed",
+        pairs=_pairs(bone),
+    )
+
+
+def _slots(bone: Int[np.ndarray, " A"]) -> tuple[np.ndarray, ...]:
+    place = np.array([np.sum(bone[:i] == b) for i, b in enumerate(bone)])
+    return tuple(np.flatnonzero(place == k) for k in range(int(place.max()) + 1))
+
+
+def _pairs(bone: Int[np.ndarray, " A"]) -> Int[np.ndarray, "3 M"]:
+    rows = []
+    for angle, b in enumerate(bone):
+        chain, level = divmod(int(b), LEVELS)
+        base = 1 + 4 * chain
+        rows += [(angle, base + further, base + level) for further in range(level + 1, LEVELS + 1)]
+    return np.array(rows).T
+
+
+def pose(kin: Kinematics, angles: Float[np.ndarray, "B A"], shape: Float[np.ndarray, "B S"]) -> Posed:
+    """Joints of a batch of hands in the hand frame, and what their derivatives need."""
+    local, prefixed = (_summed_rotations if kin.summed else _composed_rotations)(kin, angles)
+    batch = angles.shape[0]
+    local = local.reshape(batch, CHAINS, LEVELS, 3, 3)
+    bones = np.empty_like(local)
+    bones[:, :, 0] = local[:, :, 0]
+    np.matmul(bones[:, :, 0], local[:, :, 1], out=bones[:, :, 1])
+    np.matmul(bones[:, :, 1], local[:, :, 2], out=bones[:, :, 2])
+
+    rest = kin.joints + (shape @ kin.shape_joints.reshape(kin.shape_count, 63)).reshape(batch, 21, 3)
+    chained = rest[:, 1:].reshape(batch, CHAINS, LEVELS + 1, 3)
+    joints = rest.copy()
+    posed = joints[:, 1:].reshape(batch, CHAINS, LEVELS + 1, 3)
+    steps = np.matmul(bones, (chained[:, :, 1:] - chained[:, :, :-1])[..., None])[..., 0]
+    posed[:, :, 1:] = posed[:, :, :1] + np.cumsum(steps, axis=2)
+
+    parents = np.empty_like(bones)
+    parents[:, :, 0] = np.eye(3)
+    parents[:, :, 1:] = bones[:, :, :-1]
+    parents = parents.reshape(batch, BONES, 3, 3)
+    axes = np.matmul(parents[:, kin.bone], prefixed[..., None])[..., 0]
+    return Posed(joints, bones.reshape(batch, BONES, 3, 3), axes, rest)
+
+
+def _composed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tuple[np.ndarray, np.ndarray]:
+    """(B, 15, 3, 3) local rotations and (B, A, 3) each axis turned by the angles composed before it."""
+    a = angles[:, :, None, None]
+    turns = np.eye(3) + np.sin(a) * kin.skew + (1 - np.cos(a)) * kin.skew2
+    first, *later = kin.slots
+    local = np.empty((len(angles), BONES, 3, 3))
+    local[:] = np.eye(3)
+    local[:, kin.bone[first]] = turns[:, first]
+    axes = np.empty((len(angles), kin.angle_count, 3))
+    axes[:] = kin.axes
+    for slot in later:
+        bones = kin.bone[slot]
+        before = local[:, bones]
+        axes[:, slot] = np.matmul(before, kin.axes[slot][..., None])[..., 0]
+        local[:, bones] = np.matmul(before, turns[:, slot])
+    return local, axes
+
+
+def _summed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tuple[np.ndarray, np.ndarray]:
+    """As `_composed_rotations` where the axes times their angles are summed to one rotation vector a bone."""
+    vectors = np.zeros((len(angles), BONES, 3))
+    for slot in kin.slots:
+        vectors[:, kin.bone[slot]] += angles[:, slot, None] * kin.axes[slot]
+    square = np.sum(vectors**2, axis=-1)[..., None, None]
+    length = np.sqrt(square)
+    # Taylor series below 1e-4 rad: the quotients lose their digits there, the series' error is below 1e-17.
+    small = length < 1e-4
+    safe = np.where(small, 1.0, length)
+    sinc = np.where(small, 1 - square / 6, np.sin(safe) / safe)
+    versine = np.where(small, 0.5 - square / 24, (1 - np.cos(safe)) / safe**2)
+    cubic = np.where(small, 1 / 6 - square / 120, (safe - np.sin(safe)) / safe**3)
+    skew = cross_matrix(vectors)
+    skew2 = skew @ skew
+    local = np.eye(3) + sinc * skew + versine * skew2
+    # The left Jacobian of SO(3): how the rotation turns when its rotation vector changes (Sola et al., 2018, Eq. 145).
+    left = np.eye(3) + versine * skew + cubic * skew2
+    return local, np.matmul(left[:, kin.bone], kin.axes[..., None])[..., 0]
+
+
+def angle_jacobian(kin: Kinematics, posed: Posed) -> Float[np.ndarray, "B M 3"]:
+    """Derivative of joint kin.pairs[1] by angle kin.pairs[0], metres per radian; all other pairs are zero."""
+    angle, joint, pivot = kin.pairs
+    return cross(posed.axes[:, angle], posed.joints[:, joint] - posed.joints[:, pivot])
+
+
+def shape_jacobian(kin: Kinematics, posed: Posed) -> Float[np.ndarray, "B 21 3 S"]:
+    """Derivative of the joints by shape, metres per unit."""
+    batch, count = len(posed.joints), kin.shape_count
+    rest = kin.shape_joints.transpose(1, 2, 0)
+    jacobian = np.empty((batch, 21, 3, count))
+    jacobian[:] = rest
+    chains = jacobian[:, 1:].reshape(batch, CHAINS, LEVELS + 1, 3, count)
+    steps = np.matmul(posed.bones.reshape(batch, CHAINS, LEVELS, 3, 3), kin.shape_segments)
+    chains[:, :, 1:] = chains[:, :, :1] + np.cumsum(steps, axis=2)
+    return jacobian
+
+
+def cross(a: Float[np.ndarray, "*#n 3"], b: Float[np.ndarray, "*#n 3"]) -> Float[np.ndarray, "... 3"]:
+    """Cross product; half of numpy.cross's time for one hand, an eighth for 256."""
+    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
+    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
+    out = np.empty(np.broadcast_shapes(a.shape, b.shape))
+    out[..., 0] = ay * bz - az * by
+    out[..., 1] = az * bx - ax * bz
+    out[..., 2] = ax * by - ay * bx
+    return out

@@ -1,0 +1,223 @@
+"""What a fit makes small: a sum of squares, term by term, with its exact first derivatives.
+
+Everything is worked out in the hand frame: the targets are turned into it, so the hand itself need not be. The
+translation is eliminated: it is linear, so its best value for any pose is the weighted mean of the residuals.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from knuckle.fit.kinematics import CROSS_BASIS, Kinematics, Posed, angle_jacobian, pose, shape_jacobian
+from knuckle.fit.skin import Skin, fill_skin_jacobian, pose_skin
+from knuckle.fit.solver import Normal, Point
+from knuckle.skeleton import TIPS as TIP_JOINTS
+
+TIPS = np.array(TIP_JOINTS)
+# Tip, DIP, PIP and MCP of index, middle, ring and little finger.
+BENDING = np.array([[4 * finger + 4, 4 * finger + 3, 4 * finger + 2, 4 * finger + 1] for finger in range(1, 5)])
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Where points of the hand were seen: its 21 joints, or the vertices of its mesh.
+
+    Attributes:
+        points: (B, N, 3) metres, of a right hand, near the origin.
+        weights: (B, N) inverse variances, 1/m^2; zero for a point that was not seen.
+    """
+
+    points: Float[np.ndarray, "B N 3"]
+    weights: Float[np.ndarray, "B N"]
+
+    def take(self, index: Int[np.ndarray, " n"]) -> "Targets":
+        return Targets(self.points[index], self.weights[index])
+
+
+@dataclass(eq=False)
+class Moments:
+    """Sums over weighted residuals from which the translation has yet to be eliminated; terms add to them.
+
+    Attributes:
+        cost (B,), gradient (B, P), hessian (B, P, P), weight (B,): as in `solver.Normal`.
+        lever: (B, 3, P) weighted sum of the rows of the Jacobian, by coordinate.
+        offset: (B, 3) weighted sum of the residuals.
+    """
+
+    cost: Float[np.ndarray, " B"]
+    gradient: Float[np.ndarray, "B P"]
+    hessian: Float[np.ndarray, "B P P"]
+    lever: Float[np.ndarray, "B 3 P"]
+    offset: Float[np.ndarray, "B 3"]
+    weight: Float[np.ndarray, " B"]
+
+    def add_points(self, residual, jacobian, weights) -> None:
+        """Add points with residual (B, N, 3), jacobian (B, N, 3, P) and weights (B, N)."""
+        batch, points, _, unknowns = jacobian.shape
+        weighted = jacobian * weights[:, :, None, None]
+        flat = weighted.reshape(batch, 3 * points, unknowns).transpose(0, 2, 1)
+        self.hessian += flat @ jacobian.reshape(batch, 3 * points, unknowns)
+        self.gradient += (flat @ residual.reshape(batch, 3 * points, 1))[..., 0]
+        self.lever += weighted.sum(axis=1)
+        pulled = residual * weights[..., None]
+        self.cost += np.sum(pulled * residual, axis=(1, 2))
+        self.offset += pulled.sum(axis=1)
+        self.weight += weights.sum(axis=1)
+
+    def without_translation(self) -> Normal:
+        """The same sums where the translation is always at its best."""
+        mean = self.offset / self.weight[:, None]
+        return Normal(
+            self.cost - np.sum(mean * self.offset, axis=1),
+            self.gradient - np.matmul(mean[:, None, :], self.lever)[:, 0],
+            self.hessian - np.matmul((self.lever / self.weight[:, None, None]).transpose(0, 2, 1), self.lever),
+            self.weight,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """The sum of squares of a batch of hands, a term a line.
+
+    cost = sum over joints and vertices of |R p + t - y|^2 / doubt^2
+           + shape_weight |shape - shape_mean|^2
+           + bend_weight sum over four fingers of max(0, -bend)^2
+
+    Attributes:
+        kin: the hand.
+        joints: the joints seen, or None.
+        tips: the skin at the fingertips where these are vertices (MANO), None where they go with the last bone.
+        skin: the mesh, where vertices were seen.
+        vertices: the vertices seen, or None.
+        shape: (B, S) the shape where it is held fixed, None where it is an unknown.
+        shape_mean: (S,) the shape that the regularisation draws to.
+        shape_weight: weight of the squared distance from it.
+        bend_weight: weight of the squared bend inconsistency.
+    """
+
+    kin: Kinematics
+    joints: Targets | None
+    tips: Skin | None
+    skin: Skin | None
+    vertices: Targets | None
+    shape: Float[np.ndarray, "B S"] | None
+    shape_mean: Float[np.ndarray, " S"]
+    shape_weight: float
+    bend_weight: float
+
+    @property
+    def unknowns(self) -> int:
+        return 3 + self.kin.angle_count + (self.kin.shape_count if self.shape is None else 0)
+
+    def split(self, index: Int[np.ndarray, " n"], values: Float[np.ndarray, "n N"]) -> tuple[np.ndarray, np.ndarray]:
+        """Angles (n, A) and shape (n, S) of the problems with these indices."""
+        count = self.kin.angle_count
+        return values[:, :count], values[:, count:] if self.shape is None else self.shape[index]
+
+    def evaluate(self, index: Int[np.ndarray, " n"], point: Point) -> Normal:
+        """The sum of squares and its derivatives, the translation eliminated."""
+        angles, shape = self.split(index, point.values)
+        posed = pose(self.kin, angles, shape)
+        moments = empty_moments(len(index), self.unknowns)
+        joints, jacobian = self._joints(posed, shape)
+        if self.joints is not None:
+            targets = self.joints.take(index)
+            turned = targets.points @ point.rotation
+            moments.add_points(joints - turned, with_rotation(jacobian, turned), targets.weights)
+        if self.skin is not None and self.vertices is not None:
+            targets = self.vertices.take(index)
+            turned = targets.points @ point.rotation
+            skinned, slope = self._skin_points(self.skin, posed, shape)
+            moments.add_points(skinned - turned, with_rotation(slope, turned), targets.weights)
+        normal = moments.without_translation()
+        if self.bend_weight:
+            add_bend(normal, joints, jacobian, self.bend_weight)
+        if self.shape is None and self.shape_weight:
+            add_prior(normal, shape - self.shape_mean, self.shape_weight)
+        return normal
+
+    def _joints(self, posed: Posed, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
+        """Joints (n, 21, 3) and their derivative (n, 21, 3, P), rotation's columns left open."""
+        batch, unknowns = len(shape), self.unknowns
+        jacobian = np.zeros((batch, 21, 3, unknowns))
+        angle, joint, _ = self.kin.pairs
+        places = ((3 * joint[:, None] + np.arange(3)) * unknowns + 3 + angle[:, None]).reshape(-1)
+        jacobian.reshape(batch, -1)[:, places] = angle_jacobian(self.kin, posed).reshape(batch, -1)
+        if self.shape is None:
+            jacobian[..., 3 + self.kin.angle_count :] = shape_jacobian(self.kin, posed)
+        if self.tips is None:
+            return posed.joints, jacobian
+        joints = posed.joints.copy()
+        joints[:, TIPS], jacobian[:, TIPS] = self._skin_points(self.tips, posed, shape)
+        return joints, jacobian
+
+    def _skin_points(self, skin: Skin, posed: Posed, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices (n, N, 3) and their derivative (n, N, 3, P), rotation's columns left open."""
+        skinned = pose_skin(skin, posed, shape)
+        jacobian = np.zeros((*skinned.points.shape, self.unknowns))
+        fill_skin_jacobian(jacobian, skin, self.kin, posed, skinned, with_shape=self.shape is None)
+        return skinned.points, jacobian
+
+
+def with_rotation(
+    jacobian: Float[np.ndarray, "n N 3 P"], turned: Float[np.ndarray, "n N 3"]
+) -> Float[np.ndarray, "n N 3 P"]:
+    """The Jacobian of (points - turned targets), its first three columns written: the targets turn the other way."""
+    jacobian[..., :3] = (turned @ CROSS_BASIS).reshape(*turned.shape, 3)
+    return jacobian
+
+
+def empty_moments(batch: int, unknowns: int) -> Moments:
+    return Moments(
+        np.zeros(batch),
+        np.zeros((batch, unknowns)),
+        np.zeros((batch, unknowns, unknowns)),
+        np.zeros((batch, 3, unknowns)),
+        np.zeros((batch, 3)),
+        np.zeros(batch),
+    )
+
+
+def add_prior(normal: Normal, deviation: Float[np.ndarray, "B S"], weight: float) -> None:
+    """Add weight * |deviation|^2 of the last S unknowns."""
+    count = deviation.shape[1]
+    normal.cost[:] += weight * np.sum(deviation**2, axis=1)
+    normal.gradient[:, -count:] += weight * deviation
+    np.einsum("bii->bi", normal.hessian)[:, -count:] += weight
+
+
+def add_bend(normal: Normal, joints: Float[np.ndarray, "B 21 3"], jacobian, weight: float) -> None:
+    """Add weight * max(0, -bend)^2 of index to little finger: DIP and PIP should bend the same way.
+
+    bend = (u1 x u2) . (u2 x u3) with u1, u2, u3 the unit bones DIP-tip, PIP-DIP and MCP-PIP.
+
+    Source: Fan & Wang, Eq. 3, with unit bones: there a bone of 2 cm would weigh a millionth of one of 60 cm. Squared
+    here, to be a least-squares term.
+    """
+    bend, slope = bend_consistency(joints, jacobian)
+    residual = np.maximum(-bend, 0.0)
+    if not residual.any():
+        return
+    slope = np.where(residual[..., None] > 0, -slope, 0.0)
+    slope[..., :3] = 0.0  # the fingers bend alike however the hand is turned
+    normal.cost[:] += weight * np.sum(residual**2, axis=1)
+    normal.gradient[:] += weight * np.matmul(residual[:, None], slope)[:, 0]
+    normal.hessian[:] += weight * (slope.transpose(0, 2, 1) @ slope)
+
+
+def bend_consistency(joints: Float[np.ndarray, "B 21 3"], jacobian: Float[np.ndarray, "B 21 3 P"]):
+    """(B, 4) `bend` of `add_bend` and its derivative (B, 4, P)."""
+    chain = joints[:, BENDING]
+    bones = chain[:, :, :-1] - chain[:, :, 1:]
+    length = np.maximum(np.sqrt(np.sum(bones**2, axis=-1, keepdims=True)), 1e-9)
+    unit = bones / length
+    u1, u2, u3 = unit[:, :, 0], unit[:, :, 1], unit[:, :, 2]
+    d12, d23, d13 = (np.sum(a * b, axis=-1, keepdims=True) for a, b in ((u1, u2), (u2, u3), (u1, u3)))
+    # Lagrange's identity; the square of u2 is one.
+    bend = (d12 * d23 - d13)[..., 0]
+    by_unit = np.stack([u2 * d23 - u3, u1 * d23 + u3 * d12, u2 * d12 - u1], axis=2)
+    by_bone = (by_unit - unit * np.sum(unit * by_unit, axis=-1, keepdims=True)) / length
+    rows = jacobian[:, BENDING]
+    by_unknown = rows[:, :, :-1] - rows[:, :, 1:]
+    return bend, np.sum(by_bone[..., None] * by_unknown, axis=(2, 3))

@@ -1,0 +1,97 @@
+"""One shape for many pictures of one hand, by variable projection: poses are always fitted, the shape is searched."""
+
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from knuckle.fit.inputs import Problem
+from knuckle.fit.search import Effort, Found, chunks, search
+from knuckle.fit.solver import Normal, Point, bounded_step
+from knuckle.fit.start import first_shape
+
+ROUNDS = 20
+HALVINGS = 4
+
+
+def search_shared(problem: Problem, warm: tuple[Point, Float[np.ndarray, "N S"]] | None, effort: Effort) -> Found:
+    """Fit all hands of a problem with one shape; the regularisation counts once, not once a hand.
+
+    Every round fits the poses with the shape held, takes the Gauss-Newton step of the shape that lets the poses
+    follow (Schur complement), and halves it until the total is less.
+    """
+    shape = _first(problem) if warm is None else warm[1].mean(axis=0)
+    shape = np.clip(shape, *problem.shape_limits.T)
+    found = search(problem, _spread(problem, shape), warm, effort)
+    total = _total(problem, found, shape)
+    scale = sum(t.weights.sum() for t in (problem.joints, problem.vertices) if t is not None)
+    iterations = found.iterations
+    for _ in range(ROUNDS):
+        gradient, hessian = _reduced(problem, found)
+        damped = hessian + np.diag(1e-6 * np.diag(hessian) + 1e-10 * scale)
+        gaps = problem.shape_limits - shape[:, None]
+        step = bounded_step(damped[None], gradient[None], gaps[None, :, 0], gaps[None, :, 1])[0]
+        promised = -step @ (2 * gradient + hessian @ step)
+        if promised <= effort.tolerance**2 * scale + 1e-6 * total:
+            break
+        for halving in range(HALVINGS):
+            trial_shape = np.clip(shape + step / 2**halving, *problem.shape_limits.T)
+            trial = search(
+                problem, _spread(problem, trial_shape), (Point(found.rotation, found.angles), found.shape), effort
+            )
+            iterations = iterations + trial.iterations
+            trial_total = _total(problem, trial, trial_shape)
+            if trial_total < total:
+                break
+        else:
+            break
+        shape, found, total = trial_shape, trial, trial_total
+    return replace(found, iterations=iterations)
+
+
+def _first(problem: Problem) -> Float[np.ndarray, " S"]:
+    targets = problem.joints_to_start(np.arange(problem.count))
+    return first_shape(problem.kin, targets, problem.shape_limits, shared=True)[0]
+
+
+def _spread(problem: Problem, shape: Float[np.ndarray, " S"]) -> Float[np.ndarray, "N S"]:
+    return np.broadcast_to(shape, (problem.count, len(shape)))
+
+
+def _total(problem: Problem, found: Found, shape: Float[np.ndarray, " S"]) -> float:
+    return float(found.cost.sum() + problem.shape_weight * np.sum((shape - problem.shape_mean) ** 2))
+
+
+def _reduced(problem: Problem, found: Found) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
+    """Gradient and Hessian of the total by the shape where every pose follows it."""
+    each = replace(problem, shape_weight=0.0)
+    weight = problem.shape_weight
+    gradient = weight * (found.shape[0] - problem.shape_mean)
+    hessian = weight * np.eye(len(gradient))
+    for index in chunks(problem):
+        objective = each.objective(index, None)
+        values = np.concatenate([found.angles[index], found.shape[index]], axis=1)
+        normal = objective.evaluate(np.arange(len(index)), Point(found.rotation[index], values))
+        by_shape, curved = _without_pose(normal, found.angles[index], problem.limits)
+        gradient = gradient + by_shape.sum(axis=0)
+        hessian = hessian + curved.sum(axis=0)
+    return gradient, hessian
+
+
+def _without_pose(normal: Normal, angles: Float[np.ndarray, "n A"], limits: Float[np.ndarray, "A 2"]):
+    """(n, S) gradient and (n, S, S) Hessian by shape, the pose eliminated but for angles held by a limit."""
+    count = 3 + angles.shape[1]
+    slope = normal.gradient[:, 3:count]
+    held = np.zeros((len(angles), count), dtype=bool)
+    held[:, 3:] = ((angles <= limits[:, 0]) & (slope > 0)) | ((angles >= limits[:, 1]) & (slope < 0))
+    free = ~held
+    pose_block = normal.hessian[:, :count, :count] * (free[:, :, None] & free[:, None, :])
+    diagonal = np.einsum("bii->bi", pose_block)
+    diagonal += 1e-9 * (diagonal + normal.scale[:, None])
+    diagonal[held] = 1.0
+    mixed = normal.hessian[:, :count, count:] * free[..., None]
+    right = np.concatenate([mixed, (normal.gradient[:, :count] * free)[..., None]], axis=2)
+    solved = np.linalg.solve(pose_block, right)
+    reduced = normal.hessian[:, count:, count:] - mixed.transpose(0, 2, 1) @ solved[..., :-1]
+    by_shape = normal.gradient[:, count:] - (mixed.transpose(0, 2, 1) @ solved[..., -1:])[..., 0]
+    return by_shape, reduced
