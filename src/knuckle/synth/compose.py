@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
-from knuckle.synth import backdrop, solids, views
+from knuckle.synth import backdrop, people, solids, views
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.light import Light, Panorama, irradiance, procedural_light
 from knuckle.synth.poses import random_angles
 from knuckle.synth.presets import Preset
 from knuckle.synth.scene import Scene, SceneHand, Solid
-from knuckle.synth.skin import random_skin
+from knuckle.synth.skin import random_skin, reflectance_table
 from knuckle.synth.surface import HandSurface
 
 _DEEPEST = 0.002  # metres that capsules of a hand may lie in each other before a pose is refused
@@ -130,7 +131,8 @@ class Composer:
         joints = self.model.joints(angles, shape=shape, T_camera_hand=T, side=side)
         T[:3, 3] = centre - 0.5 * (joints.min(0) + joints.max(0))
         posed = self.model(angles, wrist_angles=wrist, shape=shape, T_camera_hand=T, side=side)
-        away = T[:3, :3] @ (_mirror(side) * posed.bone_transforms[self.surface.forearm_bone][:3, :3] @ [0.0, -1.0, 0.0])
+        bone = posed.bone_transforms[self.surface.forearm_bone][:3, :3]
+        away = T[:3, :3] @ (_mirror(side) * (bone @ [0.0, -1.0, 0.0]))
         vertices = self.surface.lengthen(posed.vertices, away)
         return SceneHand(side, angles, wrist, shape, T, posed.joints, vertices, random_skin(rng), pose, view)
 
@@ -143,25 +145,41 @@ class Composer:
         return np.clip(shape, limits[:, 0], limits[:, 1])
 
     def _pose(self, rng: np.random.Generator, shape: np.ndarray) -> tuple[str, np.ndarray]:
-        """A pose that does not pass through itself: drawn again when it does, at last opened until it does not."""
+        """A pose that does not pass through itself: where it does, the thumb is lifted off the fingers; where that
+        does not help, another is drawn; at last the hand is opened until it does not."""
         name, angles = "", np.zeros(23)
         for _ in range(_TRIES):
             name, angles = random_angles(rng, self.bank, self.limits, self.preset.poses)
-            if self.collision.depth(self.model.joints(angles, shape=shape)) < _DEEPEST:
-                return name, angles
+            for lift in np.deg2rad([0, 8, 16, 24, 32]):
+                lifted = angles.copy()
+                lifted[1] = min(angles[1] + lift, self.limits[1, 1])
+                if self._free(lifted, shape):
+                    return name, lifted
         while np.abs(angles).max() > 0.05:
             angles = 0.85 * angles
-            if self.collision.depth(self.model.joints(angles, shape=shape)) < _DEEPEST:
+            if self._free(angles, shape):
                 break
         return name, angles
+
+    def _free(self, angles: np.ndarray, shape: np.ndarray) -> bool:
+        return self.collision.depth(self.model.joints(angles, shape=shape)) < _DEEPEST
 
     def _solids(self, rng: np.random.Generator, hands: list[SceneHand]) -> list[Solid]:
         preset, things = self.preset, []
         sleeved = rng.random() < preset.sleeved
         fabric = solids.cloth(rng)
         for i, hand in enumerate(hands):
+            arm = people.person if i == 0 and rng.random() < preset.body else people.upper_arm
+            if arm is people.person or preset.framing == "frame":
+                skin = (
+                    reflectance_table(16)[round(15 * hand.skin.blood), round(15 * hand.skin.melanin)] * hand.skin.tint
+                )
+                away = self._forearm(hand) @ [0.0, -1.0, 0.0]
+                things.extend(arm(rng, hand, away, skin, fabric if sleeved and rng.random() < 0.8 else None))
+        reach = 0.3 if things else 0.42
+        for i, hand in enumerate(hands):
             if sleeved:
-                things.append(self._sleeve(rng, hand, i, fabric))
+                things.append(self._sleeve(rng, hand, i, fabric, reach))
             elif rng.random() < 0.12:
                 things.append(self._watch(rng, hand, i))
             if rng.random() < preset.held:
@@ -172,9 +190,11 @@ class Composer:
                 things.append(solids.occluder(rng, hand.joints_camera))
         return things
 
-    def _sleeve(self, rng: np.random.Generator, hand: SceneHand, index: int, fabric: solids.Material) -> Solid:
+    def _sleeve(
+        self, rng: np.random.Generator, hand: SceneHand, index: int, fabric: solids.Material, reach: float
+    ) -> Solid:
         start = float(np.clip(rng.gamma(1.5, 0.025) - 0.015, -0.02, 0.1))
-        along = start + np.linspace(0, 1, 9) ** 1.3 * (0.42 - start)
+        along = start + np.linspace(0, 1, 9) ** 1.3 * (reach - start)
         slack = rng.uniform(0.003, 0.012) + 0.03 * rng.random() * np.linspace(0, 1, 9)
         return self._around_forearm(rng, hand, index, along, slack, rng.uniform(0.0004, 0.003), fabric)
 
@@ -199,10 +219,12 @@ class Composer:
         scale /= float(np.linalg.norm(self.surface.joints[9]))
         centres, halves = self.surface.forearm_sections(along / scale)
         parts = solids.tube(rng, centres * scale, halves * scale + slack[:, None], waves)
-        forearm = self.model(wrist_angles=hand.wrist_angles).bone_transforms[self.surface.forearm_bone]
-        mirror = np.diag(_mirror(hand.side))
-        rotation = hand.T_camera_hand[:3, :3] @ mirror @ forearm[:3, :3]
-        return solids.place(parts, rotation, hand.T_camera_hand[:3, 3], material, forearm_of=index)
+        return solids.place(parts, self._forearm(hand), hand.T_camera_hand[:3, 3], material, forearm_of=index)
+
+    def _forearm(self, hand: SceneHand) -> np.ndarray:
+        """The map (3, 3) from the forearm's axes at rest to the camera frame; a reflection for a left hand."""
+        bone = rotation_about(self.model.wrist_angle_axis, hand.wrist_angles)
+        return hand.T_camera_hand[:3, :3] @ np.diag(_mirror(hand.side)) @ bone[0] @ bone[1]
 
     def _surroundings(self, rng: np.random.Generator, K: np.ndarray) -> tuple[Light, np.ndarray]:
         """The light, and the background (height, width, 3) uint8."""

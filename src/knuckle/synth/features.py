@@ -41,14 +41,14 @@ def feature_map(
             crease = np.maximum(crease, inside * _lines(t, (0.0, 0.0026), 0.0007) * finger_palm)
             # The skin over a knuckle lies in several short folds.
             folds = _lines(t + 0.0006 * wobble, (-0.004, -0.0018, 0.0004, 0.0028, 0.0052), 0.0005)
-            crease = np.maximum(crease, 0.75 * inside * folds * (1 - finger_palm))
-            flush = np.maximum(flush, 0.8 * inside * np.exp(-((t / 0.007) ** 2)) * (1 - finger_palm))
+            crease = np.maximum(crease, 0.5 * inside * folds * (1 - finger_palm))
+            flush = np.maximum(flush, 0.5 * inside * np.exp(-((t / 0.007) ** 2)) * (1 - finger_palm))
         if finger != "thumb":
             # The crease at a finger's root lies well beyond the MCP joint, at the web.
             web = (points - bones[0]) @ axis[0] - 0.48 * np.linalg.norm(bones[1] - bones[0]) + 0.001 * wobble
             crease = np.maximum(crease, inside * _lines(web, (0.0,), 0.0009) * finger_palm)
             knuckle = np.linalg.norm(points - bones[0], axis=1)
-            flush = np.maximum(flush, 0.7 * np.exp(-((knuckle / 0.014) ** 2)) * (1 - palm))
+            flush = np.maximum(flush, 0.5 * np.exp(-((knuckle / 0.014) ** 2)) * (1 - palm))
         tip = (points - bones[3]) @ axis[2]
         flush = np.maximum(flush, 0.7 * inside * _smoothstep(-0.02, 0.0, tip) * finger_palm)
     for line in _PALM_LINES:
@@ -56,7 +56,7 @@ def feature_map(
         crease = np.maximum(crease, 0.9 * np.exp(-((near / 0.0011) ** 2)) * palm)
     for y in (-0.004, -0.012):
         around = points[:, 1] - y + 0.0015 * wobble
-        crease = np.maximum(crease, 0.6 * np.exp(-((around / 0.001) ** 2)) * _smoothstep(0.0, 0.5, normals[:, 2]))
+        crease = np.maximum(crease, 0.35 * np.exp(-((around / 0.001) ** 2)) * _smoothstep(0.0, 0.5, normals[:, 2]))
     thenar = np.exp(-(((points[:, :2] - surface.joints[1, :2] * 1.3) / 0.02) ** 2).sum(1))
     heel = np.exp(-(((points[:, :2] - surface.joints[17, :2] * (0.95, 0.45)) / (0.012, 0.025)) ** 2).sum(1))
     flush = np.maximum(flush, 0.55 * palm * np.maximum(thenar, heel))

@@ -9,6 +9,7 @@ import numpy as np
 
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import ANGLE_NAMES
+from knuckle.handmodel.limits import angle_limits
 from knuckle.skeleton import PARENTS
 from knuckle.synth.backdrop import load_photos, photo_paths
 from knuckle.synth.collide import SelfCollision
@@ -18,10 +19,6 @@ from knuckle.synth.presets import PRESETS
 from knuckle.synth.render import Drawing, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.surface import HandSurface
-
-# Anatomical limits that recorded hands keep to (degrees): wider than the ones a fit is held to.
-_FINGER_LIMITS = ((-25, 25), (-45, 100), (-10, 120), (-15, 95))
-_THUMB_LIMITS = ((-45, 50), (-20, 60), (-30, 50), (-25, 60), (-20, 20), (-15, 15), (-25, 90))
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class Generator:
             model=model,
             surface=self.surface,
             collision=SelfCollision(self.surface.radii()),
-            limits=np.deg2rad(np.array([*_THUMB_LIMITS, *_FINGER_LIMITS * 4], float)),
+            limits=angle_limits(),
             bank={},
             preset=PRESETS[settings.preset],
             size=size,

@@ -19,6 +19,7 @@ class Preset:
             any roll at all instead.
         sleeved, held, occluded, second: shares of pictures with a sleeve, a held thing, something in front, and (in
             crops) another hand beside.
+        body: share of pictures in which the person the first hand belongs to is drawn too.
         child: share of children's hands.
         poses: how often which kind of pose.
     """
@@ -34,6 +35,7 @@ class Preset:
     held: float = 0.2
     occluded: float = 0.18
     second: float = 0.1
+    body: float = 0.3
     child: float = 0.15
     poses: PoseMix = field(default_factory=PoseMix)
 
@@ -42,9 +44,16 @@ PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
     "crop": Preset(),
     # The same without anything in the way, and nearly upright: for a first training or a test.
-    "plain": Preset(margin=(1.4, 1.8), shift=0.04, turned=0.0, roll=0.2, held=0.0, occluded=0.0, second=0.0),
+    "plain": Preset(margin=(1.4, 1.8), shift=0.04, turned=0.0, roll=0.2, held=0.0, occluded=0.0, second=0.0, body=0.0),
     # Whole pictures with none to three hands, for a detector.
     "detector": Preset(
-        hand_count=(0.15, 0.45, 0.3, 0.1), framing="frame", roll=0.7, turned=0.3, held=0.15, occluded=0.1, second=0.0
+        hand_count=(0.15, 0.45, 0.3, 0.1),
+        framing="frame",
+        roll=0.7,
+        turned=0.3,
+        held=0.15,
+        occluded=0.1,
+        second=0.0,
+        body=0.6,
     ),
 }

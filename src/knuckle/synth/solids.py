@@ -14,8 +14,8 @@ def random_material(rng: np.random.Generator) -> Material:
     first = np.clip(grey + rng.normal(0, 0.25, 3), 0.01, 0.95)
     second = np.clip(rng.random(3), 0.01, 0.95) if rng.random() < 0.5 else first * rng.uniform(0.2, 0.8)
     return Material(
-        colour=_rgb(first**1.6),
-        second=_rgb(second**1.6),
+        colour=to_rgb(first**1.6),
+        second=to_rgb(second**1.6),
         pattern=int(rng.choice(5, p=[0.4, 0.2, 0.15, 0.1, 0.15])),
         scale=float(rng.uniform(60, 500)),
         roughness=float(rng.uniform(0.25, 0.8)),
@@ -27,7 +27,7 @@ def skin_material(rng: np.random.Generator) -> Material:
     """The surface of another person's skin, for limbs that are no labelled hand."""
     table = reflectance_table(8)
     colour = table[tuple(rng.integers(0, 8, 2))]
-    return Material(_rgb(colour), _rgb(colour * 0.8), 1, 60.0, 0.5, 0.6)
+    return Material(to_rgb(colour), to_rgb(colour * 0.8), 1, 60.0, 0.5, 0.6)
 
 
 def cloth(rng: np.random.Generator) -> Material:
@@ -37,7 +37,8 @@ def cloth(rng: np.random.Generator) -> Material:
     return Material(base.colour, base.second, pattern, float(rng.uniform(150, 1500)), 0.8, 0.05)
 
 
-def _rgb(colour: np.ndarray) -> tuple[float, float, float]:
+def to_rgb(colour: np.ndarray) -> tuple[float, float, float]:
+    """A colour (3,) as plain numbers."""
     r, g, b = (float(c) for c in colour)
     return r, g, b
 

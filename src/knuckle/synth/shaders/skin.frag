@@ -52,7 +52,7 @@ void main() {
     float shine = 2.0 / (rough * rough * rough * rough) - 2.0;
     vec3 radiance = albedo * sky;
     float rim = pow(1.0 - max(dot(n, eye), 0.0), 4.0);
-    radiance += sky * gloss.y * (0.012 + 0.10 * rim);
+    radiance += sky * gloss.y * (0.012 + 0.06 * rim);
     for (int i = 0; i < 2; ++i) {
         vec3 l = lamp_direction[i];
         float lit = i == 0 ? textureProj(shadow, lamp_at) : 1.0;

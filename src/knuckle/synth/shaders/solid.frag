@@ -31,7 +31,21 @@ void main() {
     else if (pattern.x > 2.5) t = step(0.0, sin(p.x) * sin(p.y) * sin(p.z + 0.7));
     else if (pattern.x > 1.5) t = step(0.0, sin(p.y));
     else if (pattern.x > 0.5) t = smoothstep(0.4, 0.6, grain.r);
-    vec3 albedo = mix(first, second, clamp(t, 0.0, 1.0)) * (0.85 + 0.3 * grain.b);
+    float flatness = 1.0;
+    if (pattern.x > 4.5) {
+        // A face, looking along -z, in units of half its height; y runs down.
+        vec2 f = vec2(abs(p.x), p.y);
+        float front = smoothstep(0.1, -0.2, p.z);
+        float eye_white = front * (1.0 - smoothstep(0.8, 1.0, length((f - vec2(0.27, -0.08)) / vec2(0.13, 0.06))));
+        float dark = 1.0 - smoothstep(0.7, 1.0, length((f - vec2(0.27, -0.08)) / vec2(0.06, 0.06)));
+        dark = max(dark, 0.8 * (1.0 - smoothstep(0.6, 1.0, length((f - vec2(0.28, -0.24)) / vec2(0.18, 0.035)))));
+        dark = max(dark, 0.6 * (1.0 - smoothstep(0.5, 1.0, length((f - vec2(0.07, 0.24)) / vec2(0.05, 0.03)))));
+        float lips = front * (1.0 - smoothstep(0.6, 1.0, length((f - vec2(0.0, 0.48)) / vec2(0.24, 0.07))));
+        t = max(front * dark, smoothstep(0.0, 0.06, -p.y - 0.42 + 0.4 * p.z + 0.12 * (grain.r - 0.5)));
+        flatness = 1.0 + 0.5 * eye_white * (1.0 - dark) - 0.35 * lips;
+        flatness *= 1.0 - 0.25 * front * (1.0 - smoothstep(0.0, 1.0, length((f - vec2(0.05, 0.2)) / vec2(0.15, 0.2))));
+    }
+    vec3 albedo = flatness * mix(first, second, clamp(t, 0.0, 1.0)) * (0.85 + 0.3 * grain.b);
     float shine = 2.0 / pow(pattern.z, 4.0) - 2.0;
     vec3 radiance = albedo * max(irradiance(n), 0.0);
     for (int i = 0; i < 2; ++i) {

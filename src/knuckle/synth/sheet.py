@@ -1,0 +1,74 @@
+"""A contact sheet of drawn pictures with their labels on them, to be looked at."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from knuckle.synth.generate import Picture
+from knuckle.view import draw_skeleton
+
+_TILE = 256
+_BOX_COLOUR = (255, 220, 60)
+_MASK_COLOURS = np.array([(0, 0, 0), (70, 200, 90), (80, 140, 255), (255, 110, 180)], np.uint8)
+_FOREARM_COLOUR, _OBJECT_COLOUR = (60, 90, 70), (220, 60, 50)
+
+
+def contact_sheet(pictures: Sequence[Picture], columns: int = 8) -> np.ndarray:
+    """The pictures in rows, each above the same with its labels drawn on and above its masks.
+
+    Args:
+        pictures: one or more. columns: pictures a row.
+
+    Returns:
+        (H, W, 3) uint8 RGB; 256 px a tile.
+
+    Raises:
+        ValueError: there are no pictures.
+    """
+    if not pictures:
+        raise ValueError("pictures must be at least one but got none; draw some first")
+    blank = np.zeros((3 * _TILE, _TILE, 3), np.uint8)
+    tiles = [np.vstack([_tile(picture.image), labelled(picture), _tile(_masks(picture))]) for picture in pictures]
+    tiles += [blank] * (-len(tiles) % min(columns, len(tiles)))
+    width = min(columns, len(tiles))
+    return np.vstack([np.hstack(tiles[i : i + width]) for i in range(0, len(tiles), width)])
+
+
+def labelled(picture: Picture) -> np.ndarray:
+    """The picture (256, 256, 3) with box, joints, side, pose and view of each hand; hidden joints are faint."""
+    scale = _TILE / max(picture.image.shape[:2])
+    drawn = _tile(picture.image)
+    for hand in picture.label["hands"]:
+        corners = np.rint(np.array(hand["box"]).reshape(2, 2) * scale).astype(int)
+        cv2.rectangle(drawn, tuple(map(int, corners[0])), tuple(map(int, corners[1])), _BOX_COLOUR, 1)
+        doubt = np.where(np.array(hand["visibility"], bool), 0.0, 12.0)
+        # A pixel's centre is at an integer: the picture's edge, at -0.5, stays where it is when it grows.
+        uv = (np.array(hand["joints_image"]) + 0.5) * scale - 0.5
+        drawn = draw_skeleton(drawn, uv, doubt, thickness=1.5)
+    for row, hand in enumerate(picture.label["hands"]):
+        text = f"{hand['side']} {hand['pose']} {hand['view']}"
+        for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(drawn, text, (5, 15 + 16 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, thickness, cv2.LINE_AA)
+    return drawn
+
+
+def _tile(image: np.ndarray) -> np.ndarray:
+    """The picture at 256 px along its longer side, on black."""
+    scale = _TILE / max(image.shape[:2])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    tile = np.zeros((_TILE, _TILE, 3), np.uint8)
+    tile[: small.shape[0], : small.shape[1]] = small[:_TILE, :_TILE]
+    return tile
+
+
+def _masks(picture: Picture) -> np.ndarray:
+    """What is seen in full colour, what is hidden of a hand at half."""
+    number = picture.visible.astype(int)
+    seen = _MASK_COLOURS[np.where(number <= 3, number, 0)].copy()
+    seen[(number > 100) & (number < 200)] = _FOREARM_COLOUR
+    seen[number > 200] = _OBJECT_COLOUR
+    for hand in range(3):
+        hidden = ((picture.complete >> hand) & 1 == 1) & (number != hand + 1)
+        seen[hidden] = seen[hidden] // 2 + _MASK_COLOURS[hand + 1] // 2
+    return seen
