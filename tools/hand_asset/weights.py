@@ -39,6 +39,9 @@ FINGER_RADIUS = 0.009
 COLUMN_WIDTH = 0.0085
 THENAR_RADIUS = (0.013, 0.030)
 SMOOTHING_ROUNDS = 4
+# The first web, between thumb and index, is thin skin that follows both: smoothed longer, within this distance.
+WEB_ROUNDS = 10
+WEB_RADIUS = 0.022
 
 
 def smoothstep(value: np.ndarray) -> np.ndarray:
@@ -154,8 +157,10 @@ def smooth_over_palm(
     """Average the weights with their neighbours' where hand, fingers and thumb meet; beyond the webs they stay."""
     mean = adjacency(len(vertices), faces)
     beyond = weights[:, [2, 3, 5, 6, 8, 9, 11, 12, 14, 15]].sum(axis=1)
-    loose = 0.5 * (1 - smoothstep(beyond / 0.2))[:, None]
-    for _ in range(rounds):
+    palm = 0.5 * (1 - smoothstep(beyond / 0.2))[:, None]
+    distance = np.linalg.norm(vertices - (joints[2] + joints[5]) / 2, axis=1)
+    web = 0.5 * np.exp(-((distance / WEB_RADIUS) ** 2))[:, None]
+    for loose in [palm] * rounds + [web] * WEB_ROUNDS:
         weights = (1 - loose) * weights + loose * (mean @ weights)
     return weights / weights.sum(axis=1, keepdims=True)
 
