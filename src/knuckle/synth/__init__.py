@@ -8,6 +8,7 @@ needs `pip install 'knuckle[synth]'` and the system's EGL library; nothing here 
 
 from knuckle.synth.generate import Generator, Picture, Settings
 from knuckle.synth.presets import PRESETS, Preset
+from knuckle.synth.sheet import write_sheet
 from knuckle.synth.write import write_shards
 
-__all__ = ["PRESETS", "Generator", "Picture", "Preset", "Settings", "write_shards"]
+__all__ = ["PRESETS", "Generator", "Picture", "Preset", "Settings", "write_shards", "write_sheet"]

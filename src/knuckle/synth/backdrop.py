@@ -138,23 +138,22 @@ def _draw_shape(rng: np.random.Generator, picture: np.ndarray, colour: np.ndarra
     height, width = picture.shape[:2]
     centre = tuple(int(c) for c in rng.uniform((-0.1 * width, -0.1 * height), (1.1 * width, 1.1 * height)))
     extent = max(width, height) * rng.beta(1, 3, 2) * 0.7 + 2
-    layer = picture.copy()
-    paint = tuple(float(c) for c in colour)
+    cover = np.zeros((height, width), np.uint8)
     angle = float(rng.uniform(0, 360))
     kind = rng.choice(["ellipse", "limb"] if skin else ["ellipse", "box", "line", "polygon"])
     if kind == "ellipse":
-        cv2.ellipse(layer, centre, (int(extent[0]), int(extent[1])), angle, 0, 360, paint, -1, cv2.LINE_AA)
+        cv2.ellipse(cover, centre, (int(extent[0]), int(extent[1])), angle, 0, 360, 255, -1, cv2.LINE_AA)
     elif kind == "box":
         corners = cv2.boxPoints((centre, (float(extent[0]) * 2, float(extent[1]) * 2), angle))
-        cv2.fillConvexPoly(layer, corners.astype(np.int32), paint, cv2.LINE_AA)
+        cv2.fillConvexPoly(cover, corners.astype(np.int32), 255, cv2.LINE_AA)
     elif kind == "polygon":
         points = (np.array(centre) + rng.normal(0, extent[0], (int(rng.integers(3, 7)), 2))).astype(np.int32)
-        cv2.fillPoly(layer, [points], paint, cv2.LINE_AA)
+        cv2.fillPoly(cover, [points], 255, cv2.LINE_AA)
     else:  # a line, or a limb: a thick line with round ends
         end = tuple(int(c) for c in np.array(centre) + rng.normal(0, 0.4 * max(width, height), 2))
         thick = int(rng.uniform(0.05, 0.22) * width) if kind == "limb" else int(rng.integers(1, 8))
-        cv2.line(layer, centre, end, paint, max(thick, 1), cv2.LINE_AA)
+        cv2.line(cover, centre, end, 255, max(thick, 1), cv2.LINE_AA)
     # A shade across the shape keeps it from being one flat colour.
     shade = 1 + 0.35 * (smooth_noise(rng, (width, height), 2) - 0.5)
-    changed = np.abs(layer - picture).max(-1, keepdims=True) > 1e-4
-    np.copyto(picture, np.where(changed, np.clip(layer * shade, 0, 1), picture))
+    alpha = cover[..., None] * np.float32(1 / 255)
+    picture += alpha * (colour.astype(np.float32) * shade - picture)

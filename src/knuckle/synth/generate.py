@@ -20,6 +20,10 @@ from knuckle.synth.render import Drawing, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.surface import HandSurface
 
+_TRIES = 6
+_LEAST_SEEN = 0.4  # of a crop's hand that must not be hidden
+_LEAST_FILLED = 0.04  # of a crop that its hand must fill: a forearm towards the camera can hide a hand by itself
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -111,8 +115,8 @@ class Generator:
 
     def picture(self, index: int) -> Picture:
         """Picture number index (0 or more)."""
-        scene = self.composer.scene(np.random.default_rng([self.settings.seed, index]))
-        drawing = self.renderer.draw(scene)
+        rng = np.random.default_rng([self.settings.seed, index])
+        scene, drawing = self._draw(rng)
         label = {
             "id": f"{self.settings.preset}-{self.settings.seed}-{index:08d}",
             "size": list(scene.size),
@@ -124,6 +128,18 @@ class Generator:
             "objects": [_object_label(solid) for solid in scene.solids if solid.held_by is not None],
         }
         return Picture(drawing.image, label, drawing.visible, drawing.complete)
+
+    def _draw(self, rng: np.random.Generator) -> tuple[Scene, Drawing]:
+        """A scene, drawn again when a crop shows next to nothing of its hand."""
+        for _ in range(_TRIES):
+            scene = self.composer.scene(rng)
+            drawing = self.renderer.draw(scene)
+            if self.composer.preset.framing != "crop":
+                break
+            seen, whole = np.count_nonzero(drawing.visible == 1), np.count_nonzero(drawing.complete & 1)
+            if seen > _LEAST_SEEN * whole and whole > _LEAST_FILLED * drawing.visible.size:
+                break
+        return scene, drawing
 
     def _hand_labels(self, scene: Scene, drawing: Drawing) -> list[dict[str, Any]]:
         """The labels of all hands of which something lies in the picture."""

@@ -1,11 +1,13 @@
 """A contact sheet of drawn pictures with their labels on them, to be looked at."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from knuckle.synth.generate import Picture
+from knuckle.files import atomic_write
+from knuckle.synth.generate import Generator, Picture, Settings
 from knuckle.view import draw_skeleton
 
 _TILE = 256
@@ -33,6 +35,24 @@ def contact_sheet(pictures: Sequence[Picture], columns: int = 8) -> np.ndarray:
     tiles += [blank] * (-len(tiles) % min(columns, len(tiles)))
     width = min(columns, len(tiles))
     return np.vstack([np.hstack(tiles[i : i + width]) for i in range(0, len(tiles), width)])
+
+
+def write_sheet(out: Path, settings: Settings, images: int) -> Path:
+    """Draws the first pictures of a set and writes their contact sheet.
+
+    Args:
+        out: the folder. settings: what to draw. images: how many.
+
+    Returns:
+        The sheet's path, out/sheet.png.
+    """
+    generator = Generator(settings)
+    sheet = contact_sheet([generator.picture(i) for i in range(images)])
+    generator.close()
+    with atomic_write(out / "sheet.png") as path:
+        if not cv2.imwrite(str(path), sheet[..., ::-1]):
+            raise RuntimeError(f"OpenCV could not write a picture of shape {sheet.shape} to {path}")
+    return out / "sheet.png"
 
 
 def labelled(picture: Picture) -> np.ndarray:
