@@ -126,8 +126,8 @@ def load_pickle(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Any
             f"{path} must be a pickle of plain data but it names {error}, which could run code when loaded; nothing "
             "was run. Do not open this file with pickle; get it from its publisher, or ask them for an .npz"
         ) from None
-    except RefusedFile:
-        raise
+    except RefusedFile as error:
+        raise RefusedFile(f"{path}: {error}; fetch it again") from None
     # Whatever a damaged or hostile stream makes the standard unpickler raise means the same to the reader.
     except Exception as error:
         raise RefusedFile(
@@ -213,6 +213,8 @@ class _Array:
 class _State:
     """A class instance of which only the attributes are kept."""
 
+    kind = ""
+
     def __init__(self, *arguments: object):
         self.state: dict[str, Any] = {}
 
@@ -220,25 +222,8 @@ class _State:
         self.state = dict(state[0] or {}) if isinstance(state, tuple) else dict(state)
 
 
-class _Csc(_State): ...
-
-
-class _Csr(_State): ...
-
-
-class _Coo(_State): ...
-
-
-class _Bsr(_State): ...
-
-
-class _Dia(_State): ...
-
-
-class _Ch(_State): ...
-
-
-class _Select(_State): ...
+# Protocol 2 makes instances of classes, so each class of scipy.sparse and chumpy has one here.
+_STATES = {kind: type(kind, (_State,), {"kind": kind}) for kind in ("csc", "csr", "coo", "bsr", "dia", "Ch", "Select")}
 
 
 class _Function:
@@ -270,7 +255,7 @@ def _reconstruct(kind: object, shape: object, code: object) -> _Array:
 
 def _reconstruct_object(kind: type, base: object, state: object) -> object:
     """copyreg._reconstructor: how protocols 0 and 1 make an instance."""
-    if kind not in (_Csc, _Csr, _Coo, _Bsr, _Dia, _Ch, _Select):
+    if kind not in _STATES.values():
         raise _Unwelcome("an instance of a builtin made by copyreg")
     return kind()
 
@@ -306,11 +291,13 @@ def _stand_in(module: str, name: str) -> Any:
     elif module in ("numpy.core.numeric", "numpy._core.numeric"):
         found = {"_frombuffer": _frombuffer}.get(name)
     elif module.split(".")[:2] == ["scipy", "sparse"] and (match := _SPARSE_CLASS.fullmatch(name)):
-        found = {"csc": _Csc, "csr": _Csr, "coo": _Coo, "bsr": _Bsr, "dia": _Dia}[match[1]]
+        found = _STATES[match[1]]
     elif module in ("chumpy", "chumpy.ch", "chumpy.reordering"):
-        found = {"Ch": _Ch, "Select": _Select}.get(name)
+        found = _STATES[name] if name in ("Ch", "Select") else None
     elif module in ("builtins", "__builtin__"):
-        found = {"set": set, "frozenset": frozenset, "object": object, "bytes": _empty_bytes}.get(name)
+        found = {"set": set, "frozenset": frozenset, "object": object, "complex": complex, "bytes": _empty_bytes}.get(
+            name
+        )
     else:
         found = {
             ("collections", "OrderedDict"): dict,
@@ -376,9 +363,9 @@ class _Resolver:
 
 def _written_out(holder: _State, state: dict[str, Any]) -> np.ndarray:
     """The dense array that a sparse matrix or a chumpy object stands for."""
-    if isinstance(holder, _Ch):
+    if holder.kind == "Ch":
         return np.asarray(state["x"])
-    if isinstance(holder, _Select):
+    if holder.kind == "Select":
         picked = np.asarray(state["a"]).ravel()[np.asarray(state["idxs"])]
         shape = state.get("preferred_shape")
         return picked if shape is None else picked.reshape(shape)
@@ -387,19 +374,19 @@ def _written_out(holder: _State, state: dict[str, Any]) -> np.ndarray:
         raise RefusedFile(f"a sparse matrix must have at most {_MAX_DENSE} entries but has {rows} x {columns}")
     data = state["data"]
     dense = np.zeros((rows, columns), data.dtype)
-    if isinstance(holder, _Coo):
+    if holder.kind == "coo":
         row, column = state["coords"] if "coords" in state else (state["row"], state["col"])
         np.add.at(dense, (_checked(row), _checked(column)), data)
-    elif isinstance(holder, _Dia):
+    elif holder.kind == "dia":
         for values, offset in zip(data, state["offsets"], strict=True):
             column = np.arange(max(0, offset), min(columns, rows + offset, len(values)))
             dense[column - offset, column] = values[column]
     else:
         major = np.repeat(np.arange(len(state["indptr"]) - 1), np.diff(_checked(state["indptr"])))
         minor = _checked(state["indices"])
-        if isinstance(holder, _Csc):
+        if holder.kind == "csc":
             np.add.at(dense, (minor, major), data)
-        elif isinstance(holder, _Csr):
+        elif holder.kind == "csr":
             np.add.at(dense, (major, minor), data)
         else:
             height, width = data.shape[1:]

@@ -4,17 +4,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import array_api_compat
 import numpy as np
 from jaxtyping import Float, Int
 
 from knuckle.arrays import Array, namespace
-from knuckle.files import load_npz
 from knuckle.geometry.rotation import cross_matrix, rotation_about
 from knuckle.handmodel.angles import (
-    ANGLE_NAMES,
     ROTATING_JOINTS,
     Convention,
     angles_to_rotations,
@@ -23,6 +22,9 @@ from knuckle.handmodel.angles import (
 )
 from knuckle.handmodel.kinematics import about_joints, pose_skeleton, skin
 from knuckle.handmodel.placement import Side, moved, placement, square, take_points
+
+if TYPE_CHECKING:
+    from knuckle.handmodel.mano import ManoFile
 
 # The joint each of the 15 finger bones turns about, in the common order.
 _PIVOTS: tuple[int, ...] = (1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19)
@@ -74,6 +76,7 @@ class HandModel:
         faces_uv: (F, 3) indices into uv or None.
         face_part: (F,) index into part_names or None.
         part_names: names of the mesh's parts.
+        mano: what only MANO's own parameters need, or None; see knuckle.handmodel.mano.
     """
 
     name: str
@@ -94,6 +97,7 @@ class HandModel:
     faces_uv: Int[np.ndarray, "f 3"] | None = None
     face_part: Int[np.ndarray, "f"] | None = None  # noqa: F821
     part_names: tuple[str, ...] = ()
+    mano: "ManoFile | None" = None
     # The constants as the fast lines want them: coordinates before vertices, flattened where a product follows.
     _rest: Array = field(init=False, repr=False)
     _weights: Array = field(init=False, repr=False)
@@ -129,42 +133,26 @@ class HandModel:
 
         A few milliseconds; keep the result. For torch or another precision follow it with `.to(like)`.
         """
+        from knuckle.handmodel.asset import load_asset  # that module builds a HandModel
+
         with resources.as_file(resources.files("knuckle.handmodel") / "data" / "open_hand.npz") as path:
-            return cls.from_asset(path)
+            return load_asset(path)
 
     @classmethod
-    def from_asset(cls, path: str | os.PathLike[str]) -> "HandModel":
-        """A hand from a file in the layout of the free hand's, see tools/build_hand_asset.py.
+    def load(cls, path: str | os.PathLike[str], **choices: Any) -> "HandModel":
+        """A hand from a MANO file, .pkl or .npz.
+
+        Args:
+            path: the file.
+            choices: those of knuckle.handmodel.mano.load_mano: tips, angle_convention, left_shapes.
 
         Raises:
-            ValueError: the file's bones or angles are not knuckle's.
+            ValueError: it is no MANO file, or it asks for more than data.
+            OSError: it cannot be read.
         """
-        asset = load_npz(path)
-        for key, expected in (("bone_names", BONE_NAMES), ("angle_names", ANGLE_NAMES)):
-            found = tuple(str(name) for name in asset[key])
-            if found != expected:
-                raise ValueError(f"{path} must have the {key} {expected} but has {found}; rebuild the asset")
-        weights = np.zeros((len(asset["vertices"]), len(BONE_NAMES)))
-        np.put_along_axis(weights, asset["weights_index"].astype(np.int64), asset["weights_value"], axis=1)
-        # float32 rounding of the file; the sum must be one to the last digit for rigid motions to stay rigid
-        weights /= weights.sum(axis=1, keepdims=True)
-        return cls(
-            name="open",
-            vertices=asset["vertices"].astype(np.float64),
-            faces=asset["faces"].astype(np.int64),
-            joints_rest=asset["joints"].astype(np.float64),
-            weights=weights,
-            shape_names=tuple(str(name) for name in asset["shape_names"]),
-            shape_vertices=asset["shape_vertices"].astype(np.float64),
-            shape_joints=asset["shape_joints"].astype(np.float64),
-            shape_limits=asset["shape_limits"].astype(np.float64),
-            angle_axis=_unit(asset["angle_axis"].astype(np.float64)),
-            wrist_angle_axis=_unit(asset["wrist_angle_axis"].astype(np.float64)),
-            uv=asset["uv"].astype(np.float64),
-            faces_uv=asset["faces_uv"].astype(np.int64),
-            face_part=asset["face_part"].astype(np.int64),
-            part_names=tuple(str(name) for name in asset["part_names"]),
-        )
+        from knuckle.handmodel.mano import load_mano  # that module builds a HandModel
+
+        return load_mano(Path(path), **choices)
 
     def to(self, like: Array) -> "HandModel":
         """The same hand with its constants in the library, dtype and device of `like`.
@@ -369,10 +357,6 @@ def _as_like(array: Array, like: Array) -> Array:
     if not array_api_compat.is_torch_array(like) and array_api_compat.is_torch_array(array):
         array = array.detach().cpu().numpy()
     return xp.asarray(array, dtype=xp.int64 if integers else like.dtype, device=array_api_compat.device(like))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def _forearm(wrist_angles: Array, axes: Array) -> Array:
