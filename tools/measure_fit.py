@@ -143,16 +143,16 @@ def print_recording(console: Console, title: str, found: dict) -> None:
     console.print(table)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", nargs="*", type=Path)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     console = Console(width=140)
     model = HandModel.open()
     rows = [measure_random(model, options.count, noise) for noise in (0.0, 0.003)]
-    single = measure_single(model, 300)
+    single = measure_single(model, min(options.count, 300))
     print_random(console, rows, single)
     figures: dict = {"random": rows, "single": single, "recordings": {}}
     for path in options.recordings:

@@ -258,3 +258,22 @@ def test_an_initial_fit_of_another_batch_is_named():
         fit_hand(open_hand(), joints[:2], initial=before)
     with pytest.raises(ValueError, match="as many hands"):
         fit_hand(open_hand(), joints, np.zeros((2, len(open_hand().vertices), 3)))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1e3])
+def test_what_is_no_hand_still_gets_an_answer(scale):
+    points = scale * np.random.default_rng(0).normal(size=(3, 21, 3))
+    fit = fit_hand(open_hand(), points.tolist())
+    assert np.isfinite(fit.joints).all()
+    assert ((fit.angles >= LIMITS[:, 0]) & (fit.angles <= LIMITS[:, 1])).all()
+
+
+def test_a_hand_of_which_little_was_seen():
+    hands = random_hands(5, spread=0.5, shapes=0.3)
+    doubt = np.full((5, 21), 0.003)
+    doubt[:, 9:] = np.inf  # thumb and index alone
+    doubt[0, :5] = np.inf  # index alone
+    joints = seen_joints(hands)
+    fit = fit_hand(open_hand(), np.where(np.isinf(doubt)[..., None], np.nan, joints), joint_doubt=doubt)
+    assert np.isfinite(fit.joints).all()
+    assert fit.error.max() < 1e-3

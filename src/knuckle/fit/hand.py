@@ -12,7 +12,7 @@ from knuckle.fit.kinematics import kinematics_of
 from knuckle.fit.objective import Targets
 from knuckle.fit.search import Effort, Found, search
 from knuckle.fit.shared import search_shared
-from knuckle.fit.skin import skin_of
+from knuckle.fit.skin import Skin, skin_of
 from knuckle.fit.solver import Point
 from knuckle.handmodel.limits import angle_limits
 from knuckle.handmodel.model import HandModel
@@ -117,11 +117,12 @@ def fit_hand(
     """
     kin = kinematics_of(model)
     effort = Effort(iterations, tolerance, restart_above)
-    seen, leading, centre, left = _seen(model, joints, vertices, side, joint_doubt, vertex_doubt)
+    skin = None if vertices is None else skin_of(model)
+    seen, leading, centre, left = _seen(skin, joints, vertices, side, joint_doubt, vertex_doubt)
     problem = Problem(
         kin=kin,
         tips=None if model.tip_vertices is None else skin_of(model, model.tip_vertices),
-        skin=None if vertices is None else skin_of(model),
+        skin=skin,
         joints=seen[0],
         vertices=seen[1],
         centre=centre,
@@ -144,7 +145,7 @@ def fit_hand(
     return _as_fit(model, problem, found, leading)
 
 
-def _seen(model: HandModel, joints, vertices, side, joint_doubt, vertex_doubt):
+def _seen(skin: Skin | None, joints, vertices, side, joint_doubt, vertex_doubt):
     """Targets of joints and vertices about their centre, as right hands; leading axes; centre (N, 3); left (N,)."""
     if joints is None and vertices is None:
         raise ValueError("joints or vertices must be given but both are None; give one of them, or both")
@@ -152,7 +153,7 @@ def _seen(model: HandModel, joints, vertices, side, joint_doubt, vertex_doubt):
     shapes = []
     for points, doubt, default, count, name in (
         (joints, joint_doubt, JOINT_DOUBT, 21, "joints"),
-        (vertices, vertex_doubt, VERTEX_DOUBT, len(model.vertices), "vertices"),
+        (vertices, vertex_doubt, VERTEX_DOUBT, 0 if skin is None else len(skin.rest), "vertices"),
     ):
         targets, leading = (None, None) if points is None else flat_targets(points, doubt, default, count, name)
         flat.append(targets)
@@ -167,9 +168,9 @@ def _seen(model: HandModel, joints, vertices, side, joint_doubt, vertex_doubt):
     first = flat[0] or flat[1]
     share = first.weights / first.weights.sum(axis=1, keepdims=True)
     centre = np.sum(first.points * mirror * share[..., None], axis=1)
-    if flat[1] is not None:
+    if flat[1] is not None and skin is not None:
         # Vertices of the forearm say where the wrist is bent to, which is not fitted.
-        flat[1] = Targets(flat[1].points, flat[1].weights * (skin_of(model).forearm == 0))
+        flat[1] = Targets(flat[1].points, flat[1].weights * (skin.forearm == 0))
     centred = [t and Targets(t.points * mirror - centre[:, None], t.weights) for t in flat]
     return centred, leading, centre, left
 

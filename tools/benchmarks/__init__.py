@@ -1,0 +1,1 @@
+"""The things `make bench` times."""
