@@ -68,6 +68,7 @@ def test_arrays_have_their_shapes_and_types(asset):
         "bone_joint": ((17,), "u1"), "bone_parent": ((17,), "i1"), "weights_index": ((count, 4), "u1"),
         "weights_value": ((count, 4), "f4"), "shape_vertices": ((10, count, 3), "f4"),
         "shape_joints": ((10, 21, 3), "f4"), "shape_limits": ((10, 2), "f4"), "angle_bone": ((23,), "u1"),
+        "corrective_vertices": ((15, count, 3), "f4"), "corrective_direction": ((15, 3), "f4"),
         "angle_axis": ((23, 3), "f4"), "wrist_angle_axis": ((2, 3), "f4"),
     }  # fmt: skip
     for name, (shape, kind) in expected.items():
@@ -340,6 +341,36 @@ def test_flexed_fingers_draw_together(asset):
     assert np.linalg.norm(tips[0] - tips[3]) < 0.9 * np.linalg.norm(asset["joints"][5] - asset["joints"][17])
     # Their way leads to the thumb's side of the wrist's middle line.
     assert tips[3, 0] - asset["joints"][17, 0] > 0.005
+
+
+def test_correctives_keep_bent_knuckles_from_sinking(asset):
+    """At a right angle plain skinning pulls the skin over a joint in; with the corrective it stays where it was."""
+    names = list(asset["angle_names"])
+    for finger in FINGERS[1:]:
+        for name, below in (("mcp", 2), ("pip", 1), ("dip", 0)):
+            bone = list(asset["bone_names"]).index(f"{finger}_{name}")
+            joint = asset["joints"][asset["bone_joint"][bone]]
+            axis = asset["angle_axis"][names.index(f"{finger}_{name}_flexion")]
+            direction = asset["corrective_direction"][bone - 1]
+            moving = np.isin(asset["weights_index"], bone + np.arange(below + 1))
+            share = np.sum(asset["weights_value"] * moving, axis=1)
+            offset = asset["vertices"] - joint
+            upward = -np.cross(axis, direction)
+            top = (abs(share - 0.5) < 0.2) & (offset @ upward > 0.7 * np.linalg.norm(offset, axis=1))
+            assert np.any(top)
+            corrected = offset + asset["corrective_vertices"][bone - 1]
+            height = []
+            for points in (offset[top], corrected[top]):
+                bent = np.array([turned(point, axis, np.pi / 2) for point in points])
+                part = share[top][:, None]
+                height.append(np.linalg.norm((1 - part) * points + part * bent, axis=1))
+            before = np.linalg.norm(offset[top], axis=1)
+            assert np.mean(height[0] / before) < 0.85
+            assert 0.93 < np.mean(height[1] / before) < 1.05
+    # The palm's side, and bones away from the joint, are left alone.
+    size = np.linalg.norm(asset["corrective_vertices"], axis=-1)
+    assert size.max() < 0.007
+    assert np.mean(size > 0) < 0.05
 
 
 def test_wrist_angles_move_the_forearm(asset):

@@ -16,6 +16,7 @@ import numpy as np
 from hand_asset import angles, shape
 from hand_asset.assemble import build_rest
 from hand_asset.atlas import make_atlas
+from hand_asset.correct import correctives
 from hand_asset.region import cut_hand
 from hand_asset.source import open_wheel
 from hand_asset.store import write_npz
@@ -37,6 +38,7 @@ def build(wheel: Path) -> dict[str, np.ndarray]:
     np.put_along_axis(kept, index, value, axis=1)
     shape_vertices, shape_joints = shape.directions(rest.vertices, rest.joints, kept)
     names, bones, axes = angles.angle_axes()
+    corrective_vertices, corrective_direction = correctives(rest.vertices, rest.joints, kept)
     return {
         "vertices": rest.vertices.astype(np.float32),
         "faces": rest.faces.astype(np.uint16),
@@ -54,6 +56,8 @@ def build(wheel: Path) -> dict[str, np.ndarray]:
         "shape_vertices": shape_vertices.astype(np.float32),
         "shape_joints": shape_joints.astype(np.float32),
         "shape_limits": shape.limits().astype(np.float32),
+        "corrective_vertices": corrective_vertices.astype(np.float32),
+        "corrective_direction": corrective_direction.astype(np.float32),
         "angle_names": np.array(names),
         "angle_bone": np.array(bones, dtype=np.uint8),
         "angle_axis": axes.astype(np.float32),
