@@ -34,20 +34,17 @@ def turn_about(axis: np.ndarray, angle: float) -> np.ndarray:
 def palm_field(posed: np.ndarray, rest: np.ndarray) -> RBFInterpolator:
     """The smooth displacement of the palm: wrist, thumb CMC and the MCPs to their places, the wrist's sides kept."""
     knots = [0, 1, 5, 9, 13, 17]
-    turn, shift = rigid_fit(posed[knots], rest[knots])
+    turn = best_turn(posed[knots], rest[knots])
     ring = posed[0] + 0.03 * np.array([[1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1], [0, -1, 0]])
     anchors = np.concatenate([posed[knots], ring])
     targets = np.concatenate([rest[knots], ring @ turn.T + (rest[0] - posed[0] @ turn.T)])
-    del shift
     return RBFInterpolator(anchors, targets, kernel="thin_plate_spline", degree=1)
 
 
-def rigid_fit(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation and translation that take points a nearest to points b."""
-    centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
-    u, _, vt = np.linalg.svd((b - centre_b).T @ (a - centre_a))
-    turn = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
-    return turn, centre_b - turn @ centre_a
+def best_turn(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(3, 3) the rotation that takes points a, about their middle, nearest to points b about theirs."""
+    u, _, vt = np.linalg.svd((b - b.mean(axis=0)).T @ (a - a.mean(axis=0)))
+    return u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
 
 
 def flatten(

@@ -49,20 +49,15 @@ DIRECTIONS = {
 }
 
 
-def palm_growth(points: np.ndarray, growth: tuple[float, ...]) -> np.ndarray:
-    """(..., 3) displacement per unit of points of the palm; along the arm only what lies beyond the wrist moves."""
-    return points * growth
-
-
 def directions(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(10, V, 3) and (10, 21, 3) metres per unit, for the surface and the joints."""
     moved_vertices = np.zeros((len(DIRECTIONS), *vertices.shape))
     moved_joints = np.zeros((len(DIRECTIONS), *joints.shape))
     for row, direction in enumerate(DIRECTIONS.values()):
-        moved_vertices[row] = weights[:, :1] * palm_growth(vertices, direction.palm)
-        moved_vertices[row] += weights[:, FOREARM:] * palm_growth(vertices, direction.forearm)
+        moved_vertices[row] = weights[:, :1] * (vertices * direction.palm)
+        moved_vertices[row] += weights[:, FOREARM:] * (vertices * direction.forearm)
         for finger, base in enumerate(FINGER_BASES):
-            root = palm_growth(joints[base], direction.palm)
+            root = joints[base] * direction.palm
             along = unit(joints[base + 1] - joints[base])
             offset = vertices - joints[base]
             lengthwise = (offset @ along)[:, None] * along
