@@ -149,7 +149,7 @@ class Composer:
         does not help, another is drawn; at last the hand is opened until it does not."""
         name, angles = "", np.zeros(23)
         for _ in range(_TRIES):
-            name, angles = random_angles(rng, self.bank, self.limits, self.preset.poses)
+            name, angles = random_angles(rng, self.bank, self.limits, self.model.joints, self.preset.poses)
             for lift in np.deg2rad([0, 8, 16, 24, 32]):
                 lifted = angles.copy()
                 lifted[1] = min(angles[1] + lift, self.limits[1, 1])

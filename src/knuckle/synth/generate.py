@@ -131,15 +131,12 @@ class Generator:
 
     def _draw(self, rng: np.random.Generator) -> tuple[Scene, Drawing]:
         """A scene, drawn again when a crop shows next to nothing of its hand."""
-        for _ in range(_TRIES):
+        for left in reversed(range(_TRIES)):
             scene = self.composer.scene(rng)
             drawing = self.renderer.draw(scene)
-            if self.composer.preset.framing != "crop":
-                break
-            seen, whole = np.count_nonzero(drawing.visible == 1), np.count_nonzero(drawing.complete & 1)
-            if seen > _LEAST_SEEN * whole and whole > _LEAST_FILLED * drawing.visible.size:
-                break
-        return scene, drawing
+            if left == 0 or self.composer.preset.framing != "crop" or _shows_hand(drawing):
+                return scene, drawing
+        raise AssertionError("the last try returns")
 
     def _hand_labels(self, scene: Scene, drawing: Drawing) -> list[dict[str, Any]]:
         """The labels of all hands of which something lies in the picture."""
@@ -180,6 +177,11 @@ class Generator:
         bone = drawing.bone[row, column].astype(int) - 1
         beside = self._seen_bones[np.arange(21), np.clip(bone, 0, None)] & (bone >= 0)
         return (inside & mine & beside).astype(int).tolist()
+
+
+def _shows_hand(drawing: Drawing) -> bool:
+    seen, whole = np.count_nonzero(drawing.visible == 1), np.count_nonzero(drawing.complete & 1)
+    return seen > _LEAST_SEEN * whole and whole > _LEAST_FILLED * drawing.visible.size
 
 
 def _object_label(solid: Solid) -> dict[str, Any]:

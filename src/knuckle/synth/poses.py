@@ -11,10 +11,14 @@ Sources of the couplings:
     2000, find the same order: ring and little move least alone).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+
+# Forward kinematics: angles (N, 23) in radians to joints (N, 21, 3) in metres.
+Joints: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 FINGER_STARTS = (7, 11, 15, 19)  # where the four angles of index, middle, ring and little begin
 
@@ -22,6 +26,7 @@ FINGER_STARTS = (7, 11, 15, 19)  # where the four angles of index, middle, ring 
 _CURL_CORRELATION = np.array(
     [[1.0, 0.63, 0.49, 0.30], [0.63, 1.0, 0.80, 0.49], [0.49, 0.80, 1.0, 0.81], [0.30, 0.49, 0.81, 1.0]]
 )
+_TOUCH_TRIES = 48
 _DIP_PER_PIP = 2 / 3
 _DIP_SCATTER = np.deg2rad(10)
 
@@ -45,13 +50,15 @@ class PoseMix:
     """How often each kind of pose is drawn (weights, summing to anything) and how much noise is laid on top.
 
     bank: a named pose; swap: fingers of several named poses; gesture: every finger straight, half or fully curled;
-    coupled: smooth random angles; blend: two of those mixed. noise: standard deviation in radians.
+    touch: the same with the thumb's tip at another fingertip; coupled: smooth random angles; blend: two of those
+    mixed. noise: standard deviation in radians.
     """
 
-    bank: float = 0.25
+    bank: float = 0.2
     swap: float = 0.2
     gesture: float = 0.2
-    coupled: float = 0.2
+    touch: float = 0.1
+    coupled: float = 0.15
     blend: float = 0.15
     noise: float = 0.08
 
@@ -78,15 +85,15 @@ def _from_curl(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
     """Angles (23,) from the curl (4,) of the fingers in 0..1."""
     angles = np.empty(23)
     # A finger closes from the MCP (tabletop) or from the PIP (claw): the balance is shared by the hand.
-    balance = rng.normal(0, 0.18)
+    balance = rng.normal(0, 0.26)
     spread = rng.choice([rng.normal(0, 0.3), rng.uniform(0.2, 1.0)])
-    fan = np.deg2rad([14, 3, -7, -16]) * spread  # towards the thumb is positive
+    fan = np.deg2rad([16, 4, -8, -20]) * spread  # towards the thumb is positive
     for i, start in enumerate(FINGER_STARTS):
-        mcp_share = np.clip(balance + rng.normal(0, 0.08), -0.5, 0.5)
+        mcp_share = np.clip(balance + rng.normal(0, 0.12), -0.6, 0.6)
         mcp = np.deg2rad(-12 + 100 * np.clip(curl[i] * (1 + mcp_share), 0, 1.0))
         pip = np.deg2rad(-2 + 110 * np.clip(curl[i] * (1 - mcp_share), 0, 1.0))
         # A flexed MCP joint has tight collateral ligaments and cannot spread.
-        angles[start] = fan[i] * np.clip(np.cos(mcp), 0, 1) ** 2 + rng.normal(0, np.deg2rad(2))
+        angles[start] = fan[i] * np.clip(np.cos(mcp), 0, 1) ** 2 + rng.normal(0, np.deg2rad(3))
         angles[start + 1] = mcp
         angles[start + 2] = pip
         angles[start + 3] = _DIP_PER_PIP * pip + rng.normal(0, _DIP_SCATTER) * min(1, 0.3 + pip)
@@ -103,6 +110,36 @@ def thumb_angles(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
     return mix * _THUMBS[pair[0]] + (1 - mix) * _THUMBS[pair[1]] + rng.normal(0, np.deg2rad(5), 7)
 
 
+def touch_angles(rng: np.random.Generator, joints: Joints) -> np.ndarray:
+    """Angles (23,) of a hand whose thumb's tip meets another finger's (a pinch, an O, counting on fingers) or lies on
+    the middle of a folded finger (a fist, holding fingers down).
+
+    Searched for: the best of many random thumbs and fingers, then the best of many near it.
+
+    Args:
+        joints: the hand's forward kinematics, angles (N, 23) to joints (N, 21, 3) in metres.
+    """
+    angles = gesture_angles(rng)
+    hold = rng.random() < 0.4
+    finger = int(rng.choice(4, p=[0.2, 0.45, 0.35, 0.0] if hold else [0.5, 0.25, 0.15, 0.1]))
+    moving = np.r_[0:7, FINGER_STARTS[finger] : FINGER_STARTS[finger] + 4]
+    many = np.tile(angles, (_TOUCH_TRIES, 1))
+    for i in range(_TOUCH_TRIES):
+        curl = np.full(4, rng.uniform(0.75, 1.0) if hold else rng.uniform(0.25, 0.75))
+        many[i, moving] = _from_curl(rng, curl)[moving]
+    # The flesh of two fingers between the lines of their bones; two pads touch with less.
+    gap = rng.uniform(0.016, 0.021) if hold else rng.uniform(0.010, 0.018)
+    pip, tip = 6 + 4 * finger, 8 + 4 * finger
+    for spread in (0.12, 0.05, None):
+        placed = joints(many)
+        goal = placed[:, pip : pip + 2].mean(1) if hold else placed[:, tip]
+        best = many[np.argmin(np.abs(np.linalg.norm(placed[:, 4] - goal, axis=-1) - gap))]
+        if spread is not None:
+            many = np.tile(best, (_TOUCH_TRIES, 1))
+            many[1:, moving] += rng.normal(0, spread, (_TOUCH_TRIES - 1, len(moving)))
+    return best
+
+
 def swap_fingers(rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
     """Angles (23,) whose fingers come from different poses (N, 23), neighbours more often from the same one."""
     chosen = poses[rng.integers(len(poses))].copy()
@@ -115,7 +152,11 @@ def swap_fingers(rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
 
 
 def random_angles(
-    rng: np.random.Generator, bank: Mapping[str, np.ndarray], limits: np.ndarray, mix: PoseMix | None = None
+    rng: np.random.Generator,
+    bank: Mapping[str, np.ndarray],
+    limits: np.ndarray,
+    joints: Joints,
+    mix: PoseMix | None = None,
 ) -> tuple[str, np.ndarray]:
     """One pose drawn from the mix, inside the limits.
 
@@ -123,14 +164,15 @@ def random_angles(
         rng: where the randomness comes from.
         bank: named poses (23,), radians; may be empty, then bank and swap fall to the random kinds.
         limits: (23, 2) least and greatest angle, radians.
+        joints: forward kinematics, angles (N, 23) to joints (N, 21, 3).
         mix: how often which kind.
 
     Returns:
         The kind that was drawn (a pose's name for a pose of the bank) and the angles (23,).
     """
     mix = mix or PoseMix()
-    kinds = ("bank", "swap", "gesture", "coupled", "blend")
-    weights = np.array([mix.bank * bool(bank), mix.swap * bool(bank), mix.gesture, mix.coupled, mix.blend])
+    kinds = ("bank", "swap", "gesture", "touch", "coupled", "blend")
+    weights = np.array([mix.bank * bool(bank), mix.swap * bool(bank), mix.gesture, mix.touch, mix.coupled, mix.blend])
     kind = str(rng.choice(kinds, p=weights / weights.sum()))
     poses = np.stack(list(bank.values())) if bank else np.empty((0, 23))
     if kind == "bank":
@@ -141,6 +183,8 @@ def random_angles(
         angles = swap_fingers(rng, poses)
     elif kind == "gesture":
         angles = gesture_angles(rng)
+    elif kind == "touch":
+        return kind, np.clip(touch_angles(rng, joints), limits[:, 0], limits[:, 1])
     elif kind == "coupled":
         angles = coupled_angles(rng)
     else:
