@@ -1,0 +1,66 @@
+"""Numbers: errors under every alignment of the field, curves, F-scores, intervals. NumPy only."""
+
+from knuckle.metrics.align import (
+    align_by_keypoints,
+    align_by_keypoints_official,
+    align_procrustes,
+    align_root,
+    align_root_scale,
+    align_scale_translation,
+)
+from knuckle.metrics.bootstrap import bootstrap_means
+from knuckle.metrics.curves import (
+    FPHA_80MM,
+    OBJECT_50PX,
+    OFFICIAL_50MM,
+    ZIMMERMANN_20_50MM,
+    ZIMMERMANN_30PX,
+    ZIMMERMANN_50MM,
+    auc,
+    pck,
+    sample_areas,
+)
+from knuckle.metrics.errors import (
+    acceleration_errors,
+    corner_errors,
+    depth_errors,
+    jitter,
+    point_errors,
+    project,
+    projected_box_errors,
+    scale_errors,
+)
+from knuckle.metrics.fscore import F_THRESHOLDS, f_scores
+from knuckle.metrics.tally import Summary, Tally, summarise
+
+__all__ = [
+    "FPHA_80MM",
+    "F_THRESHOLDS",
+    "OBJECT_50PX",
+    "OFFICIAL_50MM",
+    "ZIMMERMANN_20_50MM",
+    "ZIMMERMANN_30PX",
+    "ZIMMERMANN_50MM",
+    "Summary",
+    "Tally",
+    "acceleration_errors",
+    "align_by_keypoints",
+    "align_by_keypoints_official",
+    "align_procrustes",
+    "align_root",
+    "align_root_scale",
+    "align_scale_translation",
+    "auc",
+    "bootstrap_means",
+    "corner_errors",
+    "depth_errors",
+    "f_scores",
+    "jitter",
+    "pck",
+    "point_errors",
+    "project",
+    "projected_box_errors",
+    "sample_areas",
+    "scale_errors",
+    "summarise",
+]
