@@ -181,7 +181,7 @@ class Generator:
 
 def _shows_hand(drawing: Drawing) -> bool:
     seen, whole = np.count_nonzero(drawing.visible == 1), np.count_nonzero(drawing.complete & 1)
-    return seen > _LEAST_SEEN * whole and whole > _LEAST_FILLED * drawing.visible.size
+    return bool(seen > _LEAST_SEEN * whole and whole > _LEAST_FILLED * drawing.visible.size)
 
 
 def _object_label(solid: Solid) -> dict[str, Any]:
