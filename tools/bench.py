@@ -115,6 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
     before = last_kept(options.out)
     console.print(table_of(tasks, timings, before))
     console.print(", ".join(f"{name} {value}" for name, value in about.items()))
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        console.print("the machine is busy with other things: look at the least times, not at the medians")
     console.print(f"kept in {keep(options.out, about, timings)}")
 
 

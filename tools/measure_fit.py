@@ -52,7 +52,7 @@ def measure_random(model: HandModel, count: int, noise: float) -> dict:
     errors, seconds, broken, steps = [], [], 0, []
     for at in range(0, count, BATCH):
         begun = time.perf_counter()
-        fit = fit_hand(model, seen[at : at + BATCH], shape_regularisation=0.0)
+        fit = fit_hand(model, seen[at : at + BATCH], shape_regularisation=0.0, angle_regularisation=0.0)
         seconds.append((time.perf_counter() - begun) / len(fit.error))
         errors.append(1e3 * np.linalg.norm(fit.joints - seen[at : at + BATCH], axis=-1))
         broken += broken_limits(fit.angles)
@@ -77,7 +77,7 @@ def measure_single(model: HandModel, runs: int) -> dict:
     seconds = []
     for joints in seen:
         begun = time.perf_counter()
-        fit_hand(model, joints, shape_regularisation=0.0)
+        fit_hand(model, joints, shape_regularisation=0.0, angle_regularisation=0.0)
         seconds.append(time.perf_counter() - begun)
     low, middle, high = 1e3 * np.percentile(seconds, [10, 50, 90])
     return {"ms_p10": float(low), "ms_median": float(middle), "ms_p90": float(high)}

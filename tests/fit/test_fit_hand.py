@@ -3,6 +3,9 @@ import pytest
 from fit_hands import LIMITS, distance_mm, open_hand, random_hands, summed_hand
 
 from knuckle.fit import fit_hand
+from knuckle.handmodel import HandModel
+from knuckle.handmodel.limits import angle_limits
+from mano_fixture import mano_arrays, write_mano_pickle
 
 
 def seen_joints(hands, model=None, side="right"):
@@ -11,7 +14,7 @@ def seen_joints(hands, model=None, side="right"):
 
 def test_a_known_hand_is_found_again():
     joints = seen_joints(random_hands(300))
-    fit = fit_hand(open_hand(), joints, shape_regularisation=0.0)
+    fit = fit_hand(open_hand(), joints, shape_regularisation=0.0, angle_regularisation=0.0)
     distance = distance_mm(fit.joints, joints)
     assert distance.mean() < 0.05
     assert distance.max() < 1.0
@@ -31,7 +34,7 @@ def test_the_fit_is_the_models():
 def test_limits_are_kept_exactly(noise, shape):
     hands = random_hands(40)
     joints = seen_joints(hands) + np.random.default_rng(1).normal(scale=noise, size=(40, 21, 3))
-    fit = fit_hand(open_hand(), joints, shape=shape, shape_regularisation=0.0)
+    fit = fit_hand(open_hand(), joints, shape=shape, shape_regularisation=0.0, angle_regularisation=0.0)
     degrees, table = np.degrees(fit.angles), np.degrees(LIMITS)
     assert ((degrees >= table[:, 0]) & (degrees <= table[:, 1])).all()
     single = fit.angles.astype(np.float32)
@@ -103,7 +106,7 @@ def test_a_warm_start_is_kept_and_saves_steps():
     before = fit_hand(open_hand(), seen_joints(hands))
     again = fit_hand(open_hand(), seen_joints(hands), initial=before)
     assert again.iterations.mean() < 2
-    assert np.abs(again.angles - before.angles).max() < 1e-3
+    assert np.abs(again.angles - before.angles).max() < 0.01
     hands.angles = hands.angles + np.random.default_rng(3).normal(scale=0.005, size=(30, 23))
     after = fit_hand(open_hand(), seen_joints(hands), initial=before)
     assert after.iterations.mean() < fit_hand(open_hand(), seen_joints(hands)).iterations.mean()
@@ -118,7 +121,9 @@ def test_what_joints_do_not_show_stays_where_it_was():
     assert np.abs(open_hand().shape_joints[girth]).max() == 0
     assert (before.shape[:, girth] == 0).all()
     before.shape[:, girth] = 0.7
-    after = fit_hand(open_hand(), seen_joints(hands), initial=before, shape_regularisation=0.0)
+    after = fit_hand(
+        open_hand(), seen_joints(hands), initial=before, shape_regularisation=0.0, angle_regularisation=0.0
+    )
     assert np.abs(after.shape[:, girth] - 0.7).max() < 1e-9
 
 
@@ -154,7 +159,7 @@ def test_doubt_decides_what_is_believed():
     doubt[7] = np.inf
     fit = fit_hand(open_hand(), broken, joint_doubt=doubt, shape=hands.shape)
     kept = [j for j in range(21) if j != 7]
-    assert distance_mm(fit.joints, joints)[:, kept].max() < 0.2
+    assert distance_mm(fit.joints, joints)[:, kept].max() < 0.5
     unseen = broken.copy()
     unseen[:, 7] = np.nan
     assert np.allclose(fit_hand(open_hand(), unseen, joint_doubt=doubt, shape=hands.shape).angles, fit.angles)
@@ -172,6 +177,14 @@ def test_regularisation_draws_the_shape_to_the_mean():
     assert np.abs(drawn.shape - 0.5).max() < 0.05
 
 
+def test_open_turns_of_the_thumb_are_kept_small():
+    hands = random_hands(40, spread=0.5)
+    turns = [2, 5]  # the thumb's two rotations, along its bones
+    free, drawn = (fit_hand(open_hand(), seen_joints(hands), angle_regularisation=w) for w in (0.0, 0.1))
+    assert np.abs(drawn.angles[:, turns]).mean() < 0.9 * np.abs(free.angles[:, turns]).mean()
+    assert drawn.error.mean() < 1e-4
+
+
 def test_bends_are_made_consistent():
     hands = random_hands(6, spread=0.3)
     hands.angles[:, 9::4], hands.angles[:, 10::4] = 0.5, -0.15
@@ -184,7 +197,7 @@ def test_bends_are_made_consistent():
 def test_a_mesh_is_fitted():
     hands = random_hands(6, spread=0.8)
     seen = open_hand()(hands.angles, shape=hands.shape, T_camera_hand=hands.T, side="left")
-    fit = fit_hand(open_hand(), vertices=seen.vertices, side="left", shape_regularisation=0.0)
+    fit = fit_hand(open_hand(), vertices=seen.vertices, side="left", shape_regularisation=0.0, angle_regularisation=0.0)
     assert distance_mm(fit.joints, seen.joints).max() < 0.1
     # a mesh shows what joints cannot, the girth of the fingers
     again = open_hand()(fit.angles, shape=fit.shape, T_camera_hand=fit.T_camera_hand, side="left")
@@ -198,17 +211,31 @@ def test_a_mesh_is_fitted():
 def test_a_bent_wrist_does_not_disturb_the_mesh():
     hands = random_hands(2, spread=0.5, shapes=0.3)
     seen = open_hand()(hands.angles, wrist_angles=np.array([0.6, 0.2]), shape=hands.shape, T_camera_hand=hands.T)
-    fit = fit_hand(open_hand(), vertices=seen.vertices, shape_regularisation=0.0)
+    fit = fit_hand(open_hand(), vertices=seen.vertices, shape_regularisation=0.0, angle_regularisation=0.0)
     assert distance_mm(fit.joints, seen.joints).max() < 0.5
 
 
 def test_summed_angles_and_vertex_tips_are_fitted():
     hands, model = random_hands(20, spread=0.7), summed_hand()
     joints = seen_joints(hands, model)
-    fit = fit_hand(model, joints, shape_regularisation=0.0)
+    fit = fit_hand(model, joints, shape_regularisation=0.0, angle_regularisation=0.0)
     assert distance_mm(fit.joints, joints).mean() < 0.1
     fit = fit_hand(model, joints, limits=LIMITS)
     assert ((fit.angles >= LIMITS[:, 0]) & (fit.angles <= LIMITS[:, 1])).all()
+
+
+def test_a_mano_hand_is_fitted(tmp_path):
+    write_mano_pickle(tmp_path / "MANO_RIGHT.pkl", mano_arrays(np.random.default_rng(0), left=False))
+    limits = angle_limits("s4")
+    rng = np.random.default_rng(1)
+    for convention in ("composed", "summed"):
+        model = HandModel.load(tmp_path / "MANO_RIGHT.pkl", angle_convention=convention)
+        angles, shape = rng.uniform(*limits.T, size=(12, 23)), rng.normal(size=(12, 10))
+        seen = model(angles, shape=shape)
+        fit = fit_hand(model, seen.joints, limits="s4", shape_regularisation=0.0, angle_regularisation=0.0)
+        assert fit.error.mean() < 1e-4
+        fit = fit_hand(model, vertices=seen.vertices[:3], shape_regularisation=0.0, angle_regularisation=0.0)
+        assert distance_mm(fit.joints, seen.joints[:3]).mean() < 0.1
 
 
 def with_value(place, value):

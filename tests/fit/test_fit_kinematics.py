@@ -67,6 +67,8 @@ def problem(model, joints, vertices, bend_weight=0.0, shape_weight=0.0):
         shape_limits=model.shape_limits,
         shape_mean=np.full(10, 0.3),
         shape_weight=shape_weight,
+        angle_mean=np.full(23, 0.1),
+        angle_weights=np.full(23, 0.02),
         bend_weight=bend_weight,
     )
 

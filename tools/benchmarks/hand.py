@@ -105,7 +105,7 @@ def fit_one() -> Task:
     """One hand from 21 joints: cold start, shape free, regularisation off."""
     model, joints = numpy_model(), random_joints(FIT_BATCH)
     return Task(
-        lambda run: fit_hand(model, joints[run % FIT_BATCH], shape_regularisation=0.0),
+        lambda run: fit_hand(model, joints[run % FIT_BATCH], shape_regularisation=0.0, angle_regularisation=0.0),
         goal_ms=4.0,
         against="fit, one hand, scipy least_squares",
     )
@@ -125,7 +125,7 @@ def fit_batch() -> Task:
     """256 hands at once, an item a hand."""
     model, joints = numpy_model(), random_joints(FIT_BATCH)
     return Task(
-        lambda _: fit_hand(model, joints, shape_regularisation=0.0),
+        lambda _: fit_hand(model, joints, shape_regularisation=0.0, angle_regularisation=0.0),
         items=FIT_BATCH,
         goal_ms=1.0,
         against="fit, one hand",
@@ -137,7 +137,7 @@ def fit_mesh() -> Task:
     model = numpy_model()
     angles, shape = random_pose(1)
     vertices = model(angles * 0.8, shape=shape * 0.5).vertices
-    return Task(lambda _: fit_hand(model, vertices=vertices, shape_regularisation=0.0))
+    return Task(lambda _: fit_hand(model, vertices=vertices, shape_regularisation=0.0, angle_regularisation=0.0))
 
 
 def fit_one_scipy() -> Task:

@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from knuckle.arrays import Array
-from knuckle.fit.inputs import MIRROR, Problem, checked_limits, flat_side, flat_targets
+from knuckle.fit.inputs import MIRROR, Problem, angle_prior, checked_limits, flat_side, flat_targets
 from knuckle.fit.kinematics import kinematics_of
 from knuckle.fit.objective import Targets
 from knuckle.fit.search import Effort, Found, search
 from knuckle.fit.shared import search_shared
 from knuckle.fit.skin import Skin, skin_of
 from knuckle.fit.solver import Point
-from knuckle.handmodel.limits import angle_limits
+from knuckle.handmodel.limits import angle_limits as preset_limits
 from knuckle.handmodel.model import HandModel
 from knuckle.handmodel.placement import Side
 
@@ -66,6 +66,7 @@ def fit_hand(
     shape_mean: Array | None = None,
     limits: Array | str | None = "default",
     shape_limits: Array | None = None,
+    angle_regularisation: float = 0.1,
     bend_weight: float = 0.0,
     initial: Fit | None = None,
     iterations: int = 50,
@@ -77,6 +78,7 @@ def fit_hand(
     Makes small, by damped Gauss-Newton within the limits,
 
         sum |point - model's point|^2 / doubt^2 + shape_regularisation |shape - shape_mean|^2
+        + angle_regularisation |angles / half their range|^2
         + bend_weight sum over index to little finger of max(0, -bend)^2
 
     Args:
@@ -95,6 +97,8 @@ def fit_hand(
         limits: (23, 2) radians, or a preset's name: "default" or "s4"; None for none. Kept exactly. "default" means
             none for a model whose angles are summed (MANO), of which the default limits say nothing.
         shape_limits: (S, 2); the model's own where None. Kept exactly, except by a shape that is held fixed.
+        angle_regularisation: weight of the squared angles, each in units of half the range of its limits. Joints leave
+            some turns of the thumb nearly open; this little keeps them small and the same from frame to frame.
         bend_weight: cost of a finger whose DIP bends a right angle one way and its PIP a right angle the other
             (Fan & Wang, Eq. 3, squared and with unit bones). 0 switches it off; 10 is mild with the usual doubts.
         initial: an earlier fit to begin from, such as the frame before; leading axes broadcast. A hand that ends badly
@@ -119,6 +123,8 @@ def fit_hand(
     effort = Effort(iterations, tolerance, restart_above)
     skin = None if vertices is None else skin_of(model)
     seen, leading, centre, left = _seen(skin, joints, vertices, side, joint_doubt, vertex_doubt)
+    angle_limits = checked_limits(_named_limits(model, limits), kin.angle_count, "limits")
+    angle_mean, angle_weights = angle_prior(angle_limits, _weight(angle_regularisation, "angle_regularisation"))
     problem = Problem(
         kin=kin,
         tips=None if model.tip_vertices is None else skin_of(model, model.tip_vertices),
@@ -127,12 +133,14 @@ def fit_hand(
         vertices=seen[1],
         centre=centre,
         left=left,
-        limits=checked_limits(_named_limits(model, limits), kin.angle_count, "limits"),
+        limits=angle_limits,
         shape_limits=checked_limits(
             model.shape_limits if shape_limits is None else shape_limits, kin.shape_count, "shape_limits"
         ),
         shape_mean=_held_vector(shape_mean, kin.shape_count),
         shape_weight=_weight(shape_regularisation, "shape_regularisation"),
+        angle_mean=angle_mean,
+        angle_weights=angle_weights,
         bend_weight=_weight(bend_weight, "bend_weight"),
     )
     warm = None if initial is None else _warm(problem, initial, leading)
@@ -180,7 +188,7 @@ def _named_limits(model: HandModel, limits: Any) -> Any:
         return limits
     if limits == "default" and model.angle_convention == "summed":
         return None
-    return angle_limits(limits)
+    return preset_limits(limits)
 
 
 def _weight(value: Any, name: str) -> float:

@@ -27,7 +27,7 @@ class Problem:
         left: (N,) true where the points were mirrored.
         limits: (A, 2) radians, infinite where there is none.
         shape_limits: (S, 2).
-        shape_mean, shape_weight, bend_weight: see `Objective`.
+        shape_mean, shape_weight, angle_mean, angle_weights, bend_weight: see `Objective`.
     """
 
     kin: Kinematics
@@ -41,6 +41,8 @@ class Problem:
     shape_limits: Float[np.ndarray, "S 2"]
     shape_mean: Float[np.ndarray, " S"]
     shape_weight: float
+    angle_mean: Float[np.ndarray, " A"]
+    angle_weights: Float[np.ndarray, " A"]
     bend_weight: float
 
     @property
@@ -58,6 +60,8 @@ class Problem:
             shape=shape,
             shape_mean=self.shape_mean,
             shape_weight=self.shape_weight,
+            angle_mean=self.angle_mean,
+            angle_weights=self.angle_weights,
             bend_weight=self.bend_weight,
         )
 
@@ -151,3 +155,13 @@ def checked_limits(limits: Any, count: int, name: str) -> Float[np.ndarray, "n 2
         )
     inset = np.minimum(INSET, (table[:, 1] - table[:, 0]) / 2)
     return table + np.stack([inset, -inset], axis=1)
+
+
+def angle_prior(limits: Float[np.ndarray, "A 2"], weight: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (A,) and weights (A,) that draw the angles to the flat hand, each in units of half its range.
+
+    Where there are no limits half the range is one radian.
+    """
+    half = (limits[:, 1] - limits[:, 0]) / 2
+    half = np.where(np.isfinite(half) & (half > 0), half, 1.0)
+    return np.clip(0.0, limits[:, 0], limits[:, 1]), weight / half**2

@@ -82,6 +82,7 @@ class Objective:
 
     cost = sum over joints and vertices of |R p + t - y|^2 / doubt^2
            + shape_weight |shape - shape_mean|^2
+           + sum over angles of angle_weights (angle - angle_mean)^2
            + bend_weight sum over four fingers of max(0, -bend)^2
 
     Attributes:
@@ -93,6 +94,7 @@ class Objective:
         shape: (B, S) the shape where it is held fixed, None where it is an unknown.
         shape_mean: (S,) the shape that the regularisation draws to.
         shape_weight: weight of the squared distance from it.
+        angle_mean, angle_weights: (A,) the same of every angle.
         bend_weight: weight of the squared bend inconsistency.
     """
 
@@ -104,6 +106,8 @@ class Objective:
     shape: Float[np.ndarray, "B S"] | None
     shape_mean: Float[np.ndarray, " S"]
     shape_weight: float
+    angle_mean: Float[np.ndarray, " A"]
+    angle_weights: Float[np.ndarray, " A"]
     bend_weight: float
 
     @property
@@ -133,8 +137,10 @@ class Objective:
         normal = moments.without_translation()
         if self.bend_weight:
             add_bend(normal, joints, jacobian, self.bend_weight)
+        count = self.kin.angle_count
+        add_prior(normal, slice(3, 3 + count), angles - self.angle_mean, self.angle_weights)
         if self.shape is None and self.shape_weight:
-            add_prior(normal, shape - self.shape_mean, self.shape_weight)
+            add_prior(normal, slice(3 + count, None), shape - self.shape_mean, self.shape_weight)
         return normal
 
     def _joints(self, posed: Posed, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
@@ -179,12 +185,14 @@ def empty_moments(batch: int, unknowns: int) -> Moments:
     )
 
 
-def add_prior(normal: Normal, deviation: Float[np.ndarray, "B S"], weight: float) -> None:
-    """Add weight * |deviation|^2 of the last S unknowns."""
-    count = deviation.shape[1]
-    normal.cost[:] += weight * np.sum(deviation**2, axis=1)
-    normal.gradient[:, -count:] += weight * deviation
-    np.einsum("bii->bi", normal.hessian)[:, -count:] += weight
+def add_prior(
+    normal: Normal, unknowns: slice, deviation: Float[np.ndarray, "B N"], weights: Float[np.ndarray, " N"] | float
+) -> None:
+    """Add the sum of weights * deviation^2 of the given unknowns."""
+    pull = weights * deviation
+    normal.cost[:] += np.sum(pull * deviation, axis=1)
+    normal.gradient[:, unknowns] += pull
+    np.einsum("bii->bi", normal.hessian)[:, unknowns] += weights
 
 
 def add_bend(normal: Normal, joints: Float[np.ndarray, "B 21 3"], jacobian, weight: float) -> None:
