@@ -1,6 +1,7 @@
 """The posed hand: against a slow readable twin, and by the symmetries it must have."""
 
 from functools import cache
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -33,6 +34,8 @@ def twin(model, angles, wrist_angles, shape, T, left):
     """One hand, by following the tree bone by bone and blending vertex by vertex."""
     joints_rest = model.joints_rest + np.einsum("s,sjc->jc", shape, model.shape_joints)
     vertices = model.vertices + np.einsum("s,svc->vc", shape, model.shape_vertices)
+    with np.load(files("knuckle.handmodel") / "data" / "open_hand.npz") as asset:
+        correctives = list(zip(asset["corrective_vertices"], asset["corrective_direction"], strict=True))
     world = {0: np.eye(4)}
     joints = np.zeros((21, 3))
     for joint in range(1, 21):
@@ -42,6 +45,9 @@ def twin(model, angles, wrist_angles, shape, T, left):
         for i, name in enumerate(ANGLE_NAMES):
             if name.startswith(JOINT_NAMES[joint] + "_"):
                 turn = turn @ Rotation.from_rotvec(angles[i] * model.angle_axis[i]).as_matrix()
+        if joint % 4:
+            shift, along = correctives[3 * (joint // 4) + joint % 4 - 1]
+            vertices = vertices + shift * (1 - along @ turn @ along / (along @ along))
         local = np.eye(4)
         local[:3, :3] = turn
         local[:3, 3] = joints_rest[joint] - turn @ joints_rest[joint]

@@ -43,6 +43,7 @@ def load_asset(path: str | os.PathLike[str]) -> HandModel:
         shape_limits=asset["shape_limits"].astype(np.float64),
         angle_axis=_unit(asset["angle_axis"].astype(np.float64)),
         wrist_angle_axis=_unit(asset["wrist_angle_axis"].astype(np.float64)),
+        pose_vertices=_pose_vertices(asset["corrective_direction"], asset["corrective_vertices"]),
         uv=asset["uv"].astype(np.float64),
         faces_uv=asset["faces_uv"].astype(np.int64),
         face_part=asset["face_part"].astype(np.int64),
@@ -52,3 +53,14 @@ def load_asset(path: str | os.PathLike[str]) -> HandModel:
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _pose_vertices(directions: np.ndarray, correctives: np.ndarray) -> np.ndarray:
+    """(135, V, 3) of the bones' (15, 3) directions d and (15, V, 3) correctives, which count 1 - d . R d times.
+
+    That is -d . (R - 1) d, linear in the rotation minus identity as HandModel.pose_vertices has it.
+    """
+    directions = _unit(directions.astype(np.float64))
+    outer = -directions[:, :, None] * directions[:, None, :]
+    product = outer.reshape(15, 9, 1, 1) * correctives.astype(np.float64)[:, None]
+    return product.reshape(135, *correctives.shape[1:])

@@ -103,6 +103,7 @@ class HandModel:
     _weights: Array = field(init=False, repr=False)
     _shape_basis: Array = field(init=False, repr=False)
     _shape_joints: Array = field(init=False, repr=False)
+    _pose_feature: Array = field(init=False, repr=False)
     _pose_basis: Array = field(init=False, repr=False)
     _cross: Array = field(init=False, repr=False)
     _cross_squared: Array = field(init=False, repr=False)
@@ -115,12 +116,18 @@ class HandModel:
             return xp.reshape(xp.matrix_transpose(array) + 0.0, (*array.shape[:-2], 3 * count))
 
         cross = cross_matrix(self.angle_axis)
+        feature = basis = None
+        if self.pose_vertices is not None:
+            # Always in NumPy and float64: in float32 rounding would hide how many rows say something of their own.
+            whole = _as_like(self.pose_vertices, np.zeros(1))
+            feature, basis = (_as_like(factor, self.vertices) for factor in _low_rank(whole))
         derived = {
             "_rest": xp.reshape(coordinates_first(self.vertices), (3, count)),
             "_weights": xp.matrix_transpose(self.weights) + 0.0,
             "_shape_basis": coordinates_first(self.shape_vertices),
             "_shape_joints": xp.reshape(self.shape_joints, (shapes, 63)),
-            "_pose_basis": None if self.pose_vertices is None else coordinates_first(self.pose_vertices),
+            "_pose_feature": feature,
+            "_pose_basis": None if basis is None else coordinates_first(basis),
             "_cross": cross,
             "_cross_squared": cross @ cross,
         }
@@ -294,7 +301,7 @@ class HandModel:
             rest = rest + xp.reshape(shape @ self._shape_basis, (*shape.shape[:-1], 3, count))
         if self._pose_basis is not None:
             identity = xp.eye(3, dtype=local.dtype, device=array_api_compat.device(local))
-            feature = xp.reshape(local - identity, (*local.shape[:-3], 135))
+            feature = xp.reshape(local - identity, (*local.shape[:-3], 135)) @ self._pose_feature
             rest = rest + xp.reshape(feature @ self._pose_basis, (*feature.shape[:-1], 3, count))
         if subset is not None:
             rest, weights = (xp.stack([array[..., i] for i in subset], axis=-1) for array in (rest, weights))
@@ -357,6 +364,21 @@ def _as_like(array: Array, like: Array) -> Array:
     if not array_api_compat.is_torch_array(like) and array_api_compat.is_torch_array(array):
         array = array.detach().cpu().numpy()
     return xp.asarray(array, dtype=xp.int64 if integers else like.dtype, device=array_api_compat.device(like))
+
+
+def _low_rank(pose_vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(135, P) and (P, V, 3) whose product is the (135, V, 3) given, with P no larger than it needs be.
+
+    A bone's nine rows often say less than nine things: the free hand's say one, how far the bone is bent.
+    """
+    rows = pose_vertices.reshape(15, 9, -1)
+    sizes, directions = np.linalg.eigh(rows @ rows.transpose(0, 2, 1))
+    kept = sizes > 1e-12 * sizes.max()
+    feature = np.zeros((15, 9, int(kept.sum())))
+    for column, (bone, direction) in enumerate(np.argwhere(kept)):
+        feature[bone, :, column] = directions[bone, :, direction]
+    feature = feature.reshape(135, -1)
+    return feature, np.tensordot(feature.T, pose_vertices, axes=1)
 
 
 def _forearm(wrist_angles: Array, axes: Array) -> Array:
