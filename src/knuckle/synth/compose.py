@@ -182,6 +182,8 @@ class Composer:
                 things.append(self._sleeve(rng, hand, i, fabric, reach))
             elif rng.random() < 0.12:
                 things.append(self._watch(rng, hand, i))
+            if rng.random() < 0.08:
+                things.append(solids.ring(rng, hand.joints_camera, self.surface.radii()))
             if rng.random() < preset.held:
                 thing = solids.held_object(rng, hand.joints_camera, i)
                 if thing is not None:

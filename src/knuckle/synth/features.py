@@ -28,7 +28,8 @@ def feature_map(
     rng = np.random.default_rng(7)  # the creases' waviness: part of the map, the same for every hand
     wobble = _wobble(points, rng)
     palm = _smoothstep(-0.25, 0.45, normals[:, 2])
-    palm *= _smoothstep(-0.055, -0.005, points[:, 1])  # the forearm's inner side is only a little paler
+    # The forearm's inner side is only a little paler, and so is the wrist's.
+    palm *= 0.25 + 0.75 * _smoothstep(-0.05, 0.03, points[:, 1])
     crease = np.zeros(len(points))
     flush = np.zeros(len(points))
     nail = cv2.GaussianBlur(nail_faces.astype(np.float32), (0, 0), 1.0)[filled].astype(np.float64)

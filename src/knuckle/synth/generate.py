@@ -21,7 +21,7 @@ from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.surface import HandSurface
 
 _TRIES = 6
-_LEAST_SEEN = 0.4  # of a crop's hand that must not be hidden
+_LEAST_SEEN = 0.5  # of a crop's hand that must not be hidden
 _LEAST_FILLED = 0.04  # of a crop that its hand must fill: a forearm towards the camera can hide a hand by itself
 
 

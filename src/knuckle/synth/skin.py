@@ -85,8 +85,8 @@ def random_skin(rng: np.random.Generator) -> Skin:
     polished = rng.random() < 0.12
     return Skin(
         melanin=melanin,
-        blood=float(rng.beta(2.2, 2.6)),
-        palm_lightening=float(rng.uniform(0.15, 0.5) + 0.25 * melanin),
+        blood=float(rng.beta(2.6, 2.4)),
+        palm_lightening=float(rng.uniform(0.1, 0.4) + 0.25 * melanin),
         mottling=float(rng.uniform(0.05, 0.35)),
         creases=float(rng.uniform(0.2, 1.2)),
         veins=float(max(0.0, rng.normal(0.15, 0.3))),

@@ -108,7 +108,8 @@ def held_object(rng: np.random.Generator, joints: np.ndarray, hand: int) -> Soli
     palm = joints[[0, 5, 9, 13, 17]].mean(0)
     tips = joints[[8, 12, 16, 20]].mean(0)
     across = joints[5] - joints[17]
-    if rng.random() < 0.65:
+    near = float(np.linalg.norm(joints[4] - joints[[8, 12]].mean(0)))
+    if rng.random() < 0.5 or near > 0.06:
         centre = 0.5 * palm + 0.35 * tips + 0.15 * joints[3]
         axis = across
     else:
@@ -136,6 +137,25 @@ def held_object(rng: np.random.Generator, joints: np.ndarray, hand: int) -> Soli
     # Its z is the long axis where it is built; x is in its stored frame.
     pose[:3, :3], pose[:3, 3] = rotation[:, [2, 0, 1]], centre + shift
     return replace(solid, held_by=hand, T_camera_object=pose, half=half[[2, 0, 1]])
+
+
+def ring(rng: np.random.Generator, joints: np.ndarray, radii: np.ndarray) -> Solid:
+    """A ring on a finger's first phalanx. joints: (21, 3); radii: (20,) half the thickness round each bone at rest."""
+    base = int(rng.choice([5, 9, 13, 17], p=[0.2, 0.25, 0.4, 0.15]))
+    start, end = joints[base], joints[base + 1]
+    length = float(np.linalg.norm(end - start))
+    along = (end - start) / length
+    side = np.cross(along, joints[5] - joints[17])
+    side /= max(float(np.linalg.norm(side)), 1e-9)
+    rotation = np.stack([side, along, np.cross(side, along)], -1)
+    scale = float(np.linalg.norm(joints[9] - joints[0])) / 0.087
+    width = rng.uniform(0.002, 0.006) * scale
+    centres = np.zeros((4, 3))
+    centres[:, 1] = np.linspace(-0.5, 0.5, 4) * width
+    half = scale * radii[base] * rng.uniform(1.0, 1.12) * np.array([0.95, 1.0, 1.0, 0.95])[:, None] * np.ones(2)
+    gold = to_rgb(rng.uniform(0.3, 0.8) * np.array([1.0, rng.uniform(0.75, 1), 0.6]))
+    metal = Material(gold, gold, roughness=0.3, specular=6.0)
+    return place(tube(rng, centres, half, 0.0), rotation, start + rng.uniform(0.5, 0.62) * length * along, metal)
 
 
 def occluder(rng: np.random.Generator, joints: np.ndarray) -> Solid:

@@ -136,7 +136,7 @@ class HandSurface:
         at = np.array(self._sphere_at)[:, None]
         centres = (1 - at) * joints[self._sphere_ends[0]] + at * joints[self._sphere_ends[1]]
         extra = np.maximum(self._shade(vertices, normals, centres) - self._rest_shade, 0)
-        return np.exp(-1.5 * extra)
+        return np.exp(-2.2 * extra)
 
     def _shade(self, vertices: np.ndarray, normals: np.ndarray, centres: np.ndarray) -> np.ndarray:
         """Sum over spheres of the cosine-weighted share of the sky they cover, (V,). Source: Quilez, sphere ambient

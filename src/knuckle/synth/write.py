@@ -182,7 +182,10 @@ def _work(settings: Settings, jobs: Any, results: Any, counter: Any) -> None:
 
 
 def _pictures(generator: Generator, numbers: range, counter: Any) -> Iterator[tuple[str, dict[str, bytes]]]:
+    parent = multiprocessing.parent_process()
     for number in numbers:
+        if parent is not None and not parent.is_alive():
+            raise RuntimeError("the process that wants the pictures has ended; call again to go on")
         yield f"{number:08d}", encode(generator.picture(number))
         with counter.get_lock():
             counter.value += 1

@@ -29,7 +29,7 @@ void main() {
 
     float melanin = pigment.x - pigment.z * feature.g * pigment.x - 0.12 * nail_here
         + relief.x * 0.25 * (grain.r - 0.5) * (1.0 - 0.7 * nail_here) + 0.18 * pigment.x * crease * back;
-    float blood = pigment.y + pigment.w * (feature.a - 0.2) + relief.x * 0.9 * (grain.g - 0.5) + 0.12 * nail_here
+    float blood = pigment.y + 0.14 * feature.g + pigment.w * (feature.a - 0.2) + relief.x * 0.9 * (grain.g - 0.5) + 0.12 * nail_here
         + 0.25 * crease * relief.y;
     float vein = relief.z * grain.a * back * (1.0 - nail_here) * (1.0 - feature.a);
     vec3 albedo = texture(pigments, vec2(melanin, blood)).rgb * tint;
