@@ -8,8 +8,6 @@ import numpy as np
 
 from knuckle.skeleton import BONES
 
-_PALM = {0: (1, 5, 9, 13, 17)}
-
 
 def _pairs() -> tuple[np.ndarray, np.ndarray]:
     """Indices (P,) into BONES of the two bones of every pair that may collide: bones that share no joint, and of
@@ -19,9 +17,7 @@ def _pairs() -> tuple[np.ndarray, np.ndarray]:
     first, second = [], []
     for i, bone in enumerate(BONES):
         for j in range(i + 1, len(BONES)):
-            # Two first phalanges always touch in their web.
-            both_first = all(b[0] in (5, 9, 13, 17) for b in (bone, BONES[j]))
-            if finger[i] == finger[j] or (palm[i] and palm[j]) or set(bone) & set(BONES[j]) or both_first:
+            if finger[i] == finger[j] or (palm[i] and palm[j]) or set(bone) & set(BONES[j]):
                 continue
             # The thumb's metacarpal lies in the palm: only what is beyond it can hit something.
             if (1 in (bone[0], BONES[j][0])) and (palm[i] or palm[j]):
