@@ -92,7 +92,8 @@ def fit_hand(
         vertex_doubt: (..., V) the same of each vertex; 10 mm where None.
         shape: "free", one for every hand; "shared", one for all hands given, as of one person; or (..., S), held fixed.
         shape_regularisation: weight of the squared shape; 1 for joints whose errors are independent and as large as
-            their doubt, among people as various as adults are. 0 switches it off. With "shared" it counts once.
+            their doubt, among people as various as adults are. 0 switches it off. With "shared" it counts once a hand
+            too: what keeps a model from a person is much the same in every picture, and does not average out.
         shape_mean: (S,) what the regularisation draws to; zero, the average adult, where None.
         limits: (23, 2) radians, or a preset's name: "default" or "s4"; None for none. Kept exactly. "default" means
             none for a model whose angles are summed (MANO), of which the default limits say nothing.

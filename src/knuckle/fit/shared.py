@@ -15,7 +15,7 @@ HALVINGS = 4
 
 
 def search_shared(problem: Problem, warm: tuple[Point, Float[np.ndarray, "N S"]] | None, effort: Effort) -> Found:
-    """Fit all hands of a problem with one shape; the regularisation counts once, not once a hand.
+    """Fit all hands of a problem with one shape; the regularisation counts once a hand, as when each has its own.
 
     Every round fits the poses with the shape held, takes the Gauss-Newton step of the shape that lets the poses
     follow (Schur complement), and halves it until the total is less.
@@ -59,13 +59,13 @@ def _spread(problem: Problem, shape: Float[np.ndarray, " S"]) -> Float[np.ndarra
 
 
 def _total(problem: Problem, found: Found, shape: Float[np.ndarray, " S"]) -> float:
-    return float(found.cost.sum() + problem.shape_weight * np.sum((shape - problem.shape_mean) ** 2))
+    return float(found.cost.sum() + problem.count * problem.shape_weight * np.sum((shape - problem.shape_mean) ** 2))
 
 
 def _reduced(problem: Problem, found: Found) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
     """Gradient and Hessian of the total by the shape where every pose follows it."""
     each = replace(problem, shape_weight=0.0)
-    weight = problem.shape_weight
+    weight = problem.count * problem.shape_weight
     gradient = weight * (found.shape[0] - problem.shape_mean)
     hessian = weight * np.eye(len(gradient))
     for index in chunks(problem):
