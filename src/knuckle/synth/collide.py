@@ -53,7 +53,7 @@ class SelfCollision:
         share: how much of that thickness must stay free.
     """
 
-    def __init__(self, radii: np.ndarray, share: float = 0.7) -> None:
+    def __init__(self, radii: np.ndarray, share: float = 0.6) -> None:
         self.first, self.second = _pairs()
         self.gap = share * (radii[self.first] + radii[self.second])
         self.bones = np.array(BONES)

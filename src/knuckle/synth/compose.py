@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from knuckle.geometry.rotation import rotation_about
@@ -16,7 +17,7 @@ from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.skin import random_skin, reflectance_table
 from knuckle.synth.surface import HandSurface
 
-_DEEPEST = 0.002  # metres that capsules of a hand may lie in each other before a pose is refused
+_DEEPEST = 0.004  # metres that capsules of a hand may lie in each other before a pose is refused
 _TRIES = 12
 
 
@@ -242,6 +243,8 @@ class Composer:
         if self.photos and choice < 0.75:
             photo = self.photos[rng.integers(len(self.photos))]
             picture = backdrop.photo_crop(rng, photo, self.size)
+            if rng.random() < 0.35:  # what is behind a near hand is often out of focus
+                picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.6, 4)) * self.size[0] / 256)
             gain = np.exp(rng.normal(-0.05, 0.3))
             picture = (picture * gain).clip(0, 255).astype(np.uint8)
         else:
