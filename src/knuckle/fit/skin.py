@@ -37,7 +37,7 @@ class Skin:
 
 def skin_of(model: HandModel, subset: Sequence[int] | None = None) -> Skin:
     """The model's skin, or that of some of its vertices."""
-    chosen = np.arange(len(model.vertices)) if subset is None else np.asarray(subset)
+    chosen = slice(None) if subset is None else np.asarray(subset)
     weights = np.asarray(model.weights, dtype=np.float64)[chosen]
     forearm = weights[:, 1 + BONES :].sum(axis=1)
     folded = weights[:, : 1 + BONES].copy()
@@ -48,7 +48,7 @@ def skin_of(model: HandModel, subset: Sequence[int] | None = None) -> Skin:
         shape=np.ascontiguousarray(np.asarray(model.shape_vertices, dtype=np.float64)[:, chosen].transpose(1, 2, 0)),
         weights=folded,
         forearm=forearm,
-        correctives=None if model.pose_vertices is None else np.asarray(model.pose_vertices)[:, chosen],
+        correctives=None if model.pose_vertices is None else np.ascontiguousarray(model.pose_vertices[:, chosen]),
         moved=tuple(np.flatnonzero(column > 0) for column in by_finger.T),
     )
 
