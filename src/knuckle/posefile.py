@@ -1,0 +1,110 @@
+"""Recorded hand poses from a file: 21 joints a frame."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from knuckle.files import MAX_BYTES, load_npy, load_npz
+
+SUFFIXES = (".npy", ".npz", ".json")
+# Under these names an object in a .json file may hold its joints.
+_KEYS = ("joints", "joints_camera")
+
+
+def read_poses(path: Path | str) -> Float[np.ndarray, "N 21 3"]:
+    """Read (N, 21, 3) joints.
+
+    Args:
+        path: a .npy file; a .npz file with the array `joints`; or a .json file: nested lists, an object with
+            `joints` (or `joints_camera`), or a list of such objects, one a frame. One frame may come as (21, 3).
+
+    Returns:
+        (N, 21, 3) float64, N >= 1, as they are in the file; not-a-number passes: see `require_finite`.
+
+    Raises:
+        ValueError: the file is of another kind, damaged, empty, or holds something else; the message names the file.
+        OSError: it cannot be read.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path} must be a .npy, .npz or .json file but ends in {suffix or 'nothing'!r}; convert it")
+    if suffix == ".json":
+        joints = _from_json(path)
+    elif suffix == ".npy":
+        joints = load_npy(path)
+    else:
+        arrays = load_npz(path)
+        if "joints" not in arrays:
+            raise ValueError(f"{path} must hold the array 'joints' but holds {_listed(arrays)}; save it under that name")
+        joints = arrays["joints"]
+    return _checked(joints, path)
+
+
+def require_finite(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> None:
+    """Refuse joints that are not finite.
+
+    Raises:
+        ValueError: names the first such frame and joint, and how many frames have one.
+    """
+    broken = ~np.isfinite(joints).all(axis=-1)
+    if broken.any():
+        frame, joint = (int(i) for i in np.argwhere(broken)[0])
+        raise ValueError(
+            f"{path} must hold finite joints but frame {frame}, joint {joint} is {joints[frame, joint].tolist()} "
+            f"({int(broken.any(axis=-1).sum())} of {len(joints)} frames have such joints); leave those frames out"
+        )
+
+
+def _checked(joints: np.ndarray, path: Path) -> Float[np.ndarray, "N 21 3"]:
+    if joints.dtype.kind not in "fiu":
+        raise ValueError(f"{path} must hold numbers but holds {joints.dtype}; save the joints as an array of floats")
+    if joints.ndim == 2:
+        joints = joints[None]
+    if joints.ndim != 3 or joints.shape[1:] != (21, 3):
+        raise ValueError(f"{path} must hold joints of shape (N, 21, 3) but got {joints.shape}; one row a joint")
+    if len(joints) == 0:
+        raise ValueError(f"{path} must hold at least one pose but holds none; check what wrote it")
+    return joints.astype(np.float64)
+
+
+def _from_json(path: Path) -> np.ndarray:
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"{path} must be at most {MAX_BYTES} bytes but is larger; save it as .npy")
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} must be a JSON file but could not be read ({error}); check what wrote it") from error
+    if isinstance(content, list) and content and all(isinstance(item, dict) for item in content):
+        content = [_joints_of(item, path) for item in content]
+    elif isinstance(content, dict):
+        content = _joints_of(content, path)
+    try:
+        return np.asarray(_none_as_nan(content), np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{path} must hold joints of shape (N, 21, 3) but holds lists of other lengths or kinds") from (
+            error
+        )
+
+
+def _joints_of(item: dict[str, Any], path: Path) -> Any:
+    for key in _KEYS:
+        if key in item:
+            return item[key]
+    raise ValueError(f"{path} must hold 'joints' but its object holds {_listed(item)}; name the joints so")
+
+
+def _none_as_nan(content: Any) -> Any:
+    """JSON has no NaN: many writers put null there."""
+    if isinstance(content, list):
+        return [_none_as_nan(item) for item in content]
+    return math.nan if content is None else content
+
+
+def _listed(names: dict[str, Any]) -> str:
+    shown = list(names)[:6]
+    return ", ".join(repr(name) for name in shown) + (", ..." if len(names) > 6 else "") if shown else "nothing"
