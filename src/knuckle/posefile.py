@@ -40,7 +40,9 @@ def read_poses(path: Path | str) -> Float[np.ndarray, "N 21 3"]:
     else:
         arrays = load_npz(path)
         if "joints" not in arrays:
-            raise ValueError(f"{path} must hold the array 'joints' but holds {_listed(arrays)}; save it under that name")
+            raise ValueError(
+                f"{path} must hold the array 'joints' but holds {_listed(arrays)}; save it under that name"
+            )
         joints = arrays["joints"]
     return _checked(joints, path)
 
@@ -86,9 +88,9 @@ def _from_json(path: Path) -> np.ndarray:
     try:
         return np.asarray(_none_as_nan(content), np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"{path} must hold joints of shape (N, 21, 3) but holds lists of other lengths or kinds") from (
-            error
-        )
+        raise ValueError(
+            f"{path} must hold joints of shape (N, 21, 3) but holds lists of other lengths or kinds"
+        ) from (error)
 
 
 def _joints_of(item: dict[str, Any], path: Path) -> Any:

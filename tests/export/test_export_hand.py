@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from test_glb import HALF_TURN, Glb
+from test_glb import HALF_TURN, Glb, validate
 
 from knuckle.export.glb import glb_bytes
 from knuckle.export.hand import motion_of, skin_of
-from knuckle.export.skin import split_seams
+from knuckle.export.skin import Motion, split_seams
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel
 from knuckle.skeleton import JOINT_NAMES
@@ -30,6 +30,7 @@ def test_a_viewer_sees_what_the_model_says(side):
     posed, skin, motion = random_hand(side)
     glb = Glb(glb_bytes([(skin, motion)]))
     vertex, _, _ = split_seams(skin.faces, skin.faces_uv)
+    assert len(glb.targets()) == 14
     for frame in range(FRAMES):
         np.testing.assert_allclose(glb.skinned(frame), posed.vertices[frame][vertex] @ HALF_TURN, atol=2e-5)
         pose = glb.pose(frame)
@@ -52,3 +53,22 @@ def test_a_hand_without_texture_coordinates_can_be_written():
     skin = skin_of(model, side="left")
     assert len(split_seams(skin.faces, skin.faces_uv)[0]) == len(model.vertices)
     assert len(glb_bytes([(skin, motion_of(model, np.zeros((1, 23)), side="left"))])) > 0
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("frames", [1, FRAMES])
+def test_the_validator_takes_a_hand_that_bends(tmp_path, side, frames):
+    _, skin, motion = random_hand(side)
+    part = Motion(motion.rotations[:frames], motion.translation[:frames], motion.corrective_weights[:frames])
+    (tmp_path / "hand.glb").write_bytes(glb_bytes([(skin, part)]))
+    report = validate(tmp_path / "hand.glb")
+    assert report["issues"]["numErrors"] == report["issues"]["numWarnings"] == 0, report["issues"]
+
+
+def test_correctives_that_are_no_single_field_are_left_out():
+    from dataclasses import replace
+
+    model = HandModel.open()
+    noise = np.random.default_rng(0).normal(size=model.pose_vertices.shape) * 1e-3
+    assert skin_of(replace(model, pose_vertices=noise)).correctives == {}
+    assert motion_of(replace(model, pose_vertices=noise), np.zeros((2, 23))).corrective_weights is None

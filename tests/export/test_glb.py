@@ -79,6 +79,19 @@ class Glb:
             walk(root, np.eye(4))
         return world
 
+    def targets(self) -> list[np.ndarray]:
+        primitive = self.document["meshes"][0]["primitives"][0]
+        return [self.array(target["POSITION"]) for target in primitive.get("targets", [])]
+
+    def weights(self, time: int) -> np.ndarray:
+        """How much each morph target counts at a key frame."""
+        for animation in self.document.get("animations", []):
+            for channel in animation["channels"]:
+                if channel["target"]["path"] == "weights":
+                    values = self.array(animation["samplers"][channel["sampler"]]["output"])
+                    return values.reshape(-1, len(self.targets()))[time]
+        return np.asarray(self.document["meshes"][0].get("weights", []))
+
     def skinned(self, time: int) -> np.ndarray:
         """(S, 3) vertices of the first mesh in the world at a key frame."""
         attributes = self.document["meshes"][0]["primitives"][0]["attributes"]
@@ -89,7 +102,9 @@ class Glb:
         blend = np.einsum(
             "sk,skij->sij", self.array(attributes["WEIGHTS_0"]), matrices[self.array(attributes["JOINTS_0"])]
         )
-        rest = self.array(attributes["POSITION"])
+        rest = self.array(attributes["POSITION"]).astype(np.float64)
+        for target, weight in zip(self.targets(), self.weights(time), strict=True):
+            rest = rest + weight * target
         return np.einsum("sij,sj->si", blend[:, :3, :3], rest) + blend[:, :3, 3]
 
 
@@ -200,6 +215,9 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     skin = rest_skin("right")
     with pytest.raises(ValueError, match="at least one frame"):
         glb_bytes([(skin, Motion(np.zeros((0, 17, 3, 3)), np.zeros((0, 3))))])
+    still = np.tile(np.eye(3), (1, 17, 1, 1)), np.zeros((1, 3))
+    with pytest.raises(ValueError, match="14 correctives but got 2"):
+        glb_bytes([(skin, Motion(*still, corrective_weights=np.zeros((1, 2))))])
     with pytest.raises(ValueError, match="17 bones but got 3"):
         write_glb(tmp_path / "no.glb", [(skin, Motion(np.tile(np.eye(3), (1, 3, 1, 1)), np.zeros((1, 3))))])
     assert not list(tmp_path.iterdir())

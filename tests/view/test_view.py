@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from view_shapes import sphere
 
+from knuckle.camera import Camera
 from knuckle.geometry.surface import vertex_normals
 from knuckle.view.bones import FINGER_COLORS, draw_skeleton
 from knuckle.view.mesh import INSIDE, blend, overlay_mesh, render_mesh
-from knuckle.view.pinhole import Camera
 from knuckle.view.sheet import FOUR_SIDES, VIEWS, render_sheet, render_view, view_camera
 
 

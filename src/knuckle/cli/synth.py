@@ -58,7 +58,7 @@ def synth(
     # Here, so that `knuckle --help` does not wait for OpenCV.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from knuckle.synth import Settings, write_sheet, write_shards
+    from knuckle.synth import Settings, write_shards, write_sheet
 
     settings = Settings(
         preset, size, seed, None if backgrounds is None else str(backgrounds), None if hdri is None else str(hdri)

@@ -6,6 +6,7 @@ about x, so that (x, y, z) comes to stand at (x, -y, -z) and a viewer at the ori
 its own frame (x to the thumb, y to the fingers, z out of the palm) already stands upright and is not turned.
 
 Each articulated joint is a node of the skin; the fingertips are nodes without skin, so all 21 joints can be read off.
+What the skin does beyond following its bones, a knuckle that would sink in, is kept as morph targets.
 """
 
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ def glb_bytes(hands: Sequence[tuple[Skin, Motion]], *, in_camera_frame: bool = T
         _check(skin, motion)
         first_bone = _add_hand(document, buffer, skin, motion, in_camera_frame)
         if len(motion.translation) > 1:
-            _add_motion(channels, samplers, buffer, motion, first_bone)
+            _add_motion(channels, samplers, buffer, motion, first_bone, mesh_node=first_bone - 2)
     if channels:
         document["animations"] = [{"name": "motion", "channels": channels, "samplers": samplers}]
     return pack_glb(document, buffer)
@@ -82,6 +83,11 @@ def _check(skin: Skin, motion: Motion) -> None:
         raise ValueError(
             f"motion must turn the skin's {len(skin.bone_names)} bones but got {motion.rotations.shape[1]}; "
             "make both from the same hand model"
+        )
+    if motion.corrective_weights is not None and motion.corrective_weights.shape[1] != len(skin.correctives):
+        raise ValueError(
+            f"motion must weigh the skin's {len(skin.correctives)} correctives but got "
+            f"{motion.corrective_weights.shape[1]}; make both from the same hand model"
         )
 
 
@@ -108,7 +114,12 @@ def _add_hand(document: dict[str, Any], buffer: GltfBuffer, skin: Skin, motion: 
 
     # A skinned mesh's own transform is ignored by definition, so it stands beside the bones and not below them.
     document["scenes"][0]["nodes"] += [mesh_node, frame_node]
-    document["meshes"].append({"name": f"{skin.side}_hand", "primitives": [_add_mesh(buffer, skin)]})
+    mesh: dict[str, Any] = {"name": f"{skin.side}_hand", "primitives": [_add_mesh(buffer, skin)]}
+    if skin.correctives:
+        # The names stand where every viewer looks for them; the format itself has no place for them.
+        mesh |= {"weights": _corrective_weights(skin, motion)[0].tolist()}
+        mesh |= {"extras": {"targetNames": list(skin.correctives)}}
+    document["meshes"].append(mesh)
     inverse_bind = np.tile(np.eye(4, dtype=np.float32), (bone_count, 1, 1))
     inverse_bind[:, :3, 3] = -skin.bone_positions
     document["skins"].append(
@@ -135,7 +146,12 @@ def _add_mesh(buffer: GltfBuffer, skin: Skin) -> dict[str, Any]:
     # The format asks for bone 0 where a weight is zero.
     bones = np.where(weights > 0, skin.weights_index[vertex], 0)
     index_type = np.uint16 if len(vertex) < 2**16 - 1 else np.uint32
+    targets = [
+        {"POSITION": buffer.add(target[vertex].astype(np.float32), target=ARRAY_BUFFER, bounds=True)}
+        for target in skin.correctives.values()
+    ]
     return {
+        **({"targets": targets} if targets else {}),
         "attributes": {
             "POSITION": buffer.add(skin.vertices[vertex].astype(np.float32), target=ARRAY_BUFFER, bounds=True),
             "NORMAL": buffer.add(normals.astype(np.float32), target=ARRAY_BUFFER),
@@ -162,14 +178,27 @@ def _quaternions(rotations: Float[np.ndarray, "N B 3 3"]) -> Float[np.ndarray, "
     return np.where(flips[..., None], -quaternions, quaternions)
 
 
+def _corrective_weights(skin: Skin, motion: Motion) -> Float[np.ndarray, "N C"]:
+    if motion.corrective_weights is None:
+        return np.zeros((len(motion.translation), len(skin.correctives)))
+    return motion.corrective_weights
+
+
 def _add_motion(
-    channels: list[dict[str, Any]], samplers: list[dict[str, Any]], buffer: GltfBuffer, motion: Motion, first_bone: int
+    channels: list[dict[str, Any]],
+    samplers: list[dict[str, Any]],
+    buffer: GltfBuffer,
+    motion: Motion,
+    first_bone: int,
+    mesh_node: int,
 ) -> None:
-    """One rotation channel for each bone and one translation channel for the root, over shared key times."""
+    """A rotation for each bone, a translation for the root and the morph targets' weights, over shared key times."""
     times = buffer.add((np.arange(len(motion.translation)) / motion.fps).astype(np.float32), bounds=True)
     quaternions = _quaternions(motion.rotations).astype(np.float32)
     tracks = [(first_bone, "translation", motion.translation.astype(np.float32))]
     tracks += [(first_bone + bone, "rotation", quaternions[:, bone]) for bone in range(quaternions.shape[1])]
+    if motion.corrective_weights is not None:
+        tracks.append((mesh_node, "weights", motion.corrective_weights.astype(np.float32).ravel()))
     for node, path, values in tracks:
         samplers.append({"input": times, "output": buffer.add(values), "interpolation": "LINEAR"})
         channels.append({"sampler": len(samplers) - 1, "target": {"node": node, "path": path}})

@@ -25,8 +25,8 @@ def skin_of(
         side: "left" or "right".
 
     Note:
-        Of bones that move a vertex only the four strongest are kept. What a MANO hand's vertices do beyond following
-        their bones (its pose correctives) has no place in a skinned mesh and is left out.
+        Of bones that move a vertex only the four strongest are kept. The open hand's pose correctives, one for each
+        joint, are kept as they are; a MANO hand's, nine for each joint, are left out.
     """
     faces = np.asarray(model.faces_of(side)).astype(np.int64)
     mirror = MIRROR if side == "left" else np.eye(3)
@@ -52,6 +52,7 @@ def skin_of(
         bone_parent=np.asarray([_parent(name, names) for name in names]),
         bone_positions=joints[pivots],
         tips={JOINT_NAMES[tip]: (names.index(JOINT_NAMES[tip - 1]), joints[tip]) for tip in TIPS},
+        correctives={f"{name}_bend": target @ mirror for name, _, target in _correctives(model)},
     )
 
 
@@ -73,6 +74,10 @@ def motion_of(
         fps: frames a second.
     """
     count = len(angles)
+    features = model.rotations(angles) - np.eye(3)
+    weights = [
+        (features[:, ROTATING_JOINTS.index(name)] * share).sum((-1, -2)) for name, share, _ in _correctives(model)
+    ]
     turned = np.broadcast_to(model(angles=angles).bone_transforms, (count, model.weights.shape[1], 4, 4))
     parents = np.asarray([_parent(name, BONE_NAMES) for name in BONE_NAMES[: turned.shape[1]]])
     local = local_rotations(turned, parents)
@@ -80,7 +85,34 @@ def motion_of(
         local = MIRROR @ local @ MIRROR
     if rotation is not None:
         local[:, 0] = rotation @ local[:, 0]
-    return Motion(local, np.zeros((count, 3)) if translation is None else translation, fps)
+    return Motion(
+        rotations=local,
+        translation=np.zeros((count, 3)) if translation is None else translation,
+        corrective_weights=np.stack(weights, axis=-1) if weights else None,
+        fps=fps,
+    )
+
+
+def _correctives(model: HandModel) -> list[tuple[str, Float[np.ndarray, "3 3"], Float[np.ndarray, "V 3"]]]:
+    """Joint, share and target of each corrective: the vertices move by sum((R - 1) * share) times the target.
+
+    The model keeps nine fields for each joint, one for each entry of R - 1. Where the nine are multiples of one, as
+    the open hand's are, that one can be a morph target of a file; others are passed over.
+    """
+    found = []
+    if model.pose_vertices is None:
+        return found
+    for name, fields in zip(ROTATING_JOINTS, model.pose_vertices.reshape(15, 9, -1), strict=True):
+        strongest = fields[np.argmax(np.linalg.norm(fields, axis=1))]
+        square = float(strongest @ strongest)
+        if square == 0:
+            continue
+        share = fields @ strongest / square
+        if np.abs(fields - share[:, None] * strongest).max() < 1e-6:
+            # Scaled so that a bend by a right angle counts once: there d . R d is 0, see asset.py.
+            turns = -share.reshape(3, 3).trace()
+            found.append((name, share.reshape(3, 3) / turns, strongest.reshape(-1, 3) * turns))
+    return found
 
 
 def _parent(name: str, names: tuple[str, ...]) -> int:

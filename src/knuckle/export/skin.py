@@ -1,6 +1,6 @@
 """What a skinned mesh file needs of one hand: a mesh in rest, a tree of bones, and how the bones move."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -35,6 +35,7 @@ class Skin:
     bone_parent: Int[np.ndarray, " B"]
     bone_positions: Float[np.ndarray, "B 3"]
     tips: dict[str, tuple[int, Float[np.ndarray, "3"]]]
+    correctives: dict[str, Float[np.ndarray, "V 3"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,13 @@ class Motion:
     Attributes:
         rotations: (N, B, 3, 3) of each bone against its parent, 1 at rest; the root's is against the camera's axes.
         translation: (N, 3) where the root's pivot is, metres.
+        corrective_weights: (N, C) how much each of the skin's correctives counts; None where it has none.
         fps: frames a second.
     """
 
     rotations: Float[np.ndarray, "N B 3 3"]
     translation: Float[np.ndarray, "N 3"]
+    corrective_weights: Float[np.ndarray, "N C"] | None = None
     fps: float = 30.0
 
 

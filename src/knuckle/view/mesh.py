@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from knuckle.camera import Camera
 from knuckle.geometry.surface import vertex_normals
-from knuckle.view.pinhole import Camera
 from knuckle.view.raster import Raster, rasterise
 
 SKIN = (0.90, 0.70, 0.59)

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
+from knuckle.camera import Camera
 from knuckle.view.bones import draw_skeleton
 from knuckle.view.mesh import SKIN, blend, render_mesh
-from knuckle.view.pinhole import Camera
 
 # Rows are the camera's x, y, z axes in the hand frame (x to the thumb, y to the fingers, z out of the palm, for the
 # right hand): "palm" looks at the palm with the fingers up, "fingertips" looks down along the fingers, and so on.
