@@ -299,4 +299,4 @@ def _exposure(rng: np.random.Generator, light: Light, hands: list[SceneHand]) ->
     if len(light.lamps):
         level += float((np.maximum(facing @ light.lamps.T, 0).mean(0) * light.colours.mean(1)).sum())
     melanin = hands[0].skin.melanin if hands else 0.4
-    return float(0.62 / max(level, 1e-6) * np.exp(rng.normal(0.1, 0.32)) * (1 + 0.9 * melanin**2))
+    return float(0.85 / max(level, 1e-6) * np.exp(rng.normal(0.05, 0.35)) * (1 + 0.9 * melanin**2))

@@ -85,7 +85,7 @@ def random_skin(rng: np.random.Generator) -> Skin:
     polished = rng.random() < 0.12
     return Skin(
         melanin=melanin,
-        blood=float(rng.beta(2.6, 2.4)),
+        blood=float(rng.beta(2.8, 2.1)),
         palm_lightening=float(rng.uniform(0.1, 0.4) + 0.25 * melanin),
         mottling=float(rng.uniform(0.05, 0.35)),
         creases=float(rng.uniform(0.2, 1.2)),
