@@ -31,6 +31,7 @@ from knuckle.metrics.errors import (
     scale_errors,
 )
 from knuckle.metrics.fscore import F_THRESHOLDS, f_scores
+from knuckle.metrics.plausibility import HumanLimits, human_limits, plausibility
 from knuckle.metrics.tally import Summary, Tally, summarise
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "ZIMMERMANN_20_50MM",
     "ZIMMERMANN_30PX",
     "ZIMMERMANN_50MM",
+    "HumanLimits",
     "Summary",
     "Tally",
     "acceleration_errors",
@@ -55,8 +57,10 @@ __all__ = [
     "corner_errors",
     "depth_errors",
     "f_scores",
+    "human_limits",
     "jitter",
     "pck",
+    "plausibility",
     "point_errors",
     "project",
     "projected_box_errors",

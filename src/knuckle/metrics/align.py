@@ -129,9 +129,9 @@ def similarity(
 
 def _labelled(target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The target with zeros where it is NaN, and weights (..., N) that are zero there."""
-    known = np.isfinite(target).all(-1)
+    known = np.asarray(np.isfinite(target).all(-1))
     weights = known.astype(target.dtype)
-    return (target if known.all() else np.where(known[..., None], target, 0.0)), weights
+    return (target if known.all() else np.where(np.expand_dims(known, -1), target, 0.0)), weights
 
 
 def align_by_keypoints_official(

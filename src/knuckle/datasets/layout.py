@@ -1,0 +1,217 @@
+"""Files of a data set: found or named with what was expected, read whole or named as cut off."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+# Characters of JSON text parsed at once: bounds the memory that a file of several gigabytes takes to read.
+_PIECE = 1 << 24
+
+
+class BrokenDataset(ValueError):
+    """A data set's file does not hold what its layout says; the message names the file, and what to do."""
+
+
+def require(path: Path, layout: str) -> Path:
+    """The path, if there is something there.
+
+    Args:
+        path: a file or folder.
+        layout: how the data set is laid out, for the message.
+
+    Raises:
+        FileNotFoundError: there is nothing; the message names the path and shows the layout.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} must exist but does not; the data set is laid out as\n{layout}")
+    return path
+
+
+def read_json(path: Path, layout: str) -> Any:
+    """A whole JSON file.
+
+    Args:
+        path: the file.
+        layout: for the message when it is missing.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        BrokenDataset: it is cut off, or no JSON.
+    """
+    try:
+        return json.loads(require(path, layout).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BrokenDataset(
+            f"{path} must be a JSON file but breaks off or is none ({error}); fetch it again"
+        ) from error
+
+
+def read_number_list(path: Path, shape: tuple[int, ...], layout: str) -> np.ndarray:
+    """A JSON file that holds one long list of equal nested lists of numbers, in bounded memory.
+
+    `json` would take some forty bytes a number: twelve gigabytes for FreiHAND's training meshes.
+
+    Args:
+        path: the file.
+        shape: of every entry of the list: (21, 3) for joints, () for plain numbers.
+        layout: for the message when the file is missing.
+
+    Returns:
+        (N, *shape) float64.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        BrokenDataset: it is cut off, holds something other than numbers, or entries of another shape.
+    """
+    per_entry = math.prod(shape)
+    parts: list[np.ndarray] = []
+    opened = closed = 0
+    rest = ""
+    with require(path, layout).open() as file:
+        while piece := file.read(_PIECE):
+            opened += piece.count("[")
+            closed += piece.count("]")
+            text = rest + piece.replace("[", " ").replace("]", " ")
+            # A number may be cut in two: what follows the last comma waits for the next piece.
+            cut = text.rfind(",")
+            rest = text[cut + 1 :]
+            if cut >= 0:
+                parts.append(_numbers(text[:cut], path))
+        if rest.strip():
+            parts.append(_numbers(rest, path))
+    if opened == 0 or opened != closed:
+        raise BrokenDataset(
+            f"{path} must be a list of lists but has {opened} opening and {closed} closing brackets: it breaks off; "
+            "fetch it again"
+        )
+    flat = np.concatenate(parts) if parts else np.zeros(0)
+    lists = (opened - 1) / (sum(math.prod(shape[:i]) for i in range(len(shape))) or 1) if shape else None
+    if flat.size % per_entry or (lists is not None and lists != flat.size // per_entry):
+        wanted = " x ".join(map(str, shape)) or "single"
+        raise BrokenDataset(
+            f"{path} must hold {wanted} numbers an entry but holds {flat.size} in {opened} lists; fetch it again"
+        )
+    return flat.reshape(-1, *shape)
+
+
+def _numbers(text: str, path: Path) -> np.ndarray:
+    try:
+        return np.array([float(word) for word in text.split(",")])
+    except ValueError as error:
+        raise BrokenDataset(f"{path} must hold numbers only but has {error}; fetch it again") from error
+
+
+def same_length(path: Path, found: int, expected: int, of: Path) -> None:
+    """Raise unless two annotation files of a set have as many entries.
+
+    Args:
+        path: the file that was read, `found` its entries.
+        found: how many it has.
+        expected: how many `of` has.
+        of: the file it must agree with.
+
+    Raises:
+        BrokenDataset: they differ.
+    """
+    if found != expected:
+        raise BrokenDataset(
+            f"{path} must have as many entries as {of.name}, {expected}, but has {found}; fetch it again"
+        )
+
+
+def read_numbers(path: Path, count: int | None, layout: str, separator: str = ",") -> np.ndarray:
+    """Numbers of a small text file.
+
+    Args:
+        path: the file.
+        count: how many numbers there must be; None for any.
+        layout: for the message when the file is missing.
+        separator: between numbers; line ends separate too.
+
+    Returns:
+        (count,) float64.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        BrokenDataset: it holds another number of numbers, or something else.
+    """
+    words = require(path, layout).read_text().replace(separator, " ").split()
+    try:
+        values = np.array([float(w) for w in words])
+    except ValueError as error:
+        raise BrokenDataset(f"{path} must hold numbers only but has {error}; fetch it again") from error
+    if count is not None and values.size != count:
+        raise BrokenDataset(f"{path} must hold {count} numbers but holds {values.size}; fetch it again")
+    return values
+
+
+def read_picture(path: Path, layout: str, grey: bool = False) -> np.ndarray:
+    """A picture or mask of a data set.
+
+    Args:
+        path: the file.
+        layout: for the message when it is missing.
+        grey: as stored in one channel, such as a mask's labels.
+
+    Returns:
+        (H, W, 3) uint8 RGB, or (H, W) uint8.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        BrokenDataset: it is no picture.
+    """
+    # As stored: pixels of a data set belong to its camera, whatever an orientation tag says.
+    flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+    picture = cv2.imread(str(require(path, layout)), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None:
+        raise BrokenDataset(f"{path} must be a picture but cannot be decoded; fetch it again")
+    return picture if grey else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """The value, if it is one of those allowed.
+
+    Args:
+        name: what it is called.
+        value: what came.
+        allowed: what may come.
+
+    Raises:
+        ValueError: it is not among them.
+    """
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)} but got {value!r}")
+    return value
+
+
+def entry(record: Any, key: str, shape: tuple[int, ...] | None, path: Path) -> np.ndarray:
+    """An array of an annotation record.
+
+    Args:
+        record: a dict that came from a file.
+        key: its entry.
+        shape: what it is reshaped to where the numbers suffice; None for any.
+        path: the file, for the message.
+
+    Returns:
+        float64 array.
+
+    Raises:
+        BrokenDataset: the entry is missing, or of another size.
+    """
+    if not isinstance(record, dict) or key not in record:
+        has = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
+        raise BrokenDataset(f"{path} must have the entry {key!r} but has {has}; is it another data set's file?")
+    try:
+        value = np.asarray(record[key], np.float64)
+    except (TypeError, ValueError) as error:
+        raise BrokenDataset(f"{path}: {key!r} must hold numbers but got {type(record[key]).__name__}") from error
+    if shape is None:
+        return value
+    if value.size != math.prod(shape):
+        raise BrokenDataset(f"{path}: {key!r} must be {shape} but got {value.shape}; fetch it again")
+    return value.reshape(shape)

@@ -1,0 +1,69 @@
+"""What all readers share: a sequence of Samples over a folder, read one by one when asked for."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import overload
+
+from knuckle.datasets.layout import read_picture, require
+from knuckle.sample import Sample
+
+
+class Reader(ABC, Sequence[Sample]):
+    """A split of a data set as Samples: joints in the common order, metres, camera frame x right, y down, z forward.
+
+    Args:
+        root: the data set's folder.
+        split: which part; each reader names its own.
+        images: read pictures and masks too; False for labels alone.
+
+    Attributes:
+        source: the data set's name, as in Sample.source.
+        layout: how its folder looks, shown when something is missing.
+        official_count: how many samples the published split has, None where that is not fixed.
+
+    Raises:
+        FileNotFoundError: the folder or an annotation file is missing.
+        BrokenDataset: an annotation file is cut off, or not this set's.
+        ValueError: the split is unknown.
+    """
+
+    source: str
+    layout: str
+    official_count: int | None = None
+
+    def __init__(self, root: Path | str, split: str, images: bool = True):
+        self.root = require(Path(root), self.layout)
+        self.split = split
+        self.images = images
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def labels(self, index: int) -> Sample:
+        """Sample `index` without its picture and masks."""
+
+    @abstractmethod
+    def picture(self, index: int) -> Path:
+        """Where the picture of sample `index` is."""
+
+    def with_images(self, index: int, sample: Sample) -> Sample:
+        """The sample with its picture; readers whose set has masks add them."""
+        return replace(sample, image=read_picture(self.picture(index), self.layout))
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Sample]: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | list[Sample]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index must be below {len(self)} but got {index}")
+        index %= len(self)
+        sample = self.labels(index)
+        return self.with_images(index, sample) if self.images else sample

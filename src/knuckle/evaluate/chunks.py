@@ -1,0 +1,163 @@
+"""Some hands of an evaluation, brought into the form that a protocol compares."""
+
+import mmap
+
+import numpy as np
+
+from knuckle.evaluate.data import Predictions, Truth
+from knuckle.evaluate.protocols import Alignment, Protocol
+from knuckle.metrics import (
+    align_by_keypoints,
+    align_by_keypoints_official,
+    align_procrustes,
+    align_root,
+    align_root_scale,
+    align_scale_translation,
+    corner_errors,
+    point_errors,
+    project,
+    projected_box_errors,
+)
+from knuckle.skeleton import PALM_RECIPES, wrist_to_palm
+
+# What a hand that was not found costs at every joint and vertex, and in the picture.
+MISS_METRES = 0.050
+MISS_PIXELS = 50.0
+
+
+class Chunk:
+    """Some hands of an evaluation, ready to be compared: float64, palm or wrist as the protocol has it."""
+
+    def __init__(self, truth: Truth, predictions: Predictions, protocol: Protocol, start: int, stop: int):
+        self.start, self.protocol = start, protocol
+        self._truth, self._predictions, self._rows = truth, predictions, slice(start, stop)
+        self.present = predictions.present[start:stop]
+        whole = np.asarray(truth.joints[start:stop], np.float64)
+        self._side = list(protocol.joints)
+        self.target = self._zero(whole)[:, self._side]
+        if predictions.joints is not None:
+            given = np.asarray(predictions.joints[start:stop], np.float64)
+            self._check("joints", given)
+            # A hand that was not found is scored as the truth here; its errors are replaced later.
+            self.given_joints = np.where(self.present[:, None, None], given, np.nan_to_num(whole))
+            self.joints = self._zero(self.given_joints)[:, self._side]
+        root, bone = protocol.root, protocol.bone
+        self._root = self._side.index(root)
+        self._bone = (self._side.index(bone[0]), self._side.index(bone[1]))
+        self._vertices: np.ndarray | None = None
+        self._target_vertices: np.ndarray | None = None
+
+    def _zero(self, joints: np.ndarray) -> np.ndarray:
+        zero = self.protocol.joint_zero
+        return joints if zero == "wrist" else np.asarray(wrist_to_palm(joints, zero))
+
+    def _check(self, name: str, values: np.ndarray) -> None:
+        bad = ~np.isfinite(values).reshape(len(values), -1).all(1) & self.present
+        if bad.any():
+            which = self._truth.ids[self.start + int(np.flatnonzero(bad)[0])]
+            raise ValueError(f"{name} must be finite where a hand was found but got NaN or infinity for {which!r}")
+
+    def aligned_joints(self, alignment: Alignment) -> np.ndarray:
+        match alignment:
+            case "camera":
+                return self.joints
+            case "root":
+                return align_root(self.joints, self.target, self._root)
+            case "root-scale":
+                return align_root_scale(self.joints, self.target, self._root, self._bone)
+            case "scale-translation":
+                return align_scale_translation(self.joints, self.target)
+            case "procrustes" | "official":
+                return align_procrustes(self.joints, self.target, alignment == "official")
+
+    @property
+    def target_vertices(self) -> np.ndarray:
+        if self._target_vertices is None:
+            assert self._truth.vertices is not None
+            self._target_vertices = read_rows(self._truth.vertices, self._rows)
+        return self._target_vertices
+
+    @property
+    def vertices(self) -> np.ndarray:
+        if self._vertices is None:
+            assert self._predictions.vertices is not None
+            given = read_rows(self._predictions.vertices, self._rows)
+            self._check("vertices", given)
+            if not self.present.all():
+                given[~self.present] = self.target_vertices.mean(1, keepdims=True)[~self.present]
+            self._vertices = given
+        return self._vertices
+
+    def aligned_vertices(self, alignment: Alignment, same_mesh: bool) -> np.ndarray:
+        match alignment:
+            case "camera":
+                return self.vertices
+            case "root":
+                return self.vertices + (self.target - self.joints)[:, self._root][:, None]
+            case "procrustes" | "official" if same_mesh:
+                return align_procrustes(self.vertices, self.target_vertices, alignment == "official")
+            case "official":
+                return align_by_keypoints_official(self.vertices, self.joints, self.target)
+            case "procrustes":
+                return align_by_keypoints(self.vertices, self.joints, self.target)
+        raise ValueError(f"meshes must be aligned by camera, root, procrustes or official but got {alignment!r}")
+
+    def image_errors(self) -> np.ndarray:
+        truth, rows = self._truth, self._rows
+        labels = truth.joints_image
+        if labels is None:
+            assert truth.K is not None
+            target = project(truth.K[rows], np.asarray(truth.joints[rows], np.float64))
+        else:
+            target = np.asarray(labels[rows], np.float64)
+        given = self._predictions.joints_image
+        if given is None:
+            assert truth.K is not None
+            answer = project(truth.K[rows], self.given_joints)
+        else:
+            answer = np.asarray(given[rows], np.float64)
+        errors = point_errors(self._zero(answer), self._zero(target))
+        counted = np.isfinite(self._zero(target)).all(-1)
+        if self.protocol.visible_image_only and truth.visible is not None:
+            counted &= self._seen(truth.visible[rows])
+        # What has no pixel (not found, or behind the camera) misses its joint; it is not left out.
+        errors = np.where(np.isfinite(errors), errors, MISS_PIXELS)
+        return np.where(counted, errors, np.nan)[:, self._side]
+
+    def _seen(self, visible: np.ndarray) -> np.ndarray:
+        """(n, 21); a palm is seen where its wrist or its middle MCP is, as Zimmermann & Brox have it."""
+        if self.protocol.joint_zero == "wrist":
+            return visible
+        seen = visible.copy()
+        seen[:, 0] |= seen[:, list(PALM_RECIPES[self.protocol.joint_zero][0])].any(1)
+        return seen
+
+    def box_errors(self, key: str) -> np.ndarray:
+        assert self._truth.corners is not None
+        assert self._predictions.corners is not None
+        target = np.asarray(self._truth.corners[self._rows], np.float64)
+        given = np.asarray(self._predictions.corners[self._rows], np.float64)
+        given = np.where(self.present[:, None, None], given, np.nan_to_num(target))
+        if key == "corners":
+            return corner_errors(given, target)
+        assert self._truth.K is not None
+        return projected_box_errors(given, target, self._truth.K[self._rows])[:, None]
+
+
+def read_rows(array: np.ndarray, rows: slice) -> np.ndarray:
+    """Some rows as float64, without keeping the pages of a memory-mapped file in memory.
+
+    Args:
+        array: (N, ...), in memory or memory-mapped.
+        rows: which of them.
+
+    Returns:
+        A float64 copy.
+    """
+    if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.flags.c_contiguous:
+        # A map of its own, dropped on return: pages of one long-lived map would all stay resident.
+        offset = array.offset + rows.start * array.strides[0]
+        shape = (rows.stop - rows.start, *array.shape[1:])
+        part = np.memmap(str(array.filename), array.dtype, "r", offset, shape)
+        return np.array(part, np.float64)
+    return np.array(array[rows], np.float64)

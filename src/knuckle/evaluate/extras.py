@@ -1,0 +1,117 @@
+"""What is worth knowing of predictions beside their point errors: side, depth, size, smoothness, plausibility."""
+
+import re
+
+import numpy as np
+
+from knuckle.evaluate.data import Predictions, Truth
+from knuckle.evaluate.protocols import Protocol
+from knuckle.evaluate.report import Row
+from knuckle.metrics import depth_errors, scale_errors
+from knuckle.metrics.curves import nan_mean
+
+_FRAME = re.compile(r"^(.*?)(\d+)\D*$")
+
+
+def extra_rows(truth: Truth, predictions: Predictions, protocol: Protocol) -> tuple[list[Row], list[np.ndarray]]:
+    """The rows beside the protocol's scores, and each row's value per hand (for intervals).
+
+    Args:
+        truth: N hands.
+        predictions: the answers; hands that were not found do not count in any of these rows.
+        protocol: for the root.
+
+    Returns:
+        Rows, and as many (N,) arrays, NaN where a hand has no value.
+    """
+    found: list[tuple[str, str, str, np.ndarray]] = []
+    present = predictions.present
+    if predictions.left is not None:
+        right_side = np.where(present, predictions.left == truth.left, np.nan)
+        found.append(("side_right", "side right", "%", 100 * right_side.astype(float)))
+    if predictions.joints is not None and np.isfinite(truth.joints).any():
+        joints = np.where(present[:, None, None], np.asarray(predictions.joints, np.float64), np.nan)
+        target = np.asarray(truth.joints, np.float64)
+        found += _place(joints, target, predictions.absolute, protocol.root)
+        if protocol.video:
+            found += _motion(joints, target, truth.ids, predictions.absolute)
+        if protocol.by_side and predictions.absolute:
+            found.append(("mrrpe", "MRRPE (root to root)", "mm", 1e3 * _root_to_root(joints, target, truth)))
+    rows, columns = [], []
+    for key, label, unit, values in found:
+        if np.isfinite(values).any():
+            rows.append(Row(key, label, unit, float(nan_mean(values[None])[0])))
+            columns.append(values)
+    return rows, columns
+
+
+def _place(joints: np.ndarray, target: np.ndarray, absolute: bool, root: int) -> list:
+    """Depth and size apart, as Spurr et al. 2020, Table 2 takes an error to pieces."""
+    rows = [
+        ("depth_root", "depth error, root-relative", "mm", 1e3 * nan_mean(depth_errors(joints, target, root))),
+        ("scale", "scale error (wrist to middle MCP)", "%", 100 * scale_errors(joints, target)),
+    ]
+    if absolute:
+        root_depth = np.abs(joints[:, root, 2] - target[:, root, 2])
+        rows.append(("root_depth", "depth error of the root", "mm", 1e3 * root_depth))
+    return rows
+
+
+def _motion(joints: np.ndarray, target: np.ndarray, ids: tuple[str, ...], absolute: bool) -> list:
+    """Acceleration error and jitter over runs of consecutive frames; nothing for single pictures."""
+    videos, frames = video_frames(ids)
+    if not absolute:
+        joints, target = joints - joints[:, :1], target - target[:, :1]
+    step = (np.diff(frames) == 1) & (np.diff(videos) == 0)
+    acceleration, jerk, true_jerk = (np.full(len(ids), np.nan) for _ in range(3))
+    if len(ids) >= 3:
+        middle = np.flatnonzero(step[1:] & step[:-1]) + 1
+        bend = np.diff(joints - target, n=2, axis=0)[middle - 1]
+        acceleration[middle] = nan_mean(np.linalg.norm(bend, axis=-1))
+    if len(ids) >= 4:
+        first = np.flatnonzero(step[2:] & step[1:-1] & step[:-2])
+        jerk[first] = nan_mean(np.linalg.norm(np.diff(joints, n=3, axis=0)[first], axis=-1))
+        true_jerk[first] = nan_mean(np.linalg.norm(np.diff(target, n=3, axis=0)[first], axis=-1))
+    return [
+        ("acceleration", "acceleration error", "mm/frame2", 1e3 * acceleration),
+        ("jitter", "jitter", "mm/frame3", 1e3 * jerk),
+        ("jitter_truth", "jitter of the truth", "mm/frame3", 1e3 * true_jerk),
+    ]
+
+
+def _root_to_root(joints: np.ndarray, target: np.ndarray, truth: Truth) -> np.ndarray:
+    """Error of the vector from right to left wrist, where a picture has both; at the left hand's row."""
+    values = np.full(len(truth), np.nan)
+    right = {picture_of(name): i for i, name in enumerate(truth.ids) if not truth.left[i]}
+    for i in np.flatnonzero(truth.left):
+        other = right.get(picture_of(truth.ids[i]))
+        if other is not None:
+            between = (joints[i, 0] - joints[other, 0]) - (target[i, 0] - target[other, 0])
+            values[i] = np.linalg.norm(between)
+    return values
+
+
+def picture_of(name: str) -> str:
+    """The picture that an id belongs to: what stands before ":left", ":right" or ":3" in a set of several hands."""
+    return name.partition(":")[0]
+
+
+def video_frames(ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Which video every hand is from, and its frame number, as ids like "SEQUENCE/0001" or "SEQUENCE/0001:left" say.
+
+    An id without a folder is a picture of its own.
+
+    Args:
+        ids: (N,) names.
+
+    Returns:
+        (N,) a number per video (folder, side and what stands before the frame's number), (N,) frame numbers.
+    """
+    names, frames = [], []
+    for i, name in enumerate(ids):
+        picture, _, hand = name.partition(":")
+        match = _FRAME.match(picture) if "/" in picture else None
+        names.append((match[1] if match else picture, hand))
+        frames.append(int(match[2]) if match else i)
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    return np.asarray([numbers[n] for n in names], int), np.asarray(frames, int)

@@ -1,0 +1,357 @@
+"""Predictions from files: whose they are is recognised, and they are put in the truth's order."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from knuckle.datasets.folder import map_array
+from knuckle.datasets.layout import BrokenDataset, choice, read_picture, require
+from knuckle.evaluate.data import Predictions, Truth
+from knuckle.evaluate.extras import picture_of
+from knuckle.evaluate.mano import mano_arrays
+from knuckle.evaluate.peers import ADAPTERS, RELATIVE, FoundHand, recognise
+from knuckle.files import load_npz
+from knuckle.handmodel import HandModel
+from knuckle.skeleton import ORDERS, to_common
+
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+AXES = {"opencv": (1.0, 1.0, 1.0), "opengl": (1.0, -1.0, -1.0)}
+FORMATS = ("arrays", "submission", "dexycb", "mano", *ADAPTERS)
+
+_LAYOUT = (
+    "  a folder with one .json per picture, named after it (knuckle, MediaPipe, OpenPose, MMPose)\n"
+    "  a folder with joints.npy (N, 21, 3), vertices.npy (N, V, 3), ...; or a joints .npy alone\n"
+    "  a .npz with joints, vertices, or MANO's pose, betas, trans\n"
+    "  pred.json or pred.zip as FreiHAND's and HO-3D's servers take it; DexYCB's .txt"
+)
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What arrays without conventions of their own are in: joint order, unit, axes.
+
+    mano: HandModel.load of the user's MANO file, for predictions that are its parameters. flat_hand_mean: whether their
+    zero pose is the flat hand.
+    """
+
+    order: str = "common"
+    unit: str = "m"
+    axes: str = "opencv"
+    mano: HandModel | None = None
+    flat_hand_mean: bool = False
+
+    def __post_init__(self) -> None:
+        choice("order", self.order, tuple(ORDERS))
+        choice("unit", self.unit, tuple(UNITS))
+        choice("axes", self.axes, tuple(AXES))
+
+    @property
+    def plain(self) -> bool:
+        """Whether arrays can be used as they are, without a copy."""
+        return self.unit == "m" and self.axes == "opencv"
+
+    def points(self, values: np.ndarray) -> np.ndarray:
+        """(..., 3) points in metres and our axes."""
+        return values if self.plain else np.asarray(values, np.float64) * (UNITS[self.unit] * np.array(AXES[self.axes]))
+
+    def joints(self, values: np.ndarray) -> np.ndarray:
+        """(..., 21, 3) joints in metres, our axes and order."""
+        values = self.points(values)
+        return values if self.order == "common" else np.asarray(to_common(np.asarray(values), self.order))
+
+
+def read_predictions(
+    path: Path | str,
+    truth: Truth,
+    *,
+    format: str | None = None,
+    conventions: Conventions | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Predictions:
+    """Predictions of a folder or file for the hands of a truth.
+
+    Args:
+        path: what FORMATS can be; see the module's layout in any error.
+        truth: the hands they are for. Files by picture are matched by the picture's name, arrays by their order.
+        format: one of FORMATS; None recognises it.
+        conventions: of arrays that have none of their own (.npy, .npz); None is ours.
+        advance: called after every file.
+
+    Returns:
+        Predictions.
+
+    Raises:
+        FileNotFoundError: there is nothing at path.
+        BrokenDataset: a file is damaged, nobody's that is known, or its counts do not fit the truth.
+    """
+    path = require(Path(path), _LAYOUT)
+    conventions = conventions or Conventions()
+    if format is not None:
+        choice("format", format, FORMATS)
+    if path.is_dir():
+        if format == "arrays" or (format is None and (path / "joints.npy").exists()):
+            return _from_arrays(path, truth, conventions)
+        return _from_folder(path, truth, format, advance)
+    match path.suffix:
+        case ".npy":
+            joints = conventions.joints(map_array(path, (21, 3)))
+            return _arrays({"joints": joints}, truth, str(path))
+        case ".npz":
+            return _from_npz(path, truth, conventions)
+        case ".txt":
+            return _from_dexycb(path, truth)
+        case ".zip":
+            return _from_submission(_unzip(path), path, truth)
+        case ".json" | ".jsonl":
+            return _from_json(path, truth, format, conventions)
+    raise BrokenDataset(f"{path} must be a folder, .json, .zip, .npy, .npz or .txt; predictions can be\n{_LAYOUT}")
+
+
+def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool, source: str) -> Predictions:
+    """Hands by picture, put in the truth's order.
+
+    Where a picture has one labelled hand the found hand with the highest score answers for it, whatever its side.
+    Where it has several, each is answered by the best of its own side.
+
+    Args:
+        truth: the hands that are asked for.
+        found: by the picture's name (its id in the truth, or the last part of it).
+        absolute: whether the joints are in the camera frame.
+        source: what was read, for the report.
+
+    Returns:
+        Predictions.
+    """
+    n = len(truth)
+    pictures = [picture_of(name) for name in truth.ids]
+    several = {p for p in pictures if pictures.count(p) > 1} if len(set(pictures)) < n else set()
+    chosen: list[FoundHand | None] = []
+    for i, picture in enumerate(pictures):
+        hands = found.get(picture, found.get(picture.rpartition("/")[2], []))
+        if picture in several:
+            side = "left" if truth.left[i] else "right"
+            hands = [h for h in hands if h.side == side]
+        chosen.append(max(hands, key=lambda h: h.score, default=None))
+
+    def gather(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        values = [None if h is None else getattr(h, name) for h in chosen]
+        if all(v is None for v in values):
+            return None
+        gathered = np.full((n, *shape), np.nan)
+        for i, value in enumerate(values):
+            if value is not None:
+                gathered[i] = value
+        return gathered
+
+    counts = {len(h.vertices) for h in chosen if h is not None and h.vertices is not None}
+    if len(counts) > 1:
+        raise BrokenDataset(f"{source}: meshes must share one number of vertices but have {sorted(counts)}")
+    sides = [None if h is None else h.side for h in chosen]
+    return Predictions(
+        present=np.array([h is not None for h in chosen], bool),
+        joints=gather("joints", (21, 3)),
+        vertices=gather("vertices", (counts.pop(), 3)) if counts else None,
+        joints_image=gather("joints_image", (21, 2)),
+        left=np.array([s == "left" for s in sides], bool) if any(sides) else None,
+        absolute=absolute,
+        source=source,
+    )
+
+
+def _from_folder(path: Path, truth: Truth, format: str | None, advance: Callable[[], None]) -> Predictions:
+    files = sorted(path.rglob("*.json"))
+    if not files:
+        raise BrokenDataset(f"{path} must hold .json files, or joints.npy, but has none; predictions can be\n{_LAYOUT}")
+    found: dict[str, list[FoundHand]] = {}
+    sizes = dict(zip((picture_of(i).rpartition("/")[2] for i in truth.ids), truth.pictures, strict=False))
+    for file in files:
+        data = _load_json(file)
+        format = format or recognise(data, file)
+        # OpenPose adds "_keypoints" to the picture's name.
+        name = str(file.relative_to(path).with_suffix("")).removesuffix("_keypoints")
+        last = name.rpartition("/")[2]
+        found[name] = _adapt(format, data, file, _size_reader(data, sizes.get(last), file))
+        advance()
+    assert format is not None
+    return match_hands(truth, found, format not in RELATIVE, f"{path} ({format}, {len(files)} files)")
+
+
+def _adapt(format: str, data: Any, file: Path, size: Callable[[], tuple[int, int]]) -> list[FoundHand]:
+    if format not in ADAPTERS:
+        raise BrokenDataset(f"format must be one of {', '.join(ADAPTERS)} for JSON by picture but got {format!r}")
+    try:
+        return ADAPTERS[format](data, size)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, BrokenDataset):
+            raise
+        raise BrokenDataset(
+            f"{file} must be {format}'s output but is not ({type(error).__name__}: {error}); name another --format"
+        ) from error
+
+
+def _size_reader(data: Any, picture: Path | None, file: Path) -> Callable[[], tuple[int, int]]:
+    def size() -> tuple[int, int]:
+        stored = data.get("size", data.get("image_size")) if isinstance(data, dict) else None
+        if stored is not None:
+            return int(stored[0]), int(stored[1])
+        if picture is None:
+            raise BrokenDataset(f"{file} must say the picture's size ('size': [w, h]), for the picture is not at hand")
+        height, width = read_picture(picture, "").shape[:2]
+        return width, height
+
+    return size
+
+
+def _from_json(path: Path, truth: Truth, format: str | None, conventions: Conventions) -> Predictions:
+    if path.suffix == ".jsonl":
+        lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        frames = {str(d.get("image", d.get("frame", i))): d for i, d in enumerate(lines)}
+        found = {str(Path(n).with_suffix("")): _adapt("knuckle", d, path, _no_size(path)) for n, d in frames.items()}
+        return match_hands(truth, found, True, f"{path} (knuckle)")
+    data = _load_json(path)
+    if format == "submission" or (format is None and _is_submission(data)):
+        return _from_submission(data, path, truth)
+    if format == "mano" or (format is None and isinstance(data, dict) and {"vertices", "pose", "joints"} & data.keys()):
+        return _from_mano({k: np.asarray(v) for k, v in data.items()}, path, truth, conventions)
+    format = format or recognise(data, path)
+    if format == "mmpose" and isinstance(data, dict) and "instance_info" in data:
+        # A video: frame k of the set, in order.
+        frames = data["instance_info"]
+        _expect(len(frames), truth, path)
+        found = {picture_of(n): _adapt(format, f, path, _no_size(path)) for n, f in zip(truth.ids, frames, strict=True)}
+        return match_hands(truth, found, True, f"{path} ({format})")
+    if isinstance(data, dict) and all(isinstance(v, (dict, list)) for v in data.values()) and "hands" not in data:
+        found = {str(Path(n).with_suffix("")): _adapt(format, d, path, _no_size(path)) for n, d in data.items()}
+        return match_hands(truth, found, format not in RELATIVE, f"{path} ({format})")
+    found = {path.stem: _adapt(format, data, path, _no_size(path))}
+    return match_hands(truth, found, format not in RELATIVE, f"{path} ({format})")
+
+
+def _no_size(path: Path) -> Callable[[], tuple[int, int]]:
+    def size() -> tuple[int, int]:
+        raise BrokenDataset(f"{path} must be one file per picture for normalised landmarks, to know the picture's size")
+
+    return size
+
+
+def _is_submission(data: Any) -> bool:
+    return isinstance(data, list) and len(data) == 2 and all(isinstance(d, list) and len(d) > 0 for d in data)
+
+
+def _from_submission(data: Any, path: Path, truth: Truth, ho3d: bool | None = None) -> Predictions:
+    """[joints, meshes] as the leaderboards take them; HO-3D's in OpenGL axes and MANO order, told by the sign of z."""
+    if not _is_submission(data):
+        raise BrokenDataset(f"{path} must be [joints, meshes], two lists of one entry per picture; see\n{_LAYOUT}")
+    _expect(len(data[0]), truth, path)
+    _expect(len(data[1]), truth, path)
+    joints = _array(data[0], (21, 3), path)
+    counts = {len(v) for v in data[1]}
+    vertices = _array(data[1], (next(iter(counts)), 3), path) if len(counts) == 1 and 0 not in counts else None
+    behind = bool((joints[..., 2] < 0).mean() > 0.5) if ho3d is None else ho3d
+    convention = Conventions("ho3d", "m", "opengl") if behind else Conventions()
+    name = "HO-3D submission" if behind else "FreiHAND submission"
+    return _arrays(
+        {
+            "joints": convention.joints(joints),
+            **({} if vertices is None else {"vertices": convention.points(vertices)}),
+        },
+        truth,
+        f"{path} ({name})",
+    )
+
+
+def _from_dexycb(path: Path, truth: Truth) -> Predictions:
+    """DexYCB's results: a line a picture, its number in the split and 63 numbers, millimetres."""
+    joints = np.full((len(truth), 21, 3), np.nan)
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        words = line.split(",")
+        if not line.strip():
+            continue
+        if len(words) != 64 or not 0 <= int(words[0]) < len(truth):
+            raise BrokenDataset(f"{path}, line {number}, must be a number below {len(truth)} and 63 coordinates")
+        joints[int(words[0])] = np.array([float(w) for w in words[1:]]).reshape(21, 3) / 1000.0
+    return _arrays({"joints": joints}, truth, f"{path} (DexYCB)")
+
+
+def _from_arrays(path: Path, truth: Truth, conventions: Conventions) -> Predictions:
+    names = {"joints": (21, 3), "vertices": (None, 3), "joints_image": (21, 2), "corners": (8, 3), "left": ()}
+    arrays = {n: map_array(path / f"{n}.npy", s) for n, s in names.items() if (path / f"{n}.npy").exists()}
+    return _arrays(_converted(arrays, conventions), truth, f"{path} (arrays)")
+
+
+def _from_npz(path: Path, truth: Truth, conventions: Conventions) -> Predictions:
+    return _from_mano(load_npz(path, max_bytes=1 << 33), path, truth, conventions)
+
+
+def _from_mano(stored: dict[str, np.ndarray], path: Path, truth: Truth, conventions: Conventions) -> Predictions:
+    arrays = mano_arrays(stored, path, conventions.mano, conventions.flat_hand_mean)
+    return _arrays(_converted(arrays, conventions), truth, str(path))
+
+
+def _converted(arrays: dict[str, np.ndarray], conventions: Conventions) -> dict[str, np.ndarray]:
+    changed = dict(arrays)
+    for name in ("vertices", "corners"):
+        if name in arrays:
+            changed[name] = conventions.points(arrays[name])
+    if "joints" in arrays:
+        changed["joints"] = conventions.joints(arrays["joints"])
+    if "joints_image" in arrays and conventions.order != "common":
+        changed["joints_image"] = np.asarray(to_common(arrays["joints_image"], conventions.order))
+    return changed
+
+
+def _arrays(arrays: dict[str, np.ndarray], truth: Truth, source: str) -> Predictions:
+    """Predictions of arrays in the truth's order; a hand whose joints (or pixels) are all NaN was not found."""
+    known = {k: arrays[k] for k in ("joints", "vertices", "joints_image", "corners", "left") if k in arrays}
+    if not known.keys() - {"left"}:
+        raise BrokenDataset(f"{source} must hold joints, vertices or joints_image but holds {', '.join(arrays)}")
+    for name, values in known.items():
+        if len(values) != len(truth):
+            raise BrokenDataset(
+                f"{source}: {name} must hold {len(truth)} hands, one per label, but holds {len(values)}"
+            )
+    points = known.get("joints", known.get("joints_image"))
+    if points is None:
+        points = known["vertices"][:, :1]  # a memory-mapped mesh is not read through for this
+    left = known.get("left")
+    return Predictions(
+        present=np.asarray(~np.isnan(points).all(axis=(1, 2))),
+        joints=known.get("joints"),
+        vertices=known.get("vertices"),
+        joints_image=known.get("joints_image"),
+        corners=known.get("corners"),
+        left=None if left is None else np.asarray(left, bool),
+        source=source,
+    )
+
+
+def _expect(count: int, truth: Truth, path: Path) -> None:
+    if count != len(truth):
+        raise BrokenDataset(f"{path} must hold {len(truth)} hands, one per label of the split, but holds {count}")
+
+
+def _array(values: Any, shape: tuple[int, ...], path: Path) -> np.ndarray:
+    try:
+        return np.asarray(values, np.float64).reshape(len(values), *shape)
+    except (TypeError, ValueError) as error:
+        raise BrokenDataset(f"{path} must hold {shape} numbers an entry but does not ({error})") from error
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BrokenDataset(f"{path} must be JSON but breaks off or is none ({error}); write it again") from error
+
+
+def _unzip(path: Path) -> Any:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("pred.json"))
+    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
+        raise BrokenDataset(f"{path} must be a .zip with a pred.json inside but is not ({error})") from error

@@ -1,0 +1,269 @@
+"""The named protocols: which data, which split, which root, which alignment, which thresholds, which unit.
+
+A protocol fixes everything that makes two numbers comparable, and can say so in words. Scores are in metres and
+pixels inside; reports print millimetres. The official scripts of FreiHAND and HO-3D print centimetres, which some
+papers' tables call millimetres.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from knuckle.metrics import (
+    FPHA_80MM,
+    OBJECT_50PX,
+    OFFICIAL_50MM,
+    ZIMMERMANN_20_50MM,
+    ZIMMERMANN_30PX,
+    ZIMMERMANN_50MM,
+)
+from knuckle.skeleton import TIPS
+
+Alignment = Literal["camera", "root", "root-scale", "scale-translation", "procrustes", "official"]
+
+# What the report says of each.
+ALIGNMENTS: Mapping[Alignment, str] = MappingProxyType(
+    {
+        "camera": "none, in the camera frame",
+        "root": "root joints brought together",
+        "root-scale": "root joints brought together, scaled to the true length of one bone",
+        "scale-translation": "best scale and translation, least squares",
+        "procrustes": "best scale, rotation and translation; proper rotations only",
+        "official": "best scale, rotation and translation, a reflection allowed, as the official scripts have it",
+    }
+)
+
+_OFFICIAL = MappingProxyType({"AUC 0-50 mm": OFFICIAL_50MM})
+_ZIMMERMANN = MappingProxyType({"AUC 0-50 mm": ZIMMERMANN_50MM, "AUC 20-50 mm": ZIMMERMANN_20_50MM})
+_PIXELS = MappingProxyType({"AUC 0-30 px": ZIMMERMANN_30PX})
+
+
+@dataclass(frozen=True)
+class Score:
+    """One error that a protocol reports.
+
+    key: its name in JSON. label: its name in the table. points: what is compared. alignment: how the prediction is
+    laid over the truth first. thresholds: what AUCs are taken over, by name. per_hand: errors are averaged over the
+    hand before they are held against thresholds (FPHA), not joint by joint.
+    """
+
+    key: str
+    label: str
+    points: Literal["joints", "vertices"]
+    alignment: Alignment
+    thresholds: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: _OFFICIAL)
+    per_hand: bool = False
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a data set is scored.
+
+    name, title: its name, and a line for the list of protocols. dataset, split: a reader of knuckle.datasets and its
+    split. scores: the first is the one that worst cases and joints are ranked by. f_alignments: F-scores of meshes at
+    5 and 15 mm under these. joints: which of the 21 are compared. joint_zero: "wrist", or a key of PALM_RECIPES:
+    truth and prediction are then compared with the palm in the wrist's place. root, bone: for the alignments.
+    image_thresholds: for 2D errors. visible_image_only: 2D errors leave out joints that are labelled as hidden.
+    objects: the object's box is scored too. by_side: a left and a right joint count as two joints when joint means
+    are averaged. video: samples are frames, so motion is scored. note: what else there is to know.
+    """
+
+    name: str
+    title: str
+    dataset: str
+    split: str
+    scores: tuple[Score, ...]
+    f_alignments: tuple[Alignment, ...] = ()
+    joints: tuple[int, ...] = tuple(range(21))
+    joint_zero: str = "wrist"
+    root: int = 0
+    bone: tuple[int, int] = (0, 9)
+    image_thresholds: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: _PIXELS)
+    visible_image_only: bool = False
+    objects: bool = False
+    by_side: bool = False
+    video: bool = False
+    note: str = ""
+
+    def says(self) -> tuple[str, ...]:
+        """What it does, line by line, for whoever reads the numbers."""
+        zero = "the wrist" if self.joint_zero == "wrist" else f"the palm's centre (recipe {self.joint_zero})"
+        lines = [f"data: {self.dataset}, split {self.split}; joint 0 is {zero}, root is joint {self.root}"]
+        if len(self.joints) != 21:
+            lines.append(f"joints compared: {', '.join(map(str, self.joints))}")
+        for score in self.scores:
+            how = ALIGNMENTS[score.alignment]
+            if score.alignment == "root-scale":
+                how += f" ({self.bone[0]}, {self.bone[1]})"
+            steps = "; ".join(f"{name} in {len(t)} steps" for name, t in score.thresholds.items())
+            each = ", hand by hand" if score.per_hand else ""
+            lines.append(f"{score.label}: {score.points}, alignment: {how}; {steps}{each}")
+        if self.f_alignments:
+            lines.append(f"F-scores at 5 and 15 mm, nearer than strictly: {', '.join(self.f_alignments)}")
+        lines.append("mean and median: over samples for each point, then over points; printed in mm and px")
+        return (*lines, self.note) if self.note else tuple(lines)
+
+
+_CAMERA = Score("joints_camera", "MPJPE camera", "joints", "camera")
+_ROOT = Score("joints_root", "MPJPE root-relative", "joints", "root")
+_PA = Score("joints_pa", "PA-MPJPE", "joints", "procrustes")
+_PA_OFFICIAL = Score("joints_pa_official", "PA-MPJPE official", "joints", "official")
+_MESH_CAMERA = Score("vertices_camera", "MPVPE camera", "vertices", "camera")
+_MESH_ROOT = Score("vertices_root", "MPVPE root-relative", "vertices", "root")
+_MESH_PA = Score("vertices_pa", "PA-MPVPE", "vertices", "procrustes")
+_MESH_PA_OFFICIAL = Score("vertices_pa_official", "PA-MPVPE official", "vertices", "official")
+_SCALE_TRANSLATION = Score("joints_st", "ST-MPJPE", "joints", "root-scale")
+
+_HO3D_NOTE = (
+    "the official script compares in OpenGL axes and MANO order; errors are the same in ours. "
+    "Its scale-translation alignment uses its joints 0 and 4, which are our 0 and 9"
+)
+
+_ALL = (
+    Protocol(
+        "freihand",
+        "FreiHAND evaluation, as its leaderboard: aligned and absolute joints and mesh, F-scores",
+        "freihand",
+        "evaluation",
+        (_PA_OFFICIAL, _CAMERA, _MESH_PA_OFFICIAL, _MESH_CAMERA, _PA),
+        f_alignments=("camera", "official"),
+        note="meshes that have not the truth's vertices: mesh errors are left out, the F-scores are aligned by joints",
+    ),
+    Protocol(
+        "rhd-zimmermann",
+        "RHD evaluation as Zimmermann & Brox: palm root, true scale given, AUC 20-50 mm",
+        "rhd",
+        "evaluation",
+        (Score("joints_root_scale", "EPE", "joints", "root-scale", _ZIMMERMANN), _PA),
+        joint_zero="middle_2",
+        bone=(9, 10),
+        visible_image_only=True,
+        note="all joints count in space, visible ones in the picture; 'AUC 20-50' starts at 21.05 mm, as in their code",
+    ),
+    Protocol(
+        "stb-zimmermann",
+        "STB test (B1) as Zimmermann & Brox: palm root, true scale given, AUC 20-50 mm",
+        "stb",
+        "test",
+        (Score("joints_root_scale", "EPE", "joints", "root-scale", _ZIMMERMANN), _PA),
+        joint_zero="middle_2",
+        bone=(9, 10),
+        note="the stored palm is compared with the middle of a prediction's wrist and middle MCP; one view a frame",
+        video=True,
+    ),
+    Protocol(
+        "dexter-object",
+        "Dexter+Object: five fingertips under the best root and scale",
+        "dexter-object",
+        "test",
+        (
+            Score("joints_st", "EPE best root and scale", "joints", "scale-translation", _ZIMMERMANN),
+            Score("joints_pa", "PA-EPE", "joints", "procrustes", _ZIMMERMANN),
+            Score("joints_camera", "EPE camera", "joints", "camera", _ZIMMERMANN),
+        ),
+        joints=TIPS,
+        root=4,
+        bone=(4, 12),
+        note="papers disagree on the range of the AUC: both are given",
+        video=True,
+    ),
+    Protocol(
+        "ho3d-v2",
+        "HO-3D v2 evaluation, as its leaderboard: aligned, scale-translation and absolute joints, mesh, F-scores",
+        "ho3d-v2",
+        "evaluation",
+        (_PA_OFFICIAL, _SCALE_TRANSLATION, _CAMERA, _MESH_PA_OFFICIAL, _MESH_CAMERA, _PA),
+        f_alignments=("camera", "official"),
+        note=_HO3D_NOTE,
+        video=True,
+    ),
+    Protocol(
+        "ho3d-v3",
+        "HO-3D v3 evaluation, as its leaderboard",
+        "ho3d-v3",
+        "evaluation",
+        (_PA_OFFICIAL, _SCALE_TRANSLATION, _CAMERA, _MESH_PA_OFFICIAL, _MESH_CAMERA, _PA),
+        f_alignments=("camera", "official"),
+        note=_HO3D_NOTE,
+        video=True,
+    ),
+    Protocol(
+        "fpha-ho",
+        "FPHA with objects (Zhuang & Mu): absolute hand and box, share of correct poses to 80 mm and 50 px",
+        "fpha",
+        "ho-test",
+        (
+            Score(
+                "joints_camera",
+                "MPJPE camera",
+                "joints",
+                "camera",
+                MappingProxyType({"AUC 0-80 mm": FPHA_80MM}),
+                per_hand=True,
+            ),
+            _ROOT,
+            _PA,
+        ),
+        objects=True,
+        note="a pose is correct when the mean over its joints is within the threshold; millimetres, nothing aligned",
+        video=True,
+    ),
+    Protocol(
+        "fpha-subjects",
+        "FPHA across subjects: trained on 1, 3, 4, tested on 2, 5, 6",
+        "fpha",
+        "subjects-test",
+        (_ROOT, _CAMERA, _PA),
+        video=True,
+    ),
+    Protocol(
+        "obman",
+        "ObMan test: root-relative joints and mesh",
+        "obman",
+        "test",
+        (_ROOT, _CAMERA, _PA, _MESH_ROOT, _MESH_PA),
+        f_alignments=("root", "procrustes"),
+    ),
+    Protocol(
+        "hop",
+        "HOP test: 2D joints, and 3D with root and scale given",
+        "hop",
+        "test",
+        (Score("joints_root_scale", "EPE", "joints", "root-scale", _ZIMMERMANN), _PA),
+        bone=(9, 10),
+        note="root is the wrist, as in the authors' code",
+    ),
+    Protocol(
+        "dexycb-s0",
+        "DexYCB s0 test: absolute, root-relative and aligned joints, as its toolkit",
+        "dexycb",
+        "s0-test",
+        (_PA_OFFICIAL, _ROOT, _CAMERA, _PA),
+        note="frames without a hand are left out, as in the toolkit",
+        video=True,
+    ),
+    Protocol(
+        "interhand",
+        "InterHand2.6M test: root-relative joints, for single and interacting hands, and the distance of the roots",
+        "interhand",
+        "test",
+        (_ROOT, _PA),
+        by_side=True,
+        note="a hand whose wrist has no label is left out; joint means are taken over 42 joints, left and right apart",
+    ),
+    Protocol(
+        "own",
+        "a folder of one's own: generated shards, .npy arrays, truth.json, or COCO-WholeBody hands",
+        "own",
+        "all",
+        (_PA, _ROOT, _CAMERA, _PA_OFFICIAL, _MESH_PA, _MESH_ROOT, _MESH_CAMERA),
+        f_alignments=("procrustes", "camera"),
+        video=True,
+    ),
+)
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({p.name: p for p in _ALL})
+
+OBJECT_THRESHOLDS: Mapping[str, tuple[float, ...]] = MappingProxyType({"AUC 0-50 px": OBJECT_50PX})
+CORNER_THRESHOLDS = _OFFICIAL

@@ -1,0 +1,332 @@
+"""Score predictions under a protocol: chunk by chunk, on all cores, in bounded memory."""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import numpy as np
+
+from knuckle.evaluate.chunks import MISS_METRES, MISS_PIXELS, Chunk
+from knuckle.evaluate.data import Predictions, Truth
+from knuckle.evaluate.extras import extra_rows, video_frames
+from knuckle.evaluate.protocols import CORNER_THRESHOLDS, OBJECT_THRESHOLDS, Alignment, Protocol, Score
+from knuckle.evaluate.report import Report, Row
+from knuckle.handmodel import HandModel
+from knuckle.metrics import (
+    F_THRESHOLDS,
+    Summary,
+    Tally,
+    bootstrap_means,
+    f_scores,
+    human_limits,
+    plausibility,
+    point_errors,
+)
+
+# Meshes of one chunk stay near the processor's cache; joints alone would be slowed down by so small a chunk.
+_ROWS_WITH_MESH, _ROWS_WITHOUT = 128, 4096
+_FEWEST_VIDEOS = 10
+
+Missing = Literal["penalty", "skip", "error"]
+
+
+def evaluate(
+    truth: Truth,
+    predictions: Predictions,
+    protocol: Protocol,
+    *,
+    missing: Missing = "penalty",
+    generator: np.random.Generator | None = None,
+    resamples: int = 1000,
+    workers: int | None = None,
+    advance: Callable[[int], None] = lambda hands: None,
+) -> Report:
+    """Every number of a protocol for one set of predictions.
+
+    Args:
+        truth: N labelled hands.
+        predictions: answers for the same hands, in the same order.
+        protocol: what to compute; a value of PROTOCOLS.
+        missing: a hand that was not found costs 50 mm at every point and 50 px ("penalty"), is left out ("skip"),
+            or is not allowed ("error").
+        generator: for the bootstrap; None draws the same intervals every time.
+        resamples: how many times the set is drawn again for the 95 % intervals; 0 for none.
+        workers: threads; None for one a core.
+        advance: called with the number of hands that were scored since the last call.
+
+    Returns:
+        Report. Scores that the labels or the predictions do not allow are left out, and named in its remarks.
+
+    Raises:
+        ValueError: the numbers of hands differ, a prediction that is marked present is not finite, nothing can be
+            compared, or hands are missing under "error".
+    """
+    if len(truth) != len(predictions):
+        raise ValueError(
+            f"predictions must hold one hand per label, {len(truth)}, but got {len(predictions)}; check the split"
+        )
+    if len(truth) == 0:
+        raise ValueError("truth must hold at least one hand but got none; check the folder and the split")
+    absent = np.flatnonzero(~predictions.present)
+    if missing == "error" and len(absent):
+        names = ", ".join(truth.ids[i] for i in absent[:3])
+        raise ValueError(
+            f"predictions must be complete but {len(absent)} are missing ({names}, ...); or score the gaps"
+        )
+    run = _Run(truth, predictions, protocol, missing)
+    if not run.scores and run.image is None:
+        raise ValueError(
+            f"predictions must hold what {protocol.name} compares, joints or joints_image, but got neither"
+        )
+    starts = range(0, len(truth), run.rows)
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for done in pool.map(run.chunk, starts):
+            advance(done)
+    return run.report(generator or np.random.default_rng(0), resamples)
+
+
+class _Run:
+    """The state of one evaluation: tallies that chunks fill on disjoint rows."""
+
+    def __init__(self, truth: Truth, predictions: Predictions, protocol: Protocol, missing: Missing):
+        self.truth, self.predictions, self.protocol, self.missing = truth, predictions, protocol, missing
+        n = len(truth)
+        self.same_mesh = _same_mesh(truth, predictions)
+        self.scores = tuple(s for s in protocol.scores if self._possible(s))
+        with_mesh = truth.vertices is not None and predictions.vertices is not None
+        alone = self.same_mesh and predictions.joints is None
+        frames: list[Alignment] = [
+            a
+            for a in protocol.f_alignments
+            if with_mesh and (predictions.absolute or a != "camera") and not (alone and a == "root")
+        ]
+        # The official alignment of a foreign mesh is of no use to anyone; the one that was meant goes beside it.
+        if frames and not self.same_mesh and "official" in frames and "procrustes" not in frames:
+            frames.append("procrustes")
+        self.f_values: dict[Alignment, np.ndarray] = {a: np.full((n, len(F_THRESHOLDS)), np.nan) for a in frames}
+        self.tallies = {s.key: self._tally(s) for s in self.scores}
+        columns = 42 if protocol.by_side else len(protocol.joints)
+        self.image = Tally(n, columns, protocol.image_thresholds) if self._images_possible() else None
+        self.boxes: dict[str, Tally] = {}
+        if protocol.objects and truth.corners is not None and predictions.corners is not None:
+            self.boxes["corners"] = Tally(n, 8, CORNER_THRESHOLDS)
+            if truth.K is not None:
+                self.boxes["box_projection"] = Tally(n, 1, OBJECT_THRESHOLDS)
+        self.limits = (
+            human_limits(HandModel.open(), np.random.default_rng(0)) if predictions.joints is not None else None
+        )
+        self.plausible = {key: np.full(n, np.nan) for key in _PLAUSIBLE} if self.limits is not None else {}
+        self.parts: dict[str, list] = {key: [] for key in (*self.tallies, *self.boxes, "image")}
+        self.rows = _ROWS_WITH_MESH if with_mesh else _ROWS_WITHOUT
+
+    def _possible(self, score: Score) -> bool:
+        if score.alignment == "camera" and not self.predictions.absolute:
+            return False
+        with_joints = self.predictions.joints is not None and bool(np.isfinite(self.truth.joints).any())
+        if score.points == "joints":
+            return with_joints
+        return self.same_mesh and (with_joints or score.alignment != "root")
+
+    def _images_possible(self) -> bool:
+        labels = self.truth.joints_image is not None or self.truth.K is not None
+        answers = self.predictions.joints_image is not None or (
+            self.truth.K is not None and self.predictions.joints is not None and self.predictions.absolute
+        )
+        return labels and answers
+
+    def _tally(self, score: Score) -> Tally:
+        if score.points == "vertices":
+            points = self.truth.vertices.shape[1]  # type: ignore[union-attr]  # a mesh score is possible only with one
+        elif score.per_hand:
+            points = 1
+        else:
+            points = 42 if self.protocol.by_side else len(self.protocol.joints)
+        return Tally(len(self.truth), points, score.thresholds)
+
+    def chunk(self, start: int) -> int:
+        """Score the hands from `start` on; the number of them."""
+        stop = min(start + self.rows, len(self.truth))
+        chunk = Chunk(self.truth, self.predictions, self.protocol, start, stop)
+        # One alignment after the other, so that a mesh is moved once for its errors and its F-scores.
+        alignments: list[Alignment] = [*(s.alignment for s in self.scores), *self.f_values]
+        for alignment in dict.fromkeys(alignments):
+            for score in self.scores:
+                if score.alignment == alignment and score.points == "joints":
+                    errors = point_errors(chunk.aligned_joints(alignment), chunk.target)
+                    errors = errors.mean(1, keepdims=True) if score.per_hand else self._spread(errors, start, stop)
+                    self._keep(score.key, self.tallies[score.key], chunk, errors, MISS_METRES)
+            meshes = [s for s in self.scores if s.alignment == alignment and s.points == "vertices"]
+            if not meshes and alignment not in self.f_values:
+                continue
+            moved = chunk.aligned_vertices(alignment, self.same_mesh)
+            for score in meshes:
+                errors = point_errors(moved, chunk.target_vertices)
+                self._keep(score.key, self.tallies[score.key], chunk, errors, MISS_METRES)
+            if alignment in self.f_values:
+                values = f_scores(moved, chunk.target_vertices)
+                values[~chunk.present] = 0.0 if self.missing == "penalty" else np.nan
+                self.f_values[alignment][start:stop] = values
+        if self.image is not None:
+            errors = self._spread(chunk.image_errors(), start, stop)
+            self._keep("image", self.image, chunk, errors, MISS_PIXELS)
+        for key, tally in self.boxes.items():
+            self._keep(key, tally, chunk, chunk.box_errors(key), MISS_PIXELS if "projection" in key else MISS_METRES)
+        if self.limits is not None:
+            given = chunk.present
+            side = self.truth.left if self.predictions.left is None else self.predictions.left
+            for key, values in plausibility(chunk.given_joints[given], side[start:stop][given], self.limits).items():
+                self.plausible[key][start:stop][given] = values
+        return stop - start
+
+    def _spread(self, errors: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Under by_side (n, 42): right hands in the first 21 columns, left ones in the others."""
+        if not self.protocol.by_side:
+            return errors
+        wide = np.full((len(errors), 2, 21), np.nan)
+        wide[np.arange(len(errors)), self.truth.left[start:stop].astype(int)] = errors
+        return wide.reshape(len(errors), 42)
+
+    def _keep(self, key: str, tally: Tally, chunk: Chunk, errors: np.ndarray, price: float) -> None:
+        value = price if self.missing == "penalty" else np.nan
+        gone = ~chunk.present[:, None] & np.isfinite(errors)
+        self.parts[key].append(tally.add(chunk.start, np.where(gone, value, errors), ~chunk.present))
+
+    def report(self, generator: np.random.Generator, resamples: int) -> Report:
+        """The rows, curves and worst cases of what was gathered."""
+        summaries: dict[str, Summary] = {}
+        columns: list[np.ndarray] = []
+        rows: list[Row] = []
+        named = [(s.key, s.label, "mm", self.tallies[s.key]) for s in self.scores]
+        named += [("image", "2D error", "px", self.image)] if self.image is not None else []
+        named += [(k, _BOX_LABELS[k][0], _BOX_LABELS[k][1], t) for k, t in self.boxes.items()]
+        for key, label, unit, tally in named:
+            summary = summaries[key] = tally.summary(self.parts[key])
+            factor = 1e3 if unit == "mm" else 1.0
+            rows.append(Row(key, label, unit, summary.mean * factor, median=summary.median * factor))
+            columns.append(tally.sample_means * factor)
+            for name, value in summary.aucs.items():
+                rows.append(Row(f"{key}_{_slug(name)}", f"{label} {name}", "", value))
+                columns.append(tally.sample_areas[name])
+        for alignment, values in self.f_values.items():
+            for t, threshold in enumerate(F_THRESHOLDS):
+                label = f"F@{threshold * 1e3:.0f} mm {alignment}"
+                rows.append(
+                    Row(f"f{threshold * 1e3:.0f}_{alignment.replace('-', '_')}", label, "", _mean(values[:, t]))
+                )
+                columns.append(values[:, t])
+        extra, extra_columns = extra_rows(self.truth, self.predictions, self.protocol)
+        rows += extra
+        columns += extra_columns
+        for key, values in self.plausible.items():
+            label, unit, factor = _PLAUSIBLE[key]
+            rows.append(Row(f"implausible_{key}", label, unit, _mean(values) * factor))
+            columns.append(values * factor)
+        groups = self._groups()
+        if resamples:
+            interval = bootstrap_means(np.stack(columns, 1), generator, groups, resamples)
+            rows = [row.with_interval(low, high) for row, (low, high) in zip(rows, interval.tolist(), strict=True)]
+        first = self.scores[0].key if self.scores else "image"
+        tally = self.tallies.get(first, self.image)
+        assert tally is not None  # one of them exists, or evaluate has raised
+        return Report(
+            protocol=self.protocol,
+            source=self.predictions.source,
+            samples=len(self.truth),
+            missing=int((~self.predictions.present).sum()),
+            missing_rule=self.missing,
+            rows=tuple(rows),
+            summaries=summaries,
+            ids=self.truth.ids,
+            ranked_by=first,
+            sample_errors=tally.sample_means,
+            subsets=self._subsets(first, tally),
+            remarks=self._remarks(),
+        )
+
+    def _subsets(self, key: str, tally: Tally) -> Mapping[str, tuple[int, float]]:
+        factor = 1.0 if key == "image" else 1e3
+        found = {}
+        for name, mask in self.truth.subsets.items():
+            part = Tally(int(mask.sum()), tally.errors.shape[1], {"": tally.thresholds})
+            mean = part.summary([part.add(0, tally.errors[mask].astype(np.float64))]).mean
+            found[name] = (int(mask.sum()), mean * factor)
+        return found
+
+    def _groups(self) -> np.ndarray | None:
+        videos, _ = video_frames(self.truth.ids)
+        count = len(np.unique(videos))
+        # A handful of videos says nothing of how videos differ; every frame one of its own is no video.
+        return videos if _FEWEST_VIDEOS <= count < len(videos) else None
+
+    def _left_out(self) -> dict[str, list[str]]:
+        """Labels of the scores that could not be given, by reason."""
+        reasons: dict[str, list[str]] = {}
+        for score in self.protocol.scores:
+            if score in self.scores:
+                continue
+            if score.points == "vertices" and self.truth.vertices is None:
+                why = "the set has no meshes"
+            elif score.points == "vertices" and self.predictions.vertices is None:
+                why = "no meshes were predicted"
+            elif score.points == "vertices" and not self.same_mesh:
+                why = "the meshes do not share their vertices"
+            elif score.alignment == "camera" and not self.predictions.absolute:
+                why = "the predictions are not in the camera frame"
+            else:
+                why = "there are no joints in space to compare"
+            reasons.setdefault(why, []).append(score.label)
+        return reasons
+
+    def _remarks(self) -> tuple[str, ...]:
+        remarks = []
+        for why, labels in self._left_out().items():
+            remarks.append(f"left out: {', '.join(labels)}: {why}")
+        if "official" in self.f_values and not self.same_mesh:
+            remarks.append(
+                "the official script moves a mesh of another topology by a faulty transform; "
+                "'procrustes' is the alignment that was meant"
+            )
+        return tuple(remarks)
+
+
+_PLAUSIBLE = {
+    "bones": ("bones outside human limits", "%", 100.0),
+    "angles": ("finger joints outside human limits", "%", 100.0),
+    "palm": ("palm quantities outside human limits", "%", 100.0),
+    "bones_excess": ("mean excess of bones", "% of wrist to middle MCP", 100.0),
+    "angles_excess": ("mean excess of finger joints", "deg", float(np.degrees(1.0))),
+    "palm_excess": ("mean excess of the palm's spread", "deg", float(np.degrees(1.0))),
+}
+_BOX_LABELS = {"corners": ("object corners", "mm"), "box_projection": ("object 2D projection", "px")}
+
+
+def video_groups(ids: tuple[str, ...]) -> np.ndarray | None:
+    """A number per video, for samples whose ids say one ("SEQUENCE/0001"); None where no two share a folder.
+
+    Args:
+        ids: (N) names.
+
+    Returns:
+        (N,) numbers; None for a set of single pictures, or when all are in one folder.
+    """
+    folders = [name.rpartition("/")[0] for name in ids]
+    numbers = {folder: i for i, folder in enumerate(dict.fromkeys(folders))}
+    if len(numbers) in (1, len(ids)):
+        return None
+    return np.asarray([numbers[f] for f in folders])
+
+
+def _same_mesh(truth: Truth, predictions: Predictions) -> bool:
+    if truth.vertices is None or predictions.vertices is None:
+        return False
+    return truth.vertices.shape[1] == predictions.vertices.shape[1]
+
+
+def _mean(values: np.ndarray) -> float:
+    known = np.isfinite(values)
+    return float(values[known].mean()) if known.any() else float("nan")
+
+
+def _slug(name: str) -> str:
+    return name.lower().replace(" ", "_").replace("-", "_")

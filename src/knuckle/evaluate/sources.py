@@ -1,0 +1,165 @@
+"""From a protocol and a folder to the truth: which reader, which split, which parts are also reported alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.datasets import (
+    ArrayFolder,
+    CocoHands,
+    DexterObject,
+    DexYcb,
+    Fpha,
+    FreiHand,
+    Ho3d,
+    Hop,
+    InterHand,
+    ObMan,
+    Reader,
+    Rhd,
+    Stb,
+    TruthList,
+)
+from knuckle.datasets.shards import read_samples, shard_paths
+from knuckle.evaluate.data import Truth, collect
+from knuckle.evaluate.protocols import Protocol
+from knuckle.sample import Sample
+
+_OWN_LAYOUT = (
+    "  truth.json (and images/)          a list of hands\n"
+    "  joints.npy (and vertices.npy ...) arrays\n"
+    "  *.tar                             shards that `knuckle synth` wrote\n"
+    "  one .json file                    COCO-WholeBody's hand annotations"
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The truth of a protocol and where it came from.
+
+    samples: what a predictor is to be run on, with pictures, in the truth's order; None for a set without pictures.
+    official_count: how many hands the published split has, None where that is not fixed.
+    """
+
+    truth: Truth
+    samples: Callable[[], Iterator[Sample]] | None
+    official_count: int | None
+
+
+def read_source(
+    protocol: Protocol, root: Path | str, advance: Callable[[int, int], None] = lambda i, n: None
+) -> Source:
+    """The truth a protocol asks for, from the data set's folder.
+
+    Args:
+        protocol: a value of PROTOCOLS.
+        root: the data set's folder.
+        advance: called with how many labels were read, of how many (0 where that is not known).
+
+    Returns:
+        Source.
+
+    Raises:
+        FileNotFoundError: something is missing; the message shows the layout.
+        BrokenDataset: a file is damaged.
+    """
+    root = Path(root)
+    if protocol.dataset == "own" and root.is_dir() and any(root.glob("*.tar")):
+        return _shards(root, advance)
+    reader = open_reader(protocol, root, images=False)
+    if isinstance(reader, ArrayFolder):
+        return Source(_mapped(reader), None, None)
+    total = len(reader)
+    counted = iter(range(1, total + 1))
+    truth = collect(reader, reader.picture, lambda: advance(next(counted), total))
+    if isinstance(reader, InterHand):
+        kinds = np.array([reader.subset(i) for i in range(total)])
+        truth = replace(truth, subsets={k: kinds == k for k in ("single", "interacting") if (kinds == k).any()})
+    elif truth.left.any() and not truth.left.all():
+        truth = replace(truth, subsets={"left": truth.left, "right": ~truth.left})
+    return Source(truth, lambda: iter(open_reader(protocol, root, images=True)), reader.official_count)
+
+
+def open_reader(protocol: Protocol, root: Path, images: bool) -> Reader:
+    """The reader of a protocol's data set and split.
+
+    Args:
+        protocol: a value of PROTOCOLS.
+        root: the data set's folder.
+        images: read pictures too.
+
+    Returns:
+        A Reader; for "own" the one that the folder's content calls for.
+
+    Raises:
+        FileNotFoundError: something is missing.
+        BrokenDataset: a file is damaged.
+    """
+    match protocol.dataset:
+        case "freihand":
+            return FreiHand(root, protocol.split, images)
+        case "rhd":
+            return Rhd(root, protocol.split, images)
+        case "stb":
+            # The recipe that the protocol's palm undoes: what is compared is the palm as stored.
+            return Stb(root, protocol.split, images, wrist=protocol.joint_zero)
+        case "dexter-object":
+            return DexterObject(root, protocol.split, images)
+        case "ho3d-v2" | "ho3d-v3":
+            return Ho3d(root, protocol.split, images, version=protocol.dataset.removeprefix("ho3d-"))
+        case "fpha":
+            return Fpha(root, protocol.split, images)
+        case "obman":
+            return ObMan(root, protocol.split, images)
+        case "hop":
+            return Hop(root, protocol.split, images)
+        case "dexycb":
+            return DexYcb(root, protocol.split, images)
+        case "interhand":
+            return InterHand(root, protocol.split, images)
+        case "own":
+            return _own(root, images)
+    raise ValueError(f"dataset must be one that has a reader but got {protocol.dataset!r}")
+
+
+def _own(root: Path, images: bool) -> Reader:
+    if (root / "truth.json").exists():
+        return TruthList(root, images=images)
+    if (root / "joints.npy").exists():
+        return ArrayFolder(root)
+    if root.is_dir() and any(root.glob("*.json")):
+        return CocoHands(root, images=images)
+    raise FileNotFoundError(f"{root} must hold labels of one's own but does not; one of\n{_OWN_LAYOUT}")
+
+
+def _mapped(reader: ArrayFolder) -> Truth:
+    """Arrays stay memory-mapped: meshes of 130,240 hands are larger than many memories."""
+    assert reader.joints is not None
+    return Truth(
+        ids=tuple(reader.ids),
+        joints=np.asarray(reader.joints, np.float64),
+        left=reader.left,
+        vertices=reader.vertices,
+        joints_image=None if reader.joints_image is None else np.asarray(reader.joints_image, np.float64),
+        K=None if reader.K is None else np.asarray(reader.K, np.float64),
+    )
+
+
+def _shards(root: Path, advance: Callable[[int, int], None]) -> Source:
+    def samples() -> Iterator[Sample]:
+        for path in shard_paths(root):
+            for sample in read_samples(path, hands="all", masks=False):
+                # "000012-2": the second hand of a picture; a hand's part of an id is set off by a colon here.
+                picture, _, number = str(sample.id).rpartition("-")
+                yield replace(sample, id=f"{picture}:{number}")
+
+    kept: list[Sample] = []
+    for sample in samples():
+        kept.append(replace(sample, image=None))
+        advance(len(kept), 0)
+    truth = collect(kept)
+    if truth.left.any() and not truth.left.all():
+        truth = replace(truth, subsets={"left": truth.left, "right": ~truth.left})
+    return Source(truth, samples, None)

@@ -1,0 +1,190 @@
+"""Official submission files: written as the servers take them, and checked before anybody waits for a server."""
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from knuckle.evaluate.data import Predictions
+from knuckle.files import atomic_write
+from knuckle.handmodel.biomechanics import finger_angles
+from knuckle.skeleton import BONES, MIDDLE_MCP, ORDERS, from_common, to_common
+
+_MICROMETRES = 6  # decimals of a metre: finer is noise, and the file is a hundred megabytes as it is
+_HUMAN_METRES = (0.05, 0.15)  # wrist to middle MCP of anybody
+
+
+@dataclass(frozen=True)
+class SubmissionFormat:
+    """What a server takes. count: pictures of its evaluation split. order: of joints, a key of ORDERS.
+    flip: our axes to its. vertices: what its own mesh scores need."""
+
+    count: int
+    order: str
+    flip: tuple[float, float, float]
+    vertices: int = 778
+
+
+SUBMISSIONS: Mapping[str, SubmissionFormat] = MappingProxyType(
+    {
+        "freihand": SubmissionFormat(3960, "common", (1.0, 1.0, 1.0)),
+        "ho3d-v2": SubmissionFormat(11524, "ho3d", (1.0, -1.0, -1.0)),
+        "ho3d-v3": SubmissionFormat(20137, "ho3d", (1.0, -1.0, -1.0)),
+    }
+)
+
+
+def write_submission(
+    predictions: Predictions,
+    form: SubmissionFormat,
+    out: Path,
+    advance: Callable[[int], None] = lambda hands: None,
+) -> list[str]:
+    """Write pred.json in a zip: [joints (N, 21, 3), meshes (N, V, 3)], in the split's order.
+
+    Args:
+        predictions: for every picture of the evaluation split, our order, axes and unit, in the camera frame.
+        form: a value of SUBMISSIONS.
+        out: the .zip.
+        advance: called with the number of hands written since the last call.
+
+    Returns:
+        What was done that the reader should know: gaps that were filled, meshes that are missing.
+
+    Raises:
+        ValueError: there are no joints, they are not in the camera frame, or no hand was found at all.
+    """
+    if predictions.joints is None or not predictions.absolute:
+        raise ValueError("predictions must hold joints in the camera frame to be submitted, but got none")
+    if not predictions.present.any():
+        raise ValueError("predictions must hold at least one hand but got none")
+    notes = []
+    gaps = int((~predictions.present).sum())
+    if gaps:
+        notes.append(f"{gaps} hands that were not found are filled with the median of those that were")
+    if predictions.vertices is None:
+        notes.append("no meshes were predicted: zeros are written, mesh scores and F-scores will say nothing")
+    elif predictions.vertices.shape[1] != form.vertices:
+        count = predictions.vertices.shape[1]
+        notes.append(
+            f"meshes have {count} vertices, not {form.vertices}: the server gives no mesh error, only F-scores"
+        )
+    flip = np.array(form.flip)
+    joints = np.asarray(predictions.joints, np.float64)
+    middle = np.median(joints[predictions.present], axis=0)
+    mesh_middle = None
+    if predictions.vertices is not None and gaps:
+        # The median of a few hundred meshes is as good as that of all, and fits into memory.
+        some = np.flatnonzero(predictions.present)[:500]
+        mesh_middle = np.median(np.asarray(predictions.vertices[some], np.float64), axis=0)
+
+    def joint_rows(i: int) -> np.ndarray:
+        chosen = joints[i] if predictions.present[i] else middle
+        return np.asarray(from_common(chosen, form.order)) * flip
+
+    def mesh_rows(i: int) -> np.ndarray:
+        if predictions.vertices is None:
+            return np.zeros((form.vertices, 3))
+        chosen = predictions.vertices[i] if predictions.present[i] or mesh_middle is None else mesh_middle
+        return np.asarray(chosen, np.float64) * flip
+
+    with (
+        atomic_write(out) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("pred.json", "w", force_zip64=True) as file,
+    ):
+        # Piece by piece: as one list twenty thousand meshes would take ten gigabytes.
+        file.write(b"[")
+        for number, rows in enumerate((joint_rows, mesh_rows)):
+            file.write(b", [" if number else b"[")
+            for i in range(len(predictions)):
+                text = json.dumps(np.round(rows(i), _MICROMETRES).tolist())
+                file.write((", " if i else "").encode() + text.encode())
+                advance(1 - number)
+            file.write(b"]")
+        file.write(b"]")
+    return notes
+
+
+def check_submission(path: Path, form: SubmissionFormat) -> list[str]:
+    """Everything that is wrong with a submission file; empty when it is ready.
+
+    Args:
+        path: the .zip with pred.json.
+        form: a value of SUBMISSIONS.
+
+    Returns:
+        One line a problem: count, shapes, numbers, unit, axes, joint order, side, meshes away from their joints.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if names != ["pred.json"]:
+                return [f"the zip must hold pred.json and nothing else but holds {', '.join(names) or 'nothing'}"]
+            data = json.loads(archive.read("pred.json"))
+    except (OSError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        return [f"the file must be a zip with pred.json but cannot be read ({error})"]
+    return _problems(data, form)
+
+
+def _problems(data: Any, form: SubmissionFormat) -> list[str]:
+    if not isinstance(data, list) or len(data) != 2:
+        return ["pred.json must be [joints, meshes] but is not"]
+    found = []
+    for name, part in zip(("joints", "meshes"), data, strict=True):
+        if len(part) != form.count:
+            found.append(f"{name} must be {form.count}, one per picture of the split, but are {len(part)}")
+    try:
+        joints = np.asarray(data[0], np.float64)
+        sizes = {len(mesh) for mesh in data[1]}
+        meshes = np.asarray(data[1], np.float64) if len(sizes) == 1 else None
+    except (TypeError, ValueError) as error:
+        return [*found, f"joints and meshes must be numbers of one shape but are not ({error})"]
+    if joints.ndim != 3 or joints.shape[1:] != (21, 3):
+        return [*found, f"joints must be (N, 21, 3) but are {joints.shape}"]
+    if meshes is None or meshes.ndim != 3 or meshes.shape[2] != 3 or len(meshes) != len(joints):
+        return [*found, f"meshes must be (N, V, 3) but have {sorted(sizes)[:5]} vertices"]
+    if not (np.isfinite(joints).all() and np.isfinite(meshes).all()):
+        return [*found, "all numbers must be finite but some are NaN or infinite"]
+    found += _joint_problems(joints, form)
+    if meshes.any():
+        apart = float(np.median(np.linalg.norm(meshes.mean(1) - joints.mean(1), axis=1)))
+        if apart > 0.1:
+            found.append(f"meshes must be where their joints are but lie {apart:.3g} away: another unit or other axes?")
+    return found
+
+
+def _joint_problems(joints: np.ndarray, form: SubmissionFormat) -> list[str]:
+    found = []
+    depth = joints[..., 2] * form.flip[2]
+    if (depth <= 0).mean() > 0.5:
+        axes = "OpenCV's (z forward)" if form.flip[2] > 0 else "OpenGL's (y up, z backward)"
+        found.append(f"joints must be in {axes} camera axes but most lie behind the camera")
+    best, lengths = _order_of(joints)
+    if lengths[form.order] > 1.1 * lengths[best]:
+        found.append(f"joints must be in the order {form.order!r} but look as if they were in {best!r}")
+        return found
+    common = np.asarray(to_common(joints * np.array(form.flip), form.order))
+    size = float(np.median(np.linalg.norm(common[:, MIDDLE_MCP] - common[:, 0], axis=-1)))
+    if not _HUMAN_METRES[0] <= size <= _HUMAN_METRES[1]:
+        unit = "millimetres" if 30 <= size <= 200 else "centimetres" if 3 <= size <= 20 else "another unit"
+        found.append(f"joints must be in metres but the palm is {size:.3g} long: {unit}?")
+    flexion = np.asarray(finger_angles(common, "right"))[..., 0]
+    if np.median(flexion) < 0:
+        found.append("hands must be right hands but bend as left ones do: mirrored?")
+    return found
+
+
+def _order_of(joints: np.ndarray) -> tuple[str, dict[str, float]]:
+    """The joint order that makes the shortest bones, and the mean bone length under each."""
+    lengths = {}
+    for name in ORDERS:
+        chained = np.asarray(to_common(joints, name))
+        parents, children = np.array(BONES).T
+        lengths[name] = float(np.linalg.norm(chained[:, children] - chained[:, parents], axis=-1).mean())
+    return min(lengths, key=lambda n: lengths[n]), lengths
