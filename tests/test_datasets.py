@@ -26,7 +26,10 @@ from knuckle.datasets import (
 )
 from knuckle.datasets.boxes import binary_order, oriented_corners
 from knuckle.datasets.layout import read_json, read_number_list, read_numbers
+from knuckle.handmodel import HandModel
 from knuckle.metrics import project
+from mano_fixture import mano_arrays, write_mano_pickle
+from test_handmodel_mano import mano_twin
 
 # How each set is written, and read whole.
 SETS = {
@@ -215,6 +218,18 @@ class TestHo3d:
         assert all((s.joints_camera[:, 2] > 0).all() for s in samples)
         assert all((s.vertices_camera[:, 2] > 0).all() for s in samples)
         assert all((s.object_corners_camera[:, 2] > 0).all() for s in samples)
+
+    def test_meshes_by_the_users_mano_file(self, tiny, tmp_path):
+        arrays = mano_arrays(np.random.default_rng(5), left=False)
+        write_mano_pickle(tmp_path / "MANO_RIGHT.pkl", arrays)
+        model = HandModel.load(tmp_path / "MANO_RIGHT.pkl")
+        samples = Ho3d(tiny("ho3d v2").root, "train", images=False, model=model)
+        # The set's zero pose is the flat hand, and its camera is OpenGL's.
+        expected, _ = mano_twin(arrays, np.zeros(48), np.zeros(10), np.zeros(3))
+        np.testing.assert_allclose(samples[0].vertices_camera, expected * tiny_sets.GL, atol=1e-12)
+        assert samples[2].vertices_camera is None
+        with pytest.raises(ValueError, match="must be loaded from a MANO file"):
+            Ho3d(tiny("ho3d v2").root, images=False, model=HandModel.open())
 
     def test_the_box_is_in_binary_order_with_x_along_its_length(self, tiny):
         sample = Ho3d(tiny("ho3d v2").root, images=False)[0]

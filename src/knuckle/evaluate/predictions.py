@@ -2,8 +2,8 @@
 
 import json
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,14 @@ from knuckle.evaluate.mano import mano_arrays
 from knuckle.evaluate.peers import ADAPTERS, RELATIVE, FoundHand, recognise
 from knuckle.files import load_npz
 from knuckle.handmodel import HandModel
+from knuckle.sample import Hand, Sample
 from knuckle.skeleton import ORDERS, to_common
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 AXES = {"opencv": (1.0, 1.0, 1.0), "opengl": (1.0, -1.0, -1.0)}
 FORMATS = ("arrays", "submission", "dexycb", "mano", *ADAPTERS)
+
+_NEAREST_METRES = 0.1  # no camera sees a hand nearer than this
 
 _LAYOUT = (
     "  a folder with one .json per picture, named after it (knuckle, MediaPipe, OpenPose, MMPose)\n"
@@ -163,6 +166,39 @@ def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool,
     )
 
 
+def run_predictor(
+    samples: Iterable[Sample],
+    predict: Callable[[Sample], Sequence[Hand]],
+    truth: Truth,
+    source: str,
+    advance: Callable[[], None] = lambda: None,
+) -> Predictions:
+    """Predictions of a model that is at hand, run on every picture of a set once.
+
+    Args:
+        samples: with pictures, in the truth's order.
+        predict: the hands in a sample's picture, in the frame of its camera where it has one.
+        truth: the hands they are for.
+        source: what the model is, for the report.
+        advance: called after every sample.
+
+    Returns:
+        Predictions, matched as match_hands does. They are in the camera frame only where samples know their camera.
+    """
+    found: dict[str, list[FoundHand]] = {}
+    placed = True
+    for sample in samples:
+        picture = picture_of(str(sample.id))
+        placed &= sample.camera is not None
+        if picture not in found:
+            found[picture] = [
+                FoundHand(hand.side, float(hand.score), hand.joints_camera, hand.joints_image, hand.vertices_camera)
+                for hand in predict(sample)
+            ]
+        advance()
+    return match_hands(truth, found, placed, source)
+
+
 def _from_folder(path: Path, truth: Truth, format: str | None, advance: Callable[[], None]) -> Predictions:
     files = sorted(path.rglob("*.json"))
     if not files:
@@ -289,8 +325,11 @@ def _from_npz(path: Path, truth: Truth, conventions: Conventions) -> Predictions
 
 
 def _from_mano(stored: dict[str, np.ndarray], path: Path, truth: Truth, conventions: Conventions) -> Predictions:
-    arrays = mano_arrays(stored, path, conventions.mano, conventions.flat_hand_mean)
-    return _arrays(_converted(arrays, conventions), truth, str(path))
+    arrays = _converted(mano_arrays(stored, path, conventions.mano, conventions.flat_hand_mean), conventions)
+    points = arrays.get("joints", arrays.get("vertices"))
+    # Networks that say where a hand is only by their own crop's camera keep it about the origin.
+    placed = points is None or float(np.nanmedian(points[:, :1, 2])) > _NEAREST_METRES
+    return replace(_arrays(arrays, truth, str(path)), absolute=placed)
 
 
 def _converted(arrays: dict[str, np.ndarray], conventions: Conventions) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """From a protocol and a folder to the truth: which reader, which split, which parts are also reported alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from knuckle.datasets import (
     Stb,
     TruthList,
 )
+from knuckle.datasets.layout import read_picture
 from knuckle.datasets.shards import read_samples, shard_paths
 from knuckle.evaluate.data import Truth, collect
 from knuckle.evaluate.protocols import Protocol
@@ -163,3 +164,41 @@ def _shards(root: Path, advance: Callable[[int, int], None]) -> Source:
     if truth.left.any() and not truth.left.all():
         truth = replace(truth, subsets={"left": truth.left, "right": ~truth.left})
     return Source(truth, samples, None)
+
+
+def pictures_of(source: Source, rows: Sequence[int]) -> dict[int, np.ndarray]:
+    """The pictures of some hands.
+
+    Args:
+        source: a set.
+        rows: which hands.
+
+    Returns:
+        (H, W, 3) uint8 RGB by index; fewer where pictures are missing.
+    """
+    wanted = set(rows)
+    if source.truth.pictures:
+        paths = {i: source.truth.pictures[i] for i in wanted}
+        return {i: read_picture(path, "") for i, path in paths.items() if path.exists()}
+    if source.samples is None:
+        return {}
+    found = {}
+    for i, sample in enumerate(source.samples()):
+        if i in wanted and sample.image is not None:
+            found[i] = sample.image
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def numbered_source(count: int) -> Source:
+    """A truth that says nothing but how many hands there are, in order, for predictions that are arrays.
+
+    Args:
+        count: how many.
+
+    Returns:
+        Source.
+    """
+    ids = tuple(f"{i:08d}" for i in range(count))
+    return Source(Truth(ids, np.full((count, 21, 3), np.nan), np.zeros(count, bool)), None, count)

@@ -1,0 +1,238 @@
+"""`knuckle eval` and `knuckle submit`: score predictions, and write them as the leaderboards take them."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from knuckle.evaluate import Predictions
+    from knuckle.evaluate.protocols import Protocol
+    from knuckle.evaluate.sources import Source
+
+# Written out, so that --help need not load anything; a test holds them against knuckle.evaluate.PROTOCOLS.
+ProtocolName = Literal[
+    "freihand",
+    "rhd-zimmermann",
+    "stb-zimmermann",
+    "dexter-object",
+    "ho3d-v2",
+    "ho3d-v3",
+    "fpha-ho",
+    "fpha-subjects",
+    "obman",
+    "hop",
+    "dexycb-s0",
+    "interhand",
+    "own",
+]
+SubmissionName = Literal["freihand", "ho3d-v2", "ho3d-v3"]
+FormatName = Literal["arrays", "submission", "dexycb", "mano", "knuckle", "mediapipe", "mmpose", "openpose"]
+
+
+def evaluate(
+    predictions: Path,
+    *,
+    protocol: ProtocolName,
+    root: Path,
+    json: Path | None = None,
+    plots: Path | None = None,
+    missing: Literal["penalty", "skip", "error"] = "penalty",
+    format: FormatName | None = None,
+    order: str = "common",
+    unit: Literal["m", "cm", "mm"] = "m",
+    axes: Literal["opencv", "opengl"] = "opencv",
+    mano: Path | None = None,
+    flat_hand_mean: bool = False,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> int:
+    """Score predictions on a data set under a named protocol.
+
+    Protocols: freihand (leaderboard), rhd-zimmermann, stb-zimmermann (palm root, scale given, AUC 20-50),
+    dexter-object (fingertips), ho3d-v2, ho3d-v3 (leaderboards), fpha-ho (with objects), fpha-subjects, obman, hop,
+    dexycb-s0, interhand, own (shards, truth.json, .npy arrays or COCO-WholeBody hands of one's own).
+
+    What a protocol does (root, alignment, thresholds, units) is printed above its numbers. All numbers are in
+    millimetres and pixels; 95 % intervals are from the bootstrap, over whole videos where there are many.
+
+    Examples:
+
+        knuckle eval predictions/ --protocol own --root my_pictures
+
+        knuckle eval pred.zip --protocol freihand --root FreiHAND_pub_v2 --json scores.json --plots plots
+
+        knuckle eval mediapipe_json/ --protocol ho3d-v2 --root HO3D_v2 --missing skip
+
+    Parameters
+    ----------
+    predictions
+        A folder with one JSON per picture (knuckle predict, MediaPipe, OpenPose, MMPose) or with joints.npy and
+        vertices.npy; a .npy, .npz (joints, vertices or MANO parameters), pred.json or pred.zip, DexYCB's .txt; or a
+        model to run: an exported .onnx.
+    protocol
+        How to score; see above.
+    root
+        The data set's folder.
+    json
+        Write everything as JSON to this file.
+    plots
+        Write PCK curves, errors per joint and a sheet of the worst cases into this folder.
+    missing
+        What a hand that was not found costs: 50 mm and 50 px, nothing, or a stop.
+    format
+        Whose output it is; recognised by itself where this is not given.
+    order
+        Joint order of .npy and .npz predictions, a name in knuckle.skeleton.ORDERS.
+    unit
+        Unit of .npy and .npz predictions.
+    axes
+        Axes of .npy and .npz predictions: opencv (x right, y down, z forward) or opengl (y up, z backward).
+    mano
+        Your MANO file, for predictions that are its parameters.
+    flat_hand_mean
+        The zero pose of MANO predictions is the flat hand.
+    resamples
+        How often the set is drawn again for the intervals; 0 for none.
+    seed
+        Of the bootstrap.
+    """
+    import numpy as np
+    from rich.console import Console
+
+    from knuckle.evaluate import PROTOCOLS
+    from knuckle.evaluate import evaluate as score
+    from knuckle.evaluate.plots import write_plots
+    from knuckle.evaluate.predictions import Conventions
+    from knuckle.evaluate.sources import pictures_of, read_source
+    from knuckle.evaluate.table import print_report
+    from knuckle.handmodel import HandModel
+
+    rules = PROTOCOLS[protocol]
+    conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
+    with _progress() as progress:
+        task = progress.add_task("reading labels", total=None)
+        source = read_source(
+            rules, root, lambda done, total: progress.update(task, completed=done, total=total or None)
+        )
+        progress.remove_task(task)
+        answers = _read(predictions, source, rules, format, conventions, progress)
+        task = progress.add_task("scoring", total=len(source.truth))
+        report = score(
+            source.truth,
+            answers,
+            rules,
+            missing=missing,
+            generator=np.random.default_rng(seed),
+            resamples=resamples,
+            advance=lambda hands: progress.advance(task, hands),
+        )
+    console = Console()
+    print_report(report, console)
+    if source.official_count is not None and source.official_count != len(source.truth):
+        console.print(
+            f"note: {len(source.truth)} hands were scored; the published split has {source.official_count}",
+            style="yellow",
+        )
+    if json is not None:
+        report.write_json(json)
+        console.print(f"{json}: all numbers", highlight=False)
+    if plots is not None:
+        images = pictures_of(source, [int(i) for i in report.worst(20)])
+        for path in write_plots(report, plots, source.truth, answers, images):
+            console.print(str(path), highlight=False)
+    return 0
+
+
+def submit(
+    predictions: Path,
+    *,
+    protocol: SubmissionName,
+    out: Path,
+    root: Path | None = None,
+    format: FormatName | None = None,
+    order: str = "common",
+    unit: Literal["m", "cm", "mm"] = "m",
+    axes: Literal["opencv", "opengl"] = "opencv",
+    mano: Path | None = None,
+    flat_hand_mean: bool = False,
+) -> int:
+    """Write predictions as the FreiHAND or HO-3D server takes them, and check the file.
+
+    Joints and meshes are put into the server's order and axes. The file is then read again, and its counts, shapes,
+    unit, axes, joint order and side are checked before it is called ready; the exit status is 1 when it is not.
+
+    Examples:
+
+        knuckle submit predictions/ --protocol ho3d-v2 --root HO3D_v2 --out pred.zip
+
+    Parameters
+    ----------
+    predictions
+        As for knuckle eval.
+    protocol
+        Whose server.
+    out
+        The .zip to write.
+    root
+        The data set's folder, to know which picture comes where. Arrays that are in the split's order need none.
+    format
+        Whose output it is; recognised by itself where this is not given.
+    order
+        Joint order of .npy and .npz predictions, a name in knuckle.skeleton.ORDERS.
+    unit
+        Unit of .npy and .npz predictions.
+    axes
+        Axes of .npy and .npz predictions.
+    mano
+        Your MANO file, for predictions that are its parameters.
+    flat_hand_mean
+        The zero pose of MANO predictions is the flat hand.
+    """
+    from knuckle.evaluate import PROTOCOLS
+    from knuckle.evaluate.predictions import Conventions
+    from knuckle.evaluate.sources import numbered_source, read_source
+    from knuckle.evaluate.submit import SUBMISSIONS, check_submission, write_submission
+    from knuckle.handmodel import HandModel
+
+    form, rules = SUBMISSIONS[protocol], PROTOCOLS[protocol]
+    conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
+    with _progress() as progress:
+        source = numbered_source(form.count) if root is None else read_source(rules, root)
+        answers = _read(predictions, source, rules, format, conventions, progress)
+        task = progress.add_task("writing", total=len(source.truth))
+        notes = write_submission(answers, form, out, lambda hands: progress.advance(task, hands))
+        progress.update(task, description="checking")
+        problems = check_submission(out, form)
+    for note in notes:
+        print(f"note: {note}")
+    for problem in problems:
+        print(f"{out} is not ready: {problem}", file=sys.stderr)
+    if problems:
+        return 1
+    print(f"{out} is ready for {protocol}: {form.count} hands, {answers.source}")
+    return 0
+
+
+def _progress() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, disable=not sys.stderr.isatty(), transient=True)
+
+
+def _read(
+    path: Path, source: "Source", protocol: "Protocol", format: str | None, conventions: object, progress: "Progress"
+) -> "Predictions":
+    """Predictions from files, or from a model that is run."""
+    from knuckle.evaluate.predictions import Conventions, read_predictions
+
+    assert isinstance(conventions, Conventions)
+    task = progress.add_task("reading predictions", total=None)
+    try:
+        return read_predictions(
+            path, source.truth, format=format, conventions=conventions, advance=lambda: progress.advance(task)
+        )
+    finally:
+        progress.remove_task(task)
