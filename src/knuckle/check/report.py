@@ -1,0 +1,97 @@
+"""What `check_poses` found, as data, as lines of text and as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["not_finite", "collapsed", "unit", "order", "root", "side", "bones", "limits", "unlike"]
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: "not_finite", "collapsed" (joints in one place), "unit", "order" of the joints, "root" (the palm's centre
+            in place of the wrist), "side", "bones" (proportions), "limits" (of an angle), "unlike" (no hand at all).
+        message: what, why, and what to do, on one line.
+        frames: indices of the frames it is about.
+    """
+
+    kind: Kind
+    message: str
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in N frames.
+
+    Attributes:
+        frames: N.
+        given_side: "left" or "right", as which the hands were given.
+        side: the side they are; "undecided" where their poses do not tell, as flat hands do not.
+        unit: a key of reading.UNITS, or None where no unit makes the joints as large as a hand.
+        order: the joint order in words; order_names: its keys in skeleton.ORDERS.
+        possible: how many frames a hand can make, once read in that order, unit and side.
+        error_mm: mean residual of the fitted hands in millimetres; None where nothing could be fitted.
+        findings: what is wrong; none where all is well.
+        notes: what could not be told.
+    """
+
+    frames: int
+    given_side: str
+    side: str
+    unit: str | None
+    order: str
+    order_names: tuple[str, ...]
+    possible: int
+    error_mm: float | None
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.findings
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {
+            "frames": self.frames,
+            "ok": self.ok,
+            "possible": self.possible,
+            "error_mm": None if self.error_mm is None else round(self.error_mm, 3),
+            "given": {"side": self.given_side, "unit": "metres", "order": "common"},
+            "reading": {
+                "side": self.side,
+                "unit": self.unit,
+                "order": self.order,
+                "order_names": list(self.order_names),
+            },
+            "findings": [
+                {"kind": finding.kind, "message": finding.message, "frames": list(finding.frames)}
+                for finding in self.findings
+            ],
+            "notes": list(self.notes),
+        }
+
+    def lines(self) -> list[str]:
+        """The report in words, the most general finding first."""
+        lines = [f"{finding.kind}: {finding.message}" for finding in self.findings]
+        lines += [f"note: {note}" for note in self.notes]
+        residual = "" if self.error_mm is None else f"; fitted to {self.error_mm:.1f} mm"
+        read = {"side", "unit", "order", "root"} & {finding.kind for finding in self.findings}
+        under = " once read so" if read else ""
+        noun = "pose is one" if self.frames == 1 else "poses are ones"
+        lines.append(f"{self.possible} of {self.frames} {noun} a hand can make{under}{residual}")
+        return lines
+
+
+def listed(frames: Sequence[int], total: int) -> str:
+    """ "every frame", or "3 of 40 frames: 1, 5, 9"."""
+    if len(frames) == total:
+        return "the only frame" if total == 1 else f"all {total} frames"
+    shown = ", ".join(str(frame) for frame in frames[:_SHOWN]) + (", ..." if len(frames) > _SHOWN else "")
+    return f"{len(frames)} of {total} frames: {shown}"
