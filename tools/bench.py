@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import hand
+from benchmarks import evaluation, hand
 from benchmarks.timing import Task, Timing, time_tasks
 
 BENCHMARKS: dict[str, Callable[[], Task]] = {
@@ -33,6 +33,8 @@ BENCHMARKS: dict[str, Callable[[], Task]] = {
     "fit, 256 hands, per hand": hand.fit_batch,
     "fit, one hand, from its mesh": hand.fit_mesh,
     "fit, one hand, scipy least_squares": hand.fit_one_scipy,
+    "evaluation, meshes, per hand": evaluation.freihand,
+    "evaluation, meshes, a hand at a time": evaluation.freihand_naive,
 }
 
 

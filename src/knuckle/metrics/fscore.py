@@ -12,9 +12,9 @@ F_THRESHOLDS = (0.005, 0.015)
 # Rows of one matrix product. So few that the BLAS libraries stay on one thread (they would fight with the threads
 # that evaluate chunks beside each other), and that the distances stay in the processor's cache.
 _ROWS = 60
-# Rounding of |a|^2 + |b|^2 - 2ab in float32 is below this times (|a|^2 + |b|^2): five products and sums of
-# relative error 2^-24 each, the rounding of the inputs, and a margin.
-_ROUNDING = 24 * 2.0**-24
+# Rounding of |a|^2 + |b|^2 - 2ab in float32 is below this times (|a|^2 + |b|^2): ten for five products and sums of
+# relative error 2^-24 each, three for the rounding of what goes into them, and a margin.
+_ROUNDING = 16 * 2.0**-24
 
 
 def f_scores(
@@ -57,7 +57,6 @@ def _within(points: np.ndarray, target: np.ndarray, thresholds: tuple[float, ...
     centre = target.mean(0, dtype=np.float64)
     a, b = points - centre, target - centre
     a_norm, b_norm = np.square(a).sum(1), np.square(b).sum(1)
-    rounding = _ROUNDING * (a_norm.max() + b_norm.max())
 
     blocks = -(-len(a) // _ROWS)
     left = np.empty((blocks * _ROWS, 5), np.float32)
@@ -68,17 +67,22 @@ def _within(points: np.ndarray, target: np.ndarray, thresholds: tuple[float, ...
     squared = np.matmul(left.reshape(blocks, _ROWS, 5), right).reshape(blocks * _ROWS, len(b))
     nearest_a, nearest_b = squared.min(1)[: len(a)], squared.min(0)
 
-    return _decide(nearest_a, thresholds, rounding, a, b), _decide(nearest_b, thresholds, rounding, b, a)
+    reach = np.asarray(thresholds)
+    return _decide(nearest_a, reach, a, a_norm, b), _decide(nearest_b, reach, b, b_norm, a)
 
 
 def _decide(
-    nearest: np.ndarray, thresholds: tuple[float, ...], rounding: float, a: np.ndarray, b: np.ndarray
+    nearest: np.ndarray, thresholds: np.ndarray, a: np.ndarray, a_norm: np.ndarray, b: np.ndarray
 ) -> np.ndarray:
     """(T, V) nearest < threshold^2, with the doubtful ones measured exactly."""
-    gap = nearest - np.square(thresholds)[:, None]
+    reach = thresholds[:, None]
+    gap = nearest - reach**2
     near = gap < 0
+    # A point within reach of a is no farther from the origin than |a| + reach, which bounds its rounding; those
+    # beyond are so much farther than reach that no rounding brings them near.
+    rounding = _ROUNDING * (a_norm + (np.sqrt(a_norm) + reach) ** 2)
     which, doubtful = np.nonzero(np.abs(gap) <= rounding)
     if len(doubtful):
         exact = np.sqrt(np.square(a[doubtful, None] - b).sum(-1)).min(1)
-        near[which, doubtful] = exact < np.asarray(thresholds)[which]
+        near[which, doubtful] = exact < thresholds[which]
     return near
