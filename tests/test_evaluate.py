@@ -7,10 +7,12 @@ import pytest
 
 import official_twin
 import tiny_sets
+from knuckle.check import check_poses
 from knuckle.evaluate import PROTOCOLS, Predictions, Truth, evaluate, take
 from knuckle.evaluate.extras import video_frames
-from knuckle.evaluate.sources import read_source
+from knuckle.evaluate.sources import pictures_of, read_source
 from knuckle.skeleton import from_common
+from knuckle.synth import Settings, write_shards
 
 WRITE = {
     "freihand": tiny_sets.freihand,
@@ -201,6 +203,22 @@ class TestEverySet:
             assert rows["joints_camera"] > 5
         assert rows["joints_pa"] > 2 or name == "dexter-object"
 
+    def test_check_names_the_mistake(self, truths, name):
+        truth = truths(name)
+        whole = np.isfinite(truth.joints).all((1, 2)) & (truth.left == truth.left[0])
+        if not whole.any():
+            assert name == "dexter-object"  # five fingertips are no hand to look at
+            return
+        joints, side = truth.joints[whole], "left" if truth.left[0] else "right"
+
+        def found(copy):
+            return {finding.kind for finding in check_poses(copy, side).findings}
+
+        assert not found(joints) & {"side", "unit", "order"}
+        assert "side" in found(joints * np.array([-1.0, 1.0, 1.0]))
+        assert "unit" in found(1e3 * joints)
+        assert "order" in found(np.asarray(from_common(joints, "rhd")))
+
     def test_it_says_what_it_does(self, truths, name):
         report = evaluate(truths(name), as_predictions(truths(name)), PROTOCOLS[name], resamples=0)
         said = "\n".join(report.protocol.says())
@@ -366,6 +384,21 @@ class TestWhatCannotBeScored:
         )
         assert report.value("vertices_camera") < 1e-9
         assert report.value("f5_official") == 1.0
+
+
+class TestShards:
+    def test_generated_shards_are_a_set_of_ones_own(self, tmp_path):
+        write_shards(tmp_path, Settings(preset="crop", size=64, seed=3), images=5, shard_images=3)
+        source = read_source(PROTOCOLS["own"], tmp_path)
+        truth = source.truth
+        assert len(truth) >= 5
+        assert len(set(truth.ids)) == len(truth)
+        assert all(":" in name for name in truth.ids)
+        report = evaluate(truth, as_predictions(truth), PROTOCOLS["own"], resamples=0)
+        assert report.value("joints_camera") == pytest.approx(0, abs=1e-9)
+        assert report.value("image") == pytest.approx(0, abs=1e-2)
+        assert [s.id for s in source.samples()] == list(truth.ids)
+        assert all(p.shape == (64, 64, 3) for p in pictures_of(source, [0, 3]).values())
 
 
 class TestRows:

@@ -118,6 +118,7 @@ def rhd(root, n=3):
 def stb(root, view="BB_left", n=2):
     """Joint 0 of the truth is the palm, as the set has it."""
     joints, _ = hands(2 * n, left=True, depth=0.6)
+    joints[:, 0] = (joints[:, 0] + joints[:, 9]) / 2
     K = {"BB": [[822.79041, 0, 318.47345], [0, 822.79041, 250.31296], [0, 0, 1]]}
     K["SK"] = [[607.92271, 0, 314.78337], [0, 607.88192, 236.42484], [0, 0, 1]]
     kind = view[:2]

@@ -1,0 +1,96 @@
+"""`knuckle eval` and `knuckle submit` from the outside."""
+
+import json
+import subprocess
+import sys
+import typing
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import tiny_sets
+from knuckle.cli import evaluate as cli
+from knuckle.evaluate import PROTOCOLS
+from knuckle.evaluate.peers import ADAPTERS
+from knuckle.evaluate.predictions import FORMATS
+from knuckle.evaluate.submit import SUBMISSIONS
+
+
+def test_the_names_in_the_signature_are_those_there_are():
+    assert typing.get_args(cli.ProtocolName) == tuple(PROTOCOLS)
+    assert typing.get_args(cli.SubmissionName) == tuple(SUBMISSIONS)
+    assert set(typing.get_args(cli.FormatName)) == set(FORMATS) >= set(ADAPTERS)
+    assert all(name in (cli.evaluate.__doc__ or "") for name in PROTOCOLS)
+
+
+def test_eval_prints_and_writes_everything(tmp_path, capsys):
+    truth = tiny_sets.truth_list(tmp_path / "set", n=5)
+    np.save(tmp_path / "joints.npy", truth.joints + np.random.default_rng(0).normal(size=truth.joints.shape) * 0.005)
+    status = cli.evaluate(
+        tmp_path / "joints.npy",
+        protocol="own",
+        root=tmp_path / "set",
+        json=tmp_path / "scores.json",
+        plots=tmp_path / "plots",
+        resamples=20,
+    )
+    assert status == 0
+    said = capsys.readouterr().out
+    assert "PA-MPJPE" in said
+    assert "hands: 5, not found: 0" in said
+    scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
+    assert 3 < scores["joints_pa"]["value"] < 12
+    assert (tmp_path / "plots" / "worst.png").stat().st_size > 1000
+
+
+def test_a_partial_set_is_told(tmp_path, capsys):
+    truth = tiny_sets.freihand(tmp_path)
+    (tmp_path / "p").mkdir()
+    np.save(tmp_path / "p" / "joints.npy", 1e3 * truth.joints)
+    assert cli.evaluate(tmp_path / "p", protocol="freihand", root=tmp_path, unit="mm", resamples=0) == 0
+    said = capsys.readouterr().out
+    assert "4 hands were scored; the published split has 3960" in " ".join(said.split())
+    assert "no meshes were predicted" in " ".join(said.split())
+
+
+def test_submit_writes_and_checks(tmp_path, capsys, monkeypatch):
+    truth = tiny_sets.ho3d(tmp_path)
+    np.save(tmp_path / "joints.npy", truth.joints)
+    small = {name: replace(form, count=3) for name, form in SUBMISSIONS.items()}
+    monkeypatch.setattr("knuckle.evaluate.submit.SUBMISSIONS", small)
+    arguments = {"protocol": "ho3d-v2", "out": tmp_path / "pred.zip", "root": tmp_path}
+    assert cli.submit(tmp_path / "joints.npy", **arguments) == 0
+    captured = capsys.readouterr()
+    assert "is ready for ho3d-v2: 3 hands" in captured.out
+    assert "no meshes were predicted" in captured.out
+    with zipfile.ZipFile(tmp_path / "pred.zip") as archive:
+        assert np.shape(json.loads(archive.read("pred.json"))[1]) == (3, 778, 3)
+    # Arrays in the split's order need no folder; what is wrong with them is said, and the status shows it.
+    np.save(tmp_path / "joints.npy", 1e3 * truth.joints)
+    assert cli.submit(tmp_path / "joints.npy", **(arguments | {"root": None})) == 1
+    assert "is not ready: joints must be in metres" in capsys.readouterr().err
+
+
+def test_what_is_wrong_is_raised_with_words(tmp_path):
+    tiny_sets.truth_list(tmp_path)
+    with pytest.raises(FileNotFoundError, match="must exist but does not"):
+        cli.evaluate(tmp_path / "nothing", protocol="own", root=tmp_path)
+    with pytest.raises(FileNotFoundError, match="labels of one's own"):
+        cli.evaluate(tmp_path, protocol="own", root=tmp_path / "nowhere")
+
+
+def test_it_works_without_torch(tmp_path):
+    truth = tiny_sets.truth_list(tmp_path / "set")
+    np.save(tmp_path / "joints.npy", truth.joints)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from knuckle.cli.evaluate import evaluate\n"
+        f"evaluate(Path({str(tmp_path / 'joints.npy')!r}), protocol='own', root=Path({str(tmp_path / 'set')!r}))\n"
+        "sys.exit('torch was loaded' if 'torch' in sys.modules else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "PA-MPJPE" in done.stdout
