@@ -10,6 +10,7 @@ import tiny_sets
 from knuckle.check import check_poses
 from knuckle.evaluate import PROTOCOLS, Predictions, Truth, evaluate, take
 from knuckle.evaluate.extras import video_frames
+from knuckle.evaluate.predictions import read_predictions
 from knuckle.evaluate.sources import pictures_of, read_source
 from knuckle.skeleton import from_common
 from knuckle.synth import Settings, write_shards
@@ -209,7 +210,7 @@ class TestEverySet:
         if not whole.any():
             assert name == "dexter-object"  # five fingertips are no hand to look at
             return
-        joints, side = truth.joints[whole], "left" if truth.left[0] else "right"
+        joints, side = truth.joints[whole], ("left" if truth.left[0] else "right")
 
         def found(copy):
             return {finding.kind for finding in check_poses(copy, side).findings}
@@ -293,6 +294,24 @@ class TestFpha:
         assert report.value("corners") == pytest.approx(10.0 / n, abs=1e-6)
         depth = truth.corners[0, :, 2]
         assert report.value("box_projection") == pytest.approx(np.mean(1395.749023 * 0.01 / depth) / n, rel=1e-6)
+
+
+class TestDexYcb:
+    def test_frames_without_a_hand_keep_their_numbers_and_cost_nothing(self, truths, tmp_path):
+        truth = truths("dexycb-s0")
+        assert truth.labelled.tolist() == [True, True, False]
+        lines = [f"{i}," + ",".join(map(str, (1e3 * np.nan_to_num(truth.joints[i])).ravel())) for i in range(2)]
+        (tmp_path / "results.txt").write_text("\n".join(lines))
+        report = evaluate(truth, read_predictions(tmp_path / "results.txt", truth), PROTOCOLS["dexycb-s0"], resamples=0)
+        assert (report.samples, report.missing) == (2, 0)
+        assert report.value("joints_camera") == pytest.approx(0, abs=1e-9)
+
+
+class TestUnpublished:
+    def test_a_wrist_alone_is_no_truth(self, tmp_path):
+        tiny_sets.ho3d(tmp_path, published=False)
+        with pytest.raises(FileNotFoundError, match="only the server has them"):
+            read_source(PROTOCOLS["ho3d-v2"], tmp_path)
 
 
 class TestInterHand:

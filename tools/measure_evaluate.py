@@ -44,10 +44,11 @@ def main() -> None:
             report = evaluate(truth, answers, PROTOCOLS["freihand"], advance=lambda n: progress.advance(task, n))
         seconds = time.perf_counter() - begun
     print_report(report, Console())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    used = resource.getrusage(resource.RUSAGE_SELF)
     print(
-        f"{len(truth)} hands in {seconds:.1f} s on {os.cpu_count()} cores, {1e3 * seconds / len(truth):.3f} ms a hand, "
-        f"peak memory {peak:.2f} GB, load {load:.1f} before and {os.getloadavg()[0]:.1f} after"
+        f"{len(truth)} hands in {seconds:.1f} s on {os.cpu_count()} cores ({used.ru_utime + used.ru_stime:.1f} s of "
+        f"processor time), {1e3 * seconds / len(truth):.3f} ms a hand, peak memory {used.ru_maxrss / 1e6:.2f} GB, "
+        f"load {load:.1f} before and {os.getloadavg()[0]:.1f} after"
     )
 
 

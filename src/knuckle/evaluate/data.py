@@ -42,6 +42,12 @@ class Truth:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def labelled(self) -> Bool[np.ndarray, " n"]:
+        """(N,) hands with a label that points can be compared with; sets keep some frames that have none."""
+        points = [self.joints] if self.joints_image is None else [self.joints, self.joints_image]
+        return np.logical_or.reduce([np.isfinite(p).all(-1).any(-1) for p in points])
+
 
 @dataclass(frozen=True)
 class Predictions:

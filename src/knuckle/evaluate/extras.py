@@ -18,14 +18,14 @@ def extra_rows(truth: Truth, predictions: Predictions, protocol: Protocol) -> tu
 
     Args:
         truth: N hands.
-        predictions: the answers; hands that were not found do not count in any of these rows.
+        predictions: the answers; hands that were not found, or have no label, do not count in any of these rows.
         protocol: for the root.
 
     Returns:
         Rows, and as many (N,) arrays, NaN where a hand has no value.
     """
     found: list[tuple[str, str, str, np.ndarray]] = []
-    present = predictions.present
+    present = predictions.present & truth.labelled
     if predictions.left is not None:
         right_side = np.where(present, predictions.left == truth.left, np.nan)
         found.append(("side_right", "side right", "%", 100 * right_side.astype(float)))

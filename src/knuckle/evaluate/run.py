@@ -68,7 +68,7 @@ def evaluate(
         )
     if len(truth) == 0:
         raise ValueError("truth must hold at least one hand but got none; check the folder and the split")
-    absent = np.flatnonzero(~predictions.present)
+    absent = np.flatnonzero(~predictions.present & truth.labelled)
     if missing == "error" and len(absent):
         names = ", ".join(truth.ids[i] for i in absent[:3])
         raise ValueError(
@@ -91,6 +91,7 @@ class _Run:
 
     def __init__(self, truth: Truth, predictions: Predictions, protocol: Protocol, missing: Missing):
         self.truth, self.predictions, self.protocol, self.missing = truth, predictions, protocol, missing
+        self.labelled = truth.labelled
         n = len(truth)
         self.same_mesh = _same_mesh(truth, predictions)
         self.scores = tuple(s for s in protocol.scores if self._possible(s))
@@ -173,7 +174,7 @@ class _Run:
         for key, tally in self.boxes.items():
             self._keep(key, tally, chunk, chunk.box_errors(key), MISS_PIXELS if "projection" in key else MISS_METRES)
         if self.limits is not None:
-            given = chunk.present
+            given = chunk.present & self.labelled[start:stop]
             side = self.truth.left if self.predictions.left is None else self.predictions.left
             for key, values in plausibility(chunk.given_joints[given], side[start:stop][given], self.limits).items():
                 self.plausible[key][start:stop][given] = values
@@ -232,8 +233,8 @@ class _Run:
         return Report(
             protocol=self.protocol,
             source=self.predictions.source,
-            samples=len(self.truth),
-            missing=int((~self.predictions.present).sum()),
+            samples=int(self.labelled.sum()),
+            missing=int((self.labelled & ~self.predictions.present).sum()),
             missing_rule=self.missing,
             rows=tuple(rows),
             summaries=summaries,

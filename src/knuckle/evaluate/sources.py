@@ -75,6 +75,12 @@ def read_source(
     total = len(reader)
     counted = iter(range(1, total + 1))
     truth = collect(reader, reader.picture, lambda: advance(next(counted), total))
+    if not np.isfinite(truth.joints[:, 1:]).any() and truth.joints_image is None:
+        raise FileNotFoundError(
+            f"{root} must hold the labels of {protocol.dataset}'s {protocol.split} split but does not: they were "
+            f"published after the pictures, or only the server has them (knuckle submit); it is laid out as\n"
+            f"{reader.layout}"
+        )
     if isinstance(reader, InterHand):
         kinds = np.array([reader.subset(i) for i in range(total)])
         truth = replace(truth, subsets={k: kinds == k for k in ("single", "interacting") if (kinds == k).any()})
@@ -117,7 +123,8 @@ def open_reader(protocol: Protocol, root: Path, images: bool) -> Reader:
         case "hop":
             return Hop(root, protocol.split, images)
         case "dexycb":
-            return DexYcb(root, protocol.split, images)
+            # With the frames that have no hand: results are numbered through them, and what has no label costs nothing.
+            return DexYcb(root, protocol.split, images, keep_empty=True)
         case "interhand":
             return InterHand(root, protocol.split, images)
         case "own":

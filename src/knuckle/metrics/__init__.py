@@ -11,6 +11,7 @@ from knuckle.metrics.align import (
 from knuckle.metrics.bootstrap import bootstrap_means
 from knuckle.metrics.curves import (
     FPHA_80MM,
+    HOP_20PX,
     OBJECT_50PX,
     OFFICIAL_50MM,
     ZIMMERMANN_20_50MM,
@@ -37,6 +38,7 @@ from knuckle.metrics.tally import Summary, Tally, summarise
 __all__ = [
     "FPHA_80MM",
     "F_THRESHOLDS",
+    "HOP_20PX",
     "OBJECT_50PX",
     "OFFICIAL_50MM",
     "ZIMMERMANN_20_50MM",

@@ -11,6 +11,7 @@ ZIMMERMANN_50MM = tuple(np.linspace(0.0, 0.050, 20))
 # What papers call "AUC 20-50": the tail of the twenty thresholds, which starts at 21.05 mm and not at 20.
 ZIMMERMANN_20_50MM = ZIMMERMANN_50MM[8:]
 ZIMMERMANN_30PX = tuple(np.linspace(0.0, 30.0, 20))
+HOP_20PX = tuple(np.linspace(0.0, 20.0, 20))
 FPHA_80MM = tuple(np.linspace(0.0, 0.080, 81))
 OBJECT_50PX = tuple(np.linspace(0.0, 50.0, 51))
 
