@@ -12,6 +12,8 @@ F_THRESHOLDS = (0.005, 0.015)
 # Rows of one matrix product. So few that the BLAS libraries stay on one thread (they would fight with the threads
 # that evaluate chunks beside each other), and that the distances stay in the processor's cache.
 _ROWS = 60
+# Pairs whose small arrays are prepared together.
+_PAIRS = 64
 # Rounding of |a|^2 + |b|^2 - 2ab in float32 is below this times (|a|^2 + |b|^2): ten for five products and sums of
 # relative error 2^-24 each, three for the rounding of what goes into them, and a margin.
 _ROUNDING = 16 * 2.0**-24
@@ -43,46 +45,49 @@ def f_scores(
     shares = np.zeros((len(points), 2, len(thresholds)))  # precision and recall
     if points.shape[1] == 0 or target.shape[1] == 0:
         return shares[:, 0]
-    for i in range(len(points)):
-        near_points, near_target = _within(points[i], target[i], thresholds)
-        shares[i, 0] = np.count_nonzero(near_points, axis=1) / points.shape[1]
-        shares[i, 1] = np.count_nonzero(near_target, axis=1) / target.shape[1]
+    for start in range(0, len(points), _PAIRS):
+        rows = slice(start, start + _PAIRS)
+        near_points, near_target = _within(points[rows], target[rows], np.asarray(thresholds, np.float64))
+        shares[rows, 0] = np.count_nonzero(near_points, axis=2).T / points.shape[1]
+        shares[rows, 1] = np.count_nonzero(near_target, axis=2).T / target.shape[1]
     both = shares.sum(1)
     return np.where(both > 0, 2 * shares.prod(1) / np.where(both > 0, both, 1.0), 0.0)
 
 
-def _within(points: np.ndarray, target: np.ndarray, thresholds: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Which points have a target nearer than each threshold (T, V), and the other way round (T, W)."""
+def _within(points: np.ndarray, target: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which points have a target nearer than each threshold (T, N, V), and the other way round (T, N, W)."""
     # float64 before the shift: coordinates of half a metre in float32 would already have lost the last digits.
-    centre = target.mean(0, dtype=np.float64)
+    centre = target.mean(1, keepdims=True, dtype=np.float64)
     a, b = points - centre, target - centre
-    a_norm, b_norm = np.square(a).sum(1), np.square(b).sum(1)
+    a_norm, b_norm = np.square(a).sum(2), np.square(b).sum(2)
+    n, v, w = len(a), a.shape[1], b.shape[1]
 
-    blocks = -(-len(a) // _ROWS)
-    left = np.empty((blocks * _ROWS, 5), np.float32)
-    left[: len(a), :3], left[: len(a), 3], left[: len(a), 4] = a, a_norm, 1.0
-    left[len(a) :] = left[0]  # padding repeats a point, which changes no minimum
-    right = np.empty((5, len(b)), np.float32)
-    right[:3], right[3], right[4] = -2.0 * b.T, 1.0, b_norm
-    squared = np.matmul(left.reshape(blocks, _ROWS, 5), right).reshape(blocks * _ROWS, len(b))
-    nearest_a, nearest_b = squared.min(1)[: len(a)], squared.min(0)
+    blocks = -(-v // _ROWS)
+    left = np.empty((n, blocks * _ROWS, 5), np.float32)
+    left[:, :v, :3], left[:, :v, 3], left[:, :v, 4] = a, a_norm, 1.0
+    left[:, v:] = left[:, :1]  # padding repeats a point, which changes no minimum
+    right = np.empty((n, 5, w), np.float32)
+    right[:, :3], right[:, 3], right[:, 4] = -2.0 * b.transpose(0, 2, 1), 1.0, b_norm
+    nearest_a, nearest_b = np.empty((n, blocks * _ROWS), np.float32), np.empty((n, w), np.float32)
+    squared = np.empty((blocks, _ROWS, w), np.float32)
+    for i in range(n):
+        np.matmul(left[i].reshape(blocks, _ROWS, 5), right[i], out=squared)
+        table = squared.reshape(blocks * _ROWS, w)
+        table.min(1, out=nearest_a[i])
+        table.min(0, out=nearest_b[i])
+    return _decide(nearest_a[:, :v], reach, a, a_norm, b), _decide(nearest_b, reach, b, b_norm, a)
 
-    reach = np.asarray(thresholds)
-    return _decide(nearest_a, reach, a, a_norm, b), _decide(nearest_b, reach, b, b_norm, a)
 
-
-def _decide(
-    nearest: np.ndarray, thresholds: np.ndarray, a: np.ndarray, a_norm: np.ndarray, b: np.ndarray
-) -> np.ndarray:
-    """(T, V) nearest < threshold^2, with the doubtful ones measured exactly."""
-    reach = thresholds[:, None]
+def _decide(nearest: np.ndarray, reach: np.ndarray, a: np.ndarray, a_norm: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(T, N, V) nearest (N, V) < threshold^2, with the doubtful ones measured exactly."""
+    reach = reach[:, None, None]
     gap = nearest - reach**2
     near = gap < 0
     # A point within reach of a is no farther from the origin than |a| + reach, which bounds its rounding; those
     # beyond are so much farther than reach that no rounding brings them near.
     rounding = _ROUNDING * (a_norm + (np.sqrt(a_norm) + reach) ** 2)
-    which, doubtful = np.nonzero(np.abs(gap) <= rounding)
-    if len(doubtful):
-        exact = np.sqrt(np.square(a[doubtful, None] - b).sum(-1)).min(1)
-        near[which, doubtful] = exact < thresholds[which]
+    doubtful = np.nonzero(np.abs(gap) <= rounding)
+    for t, pair, point in zip(*doubtful, strict=True):
+        exact = np.sqrt(np.square(a[pair, point] - b[pair]).sum(-1)).min()
+        near[t, pair, point] = exact < reach[t, 0, 0]
     return near
