@@ -185,7 +185,8 @@ class Composer:
                 things.append(self._watch(rng, hand, i))
             if rng.random() < 0.08:
                 things.append(solids.ring(rng, hand.joints_camera, self.surface.radii()))
-            if rng.random() < preset.held:
+            # A grasp from the bank is mostly round something.
+            if rng.random() < preset.held * (3.0 if hand.pose.startswith("grasp") else 0.85):
                 thing = solids.held_object(rng, hand.joints_camera, i)
                 if thing is not None:
                     things.append(thing)

@@ -86,7 +86,7 @@ def random_skin(rng: np.random.Generator) -> Skin:
     return Skin(
         melanin=melanin,
         blood=float(rng.beta(2.8, 2.1)),
-        palm_lightening=float(rng.uniform(0.1, 0.4) + 0.25 * melanin),
+        palm_lightening=float(rng.uniform(0.08, 0.3) + 0.18 * melanin),
         mottling=float(rng.uniform(0.05, 0.35)),
         creases=float(rng.uniform(0.2, 1.2)),
         veins=float(max(0.0, rng.normal(0.15, 0.3))),
