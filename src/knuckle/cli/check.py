@@ -1,0 +1,49 @@
+"""`knuckle check`: are recorded joints what they are taken for, and can a hand stand like that?"""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+
+def check(poses: Path, *, side: Literal["left", "right"] = "right", json: bool = False) -> int:
+    """Say which poses no hand can make and why: limits, bone proportions, side, unit, joint order.
+
+    The exit status is 0 when nothing is wrong, 1 when something is, 2 when joints are missing or the file cannot be
+    read.
+
+    Examples:
+
+        knuckle check recording.npy
+
+        knuckle check left_hand.json --side left --json
+
+    Parameters
+    ----------
+    poses
+        A .npy, .npz (array `joints`) or .json file of (N, 21, 3) joints, supposed to be in metres and in the common
+        order: wrist, then thumb, index, middle, ring, little, each from base to tip.
+    side
+        Which hand they are supposed to be of.
+    json
+        Print the report as JSON.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from knuckle.check import check_poses
+    from knuckle.posefile import read_poses, require_finite
+
+    joints = read_poses(poses)
+    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("", total=len(joints))
+        report = check_poses(
+            joints, side, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    if json:
+        import json as json_text
+
+        print(json_text.dumps(report.to_json(), indent=1))
+    else:
+        print("\n".join(report.lines()))
+    require_finite(joints, poses)
+    return 0 if report.ok else 1

@@ -1,0 +1,73 @@
+"""`knuckle fit`: recorded joints to angles, shape and place."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+
+def fit(
+    poses: Path,
+    *,
+    out: Path,
+    side: Literal["left", "right"] = "right",
+    shape: Literal["free", "shared"] = "free",
+    glb: bool = False,
+    bvh: bool = False,
+    json: bool = False,
+    fps: float = 30.0,
+) -> int:
+    """Find the 23 angles, the shape and the place of the hand that explain recorded joints, within human limits.
+
+    Writes OUT/fit.npz: angles (N, 23) in radians and angle_names, shape (N, 10) and shape_names, rotation (N, 3, 3),
+    translation (N, 3) and joints (N, 21, 3) in metres, error_mm (N,), side. Interrupted with Ctrl-C, the same command
+    goes on where it stopped.
+
+    Examples:
+
+        knuckle fit recording.npy --out fitted
+
+        knuckle fit left_hand.json --out fitted --side left --glb --bvh --fps 60
+
+    Parameters
+    ----------
+    poses
+        A .npy, .npz (array `joints`) or .json file of (N, 21, 3) joints in metres: wrist, then thumb, index, middle,
+        ring, little, each from base to tip. `knuckle check` says whether they are.
+    out
+        Folder to write into.
+    side
+        Which hand was recorded.
+    shape
+        Fit the hand's shape in each frame, or one shape to all frames.
+    glb
+        Also write OUT/hand.glb, a skinned, animated mesh.
+    bvh
+        Also write OUT/hand.bvh, an animated skeleton.
+    json
+        Also write OUT/fit.json, with the angles by name.
+    fps
+        Frames a second of the recording, for the animations.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from knuckle.jobs import fit_recording, write_recording
+    from knuckle.posefile import read_poses, require_finite
+
+    if not fps > 0:
+        raise ValueError(f"--fps must be above zero but got {fps}")
+    joints = read_poses(poses)
+    require_finite(joints, poses)
+    columns = (TextColumn("fitting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("", total=len(joints))
+        keep = out / "fit.unfinished.npz"
+        fitted = fit_recording(
+            joints, side, shape, keep=keep, progress=lambda done: progress.update(task, completed=done)
+        )
+    written = write_recording(fitted, out, glb=glb, bvh=bvh, json=json, fps=fps)
+    error = fitted.error_mm
+    print(
+        f"{len(fitted)} {side} hands fitted: mean error {error.mean():.2f} mm, worst {error.max():.2f} mm; "
+        f"{', '.join(str(path) for path in written)}"
+    )
+    return 0

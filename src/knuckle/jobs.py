@@ -1,0 +1,186 @@
+"""What the commands do, for who would rather call than type them: recordings fitted to files, poses to pictures."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from knuckle.export.bvh import write_bvh
+from knuckle.export.fits import FittedHands
+from knuckle.export.glb import write_glb
+from knuckle.export.hand import motion_of, skin_of
+from knuckle.export.obj import write_obj
+from knuckle.files import atomic_write
+from knuckle.fit import Fit, fit_hand
+from knuckle.handmodel import HandModel
+from knuckle.handmodel.angles import ANGLE_NAMES
+from knuckle.view import render_sheet
+
+CHUNK = 256
+# What is left around the joints in a picture: half a finger and a bit.
+_FLESH = 0.012
+POSE_SUFFIXES = (".glb", ".obj", ".png")
+
+
+def fit_recording(
+    joints: Float[np.ndarray, "N 21 3"],
+    side: Literal["left", "right"] = "right",
+    shape: Literal["free", "shared"] = "free",
+    model: HandModel | None = None,
+    keep: Path | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> FittedHands:
+    """Fit a hand to every frame of a recording.
+
+    Args:
+        joints: (N, 21, 3) metres, common order, finite.
+        side: of all hands.
+        shape: "free" in every frame, or one "shared" by all.
+        model: the hand; the free one where None.
+        keep: with shape "free", a file for the frames that are done when the work is interrupted; the next call for
+            the same joints goes on from there and removes it.
+        progress: called with the number of frames done.
+
+    Raises:
+        ValueError: joints are not finite or of another shape.
+        KeyboardInterrupt: passed on, after what is done was written to `keep`.
+    """
+    model = HandModel.open() if model is None else model
+    if shape == "shared":
+        fitted = _table(fit_hand(model, joints, side=side, shape="shared"), side, model)
+        progress(len(joints))
+        return fitted
+    key = _fingerprint(joints, side)
+    parts = [] if keep is None else _kept(keep, key)
+    done = sum(len(part) for part in parts)
+    try:
+        while done < len(joints):
+            progress(done)
+            parts.append(_table(fit_hand(model, joints[done : done + CHUNK], side=side), side, model))
+            done += len(parts[-1])
+    except KeyboardInterrupt:
+        if keep is not None and parts:
+            # The fingerprint rides in the side: one more array would make it another kind of file.
+            replace(_joined(parts), side=key).write_npz(keep)
+        raise
+    progress(done)
+    if keep is not None:
+        keep.unlink(missing_ok=True)
+    return _joined(parts)
+
+
+def write_recording(
+    fitted: FittedHands,
+    out: Path,
+    *,
+    glb: bool = False,
+    bvh: bool = False,
+    json: bool = False,
+    fps: float = 30.0,
+    model: HandModel | None = None,
+) -> list[Path]:
+    """Write a fitted recording into a folder, each file whole or not at all.
+
+    Args:
+        fitted: from `fit_recording`.
+        out: the folder; made when missing. fit.npz is always written, hand.glb, hand.bvh and fit.json when asked for.
+            A mesh or skeleton file has one shape: the mean of all frames.
+        fps: frames a second of the recording.
+        model: the hand the recording was fitted with.
+
+    Returns:
+        The files written.
+    """
+    model = HandModel.open() if model is None else model
+    fitted.write_npz(out / "fit.npz")
+    written = [out / "fit.npz"]
+    if json:
+        fitted.write_json(out / "fit.json")
+        written.append(out / "fit.json")
+    if glb or bvh:
+        skin = skin_of(model, fitted.shape.mean(axis=0), _side(fitted.side))
+        motion = motion_of(model, fitted.angles, fitted.rotation, fitted.translation, _side(fitted.side), fps)
+        if glb:
+            write_glb(out / "hand.glb", [(skin, motion)])
+            written.append(out / "hand.glb")
+        if bvh:
+            write_bvh(out / "hand.bvh", skin, motion)
+            written.append(out / "hand.bvh")
+    return written
+
+
+def write_pose(
+    angles: Float[np.ndarray, "23"],
+    path: Path,
+    side: Literal["left", "right"] = "right",
+    title: str = "",
+    model: HandModel | None = None,
+) -> None:
+    """Write one pose as a skinned mesh (.glb), a plain mesh (.obj) or a picture from four sides (.png), in its frame.
+
+    Raises:
+        ValueError: the file's name ends in something else.
+    """
+    model = HandModel.open() if model is None else model
+    suffix = path.suffix.lower()
+    if suffix not in POSE_SUFFIXES:
+        raise ValueError(f"{path} must end in .glb, .obj or .png; the ending says what to write")
+    posed = model(angles=angles, side=side)
+    faces = np.asarray(model.faces_of(side))
+    if suffix == ".glb":
+        write_glb(path, [(skin_of(model, side=side), motion_of(model, angles[None], side=side))], in_camera_frame=False)
+    elif suffix == ".obj":
+        skin = skin_of(model, side=side)
+        write_obj(path, posed.vertices, skin.faces, skin.uv, skin.faces_uv)
+    else:
+        around = np.concatenate([posed.joints - _FLESH, posed.joints + _FLESH])
+        write_png(path, render_sheet(posed.vertices, faces, title=title, focus=around))
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write an RGB or RGBA picture, atomically."""
+    order = cv2.COLOR_RGB2BGR if image.shape[-1] == 3 else cv2.COLOR_RGBA2BGRA
+    encoded = cv2.imencode(".png", cv2.cvtColor(image, order))[1]
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())
+
+
+def _table(fit: Fit, side: str, model: HandModel) -> FittedHands:
+    return FittedHands(
+        side=side,
+        angles=fit.angles,
+        angle_names=np.asarray(ANGLE_NAMES),
+        shape=fit.shape,
+        shape_names=np.asarray(model.shape_names),
+        rotation=fit.T_camera_hand[:, :3, :3],
+        translation=fit.T_camera_hand[:, :3, 3],
+        joints=fit.joints,
+        error_mm=1000 * fit.error,
+    )
+
+
+def _joined(parts: list[FittedHands]) -> FittedHands:
+    """The frames of all parts, one after the other."""
+    per_frame = ("angles", "shape", "rotation", "translation", "joints", "error_mm")
+    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in per_frame})
+
+
+def _kept(path: Path, key: str) -> list[FittedHands]:
+    """The frames an interrupted run for the same joints left behind."""
+    if not path.is_file():
+        return []
+    part = FittedHands.read_npz(path)
+    return [replace(part, side=key.split()[0])] if part.side == key else []
+
+
+def _fingerprint(joints: Float[np.ndarray, "N 21 3"], side: str) -> str:
+    return f"{side} {hashlib.sha256(np.ascontiguousarray(joints).tobytes()).hexdigest()}"
+
+
+def _side(name: str) -> Literal["left", "right"]:
+    return "left" if name == "left" else "right"
