@@ -12,6 +12,7 @@ import pytest
 
 import tiny_sets
 from knuckle.cli import evaluate as cli
+from knuckle.cli import main
 from knuckle.evaluate import PROTOCOLS
 from knuckle.evaluate.peers import ADAPTERS
 from knuckle.evaluate.predictions import FORMATS
@@ -94,3 +95,26 @@ def test_it_works_without_torch(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "PA-MPJPE" in done.stdout
+
+
+def test_help_lists_the_protocols_and_loads_nothing():
+    code = (
+        "import sys\n"
+        "from knuckle.cli import main\n"
+        "main(['eval', '--help'])\n"
+        "sys.exit(', '.join({'torch', 'cv2', 'numpy'} & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in PROTOCOLS)
+    assert "AUC" in done.stdout  # the docstring's own text, not only the line in the list of commands
+
+
+def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
+    tiny_sets.truth_list(tmp_path)
+    assert main(["eval", str(tmp_path / "nothing"), "--protocol", "own", "--root", str(tmp_path)]) == 2
+    assert main(["eval", str(tmp_path), "--protocol", "none", "--root", str(tmp_path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert "nothing must exist" in lines[0]
+    assert "stb-zimmermann" in lines[1]

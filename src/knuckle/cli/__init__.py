@@ -29,8 +29,12 @@ _HELP = """3D hands a program can use: joints, mesh and 23 anatomical angles, in
 """
 
 
-def make_app() -> App:
-    """The command line as an object."""
+def make_app(asked: str | None = None) -> App:
+    """The command line as an object.
+
+    Args:
+        asked: the command that is about to run; its own help is then its docstring, not the line in the list.
+    """
     from knuckle import __version__
 
     app = App(
@@ -42,7 +46,7 @@ def make_app() -> App:
         suppress_keyboard_interrupt=False,
     )
     for name, (where, summary) in COMMANDS.items():
-        app.command(where, name=name, help=summary)
+        app.command(where, name=name, help=None if name == asked else summary)
     return app
 
 
@@ -54,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = make_app()(words, exit_on_error=False, print_error=False, result_action="return_value")
+        status = make_app(words[0] if words else None)(
+            words, exit_on_error=False, print_error=False, result_action="return_value"
+        )
     except KeyboardInterrupt:
         print("knuckle: interrupted", file=sys.stderr)
         return 130
@@ -65,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read the output has gone, as `| head` does. Python's own flush at exit must not meet the broken pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError) as error:
+    # ImportError: an extra of the package is not installed; the message says which.
+    except (ValueError, OSError, ImportError) as error:
         print(f"knuckle: {_one_line(error)}", file=sys.stderr)
         if os.environ.get("KNUCKLE_TRACEBACK"):
             raise

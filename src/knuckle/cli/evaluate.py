@@ -72,7 +72,7 @@ def evaluate(
         vertices.npy; a .npy, .npz (joints, vertices or MANO parameters), pred.json or pred.zip, DexYCB's .txt; or a
         model to run: an exported .onnx.
     protocol
-        How to score; see above.
+        How to score: which data set, split, root, alignment and thresholds. Each says what it does when it is run.
     root
         The data set's folder.
     json
