@@ -1,0 +1,63 @@
+"""What a draft of a named pose is, and the parts that many share.
+
+A contact names two places on the skin, `finger.bone.side@share`: the bone is proximal, middle or distal (the
+thumb's are proximal and distal), the side palmar, dorsal, radial (thumb's) or ulnar, the share how far along the
+bone. The places are to face each other, touching, or with a gap of some millimetres.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a pose should be like: angles by eye, in degrees, and what touches what.
+
+    about: one line for people. thumb: its seven angles; index to little: abduction, MCP, PIP and DIP flexion.
+    touch: (place, place) or (place, place, gap). thumb_wide: degrees by which the thumb may leave the draft at a cost
+    of one; fingers_wide: the same for the fingers.
+    """
+
+    about: str
+    thumb: tuple[float, ...]
+    index: tuple[float, ...]
+    middle: tuple[float, ...]
+    ring: tuple[float, ...]
+    little: tuple[float, ...]
+    touch: tuple[tuple, ...] = ()
+    thumb_wide: float = 15.0
+    fingers_wide: float = 6.0
+
+    @property
+    def degrees(self) -> tuple[float, ...]:
+        """The 23 angles in the order of ANGLE_NAMES."""
+        return (*self.thumb, *self.index, *self.middle, *self.ring, *self.little)
+
+
+# Thumbs.
+FLAT = (0, 0, 0, 0, 0, 0, 0)
+OUT = (-4, 4, 4, -3, -2, 0, -15)  # as far from the palm's side as it goes
+BESIDE = (32, -12, 0, 5, 0, 0, 0)  # along the index finger's side, in the palm's plane
+ALONG = (35, 5, 10, 15, 0, 0, 5)  # against the side of a folded index finger
+OVER = (42, 34, 22, 38, -3, 0, 42)  # over the folded fingers
+ACROSS = (48, 15, 20, 45, 0, 0, 35)  # flat over the palm
+OPPOSED = (38, 40, 26, 18, 0, 3, 15)  # facing the fingers
+REACHING = (44, 34, 22, 46, -4, 0, 28)  # facing the ring and the little finger
+ROUND = (28, 44, 24, 10, 0, 0, 15)  # round a large object
+LAX = (22, 18, 12, 12, 0, 0, 10)
+
+# Fingers.
+UP = (0, 0, 0, 0)
+FIST_4 = ((-3, 82, 103, 56), (-1, 85, 102, 56), (1, 87, 100, 56), (3, 87, 95, 54))
+PAD = "distal.palmar@0.8"
+
+TOGETHER = (
+    ("index.middle.ulnar@0.5", "middle.middle.radial@0.3"),
+    ("middle.middle.ulnar@0.3", "ring.middle.radial@0.5"),
+    ("ring.middle.ulnar@0.2", "little.distal.radial@0.2"),
+)
+FIST_THUMB = (("thumb.distal.palmar@0.6", "middle.middle.dorsal@0.3"),)
+
+
+def pinch(finger: str) -> tuple[tuple[str, str], ...]:
+    """Pad to pad."""
+    return ((f"thumb.{PAD}", f"{finger}.{PAD}"),)
