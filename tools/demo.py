@@ -1,5 +1,73 @@
-"""What `make demo` runs."""
+"""What `make demo` runs: a hand is posed, seen through noise, fitted, and written as a picture and an animated mesh."""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
 
 from knuckle import __version__
+from knuckle.check import check_poses
+from knuckle.geometry.rotation import axis_angle_to_matrix
+from knuckle.handmodel import ANGLE_NAMES, HandModel
+from knuckle.handmodel.poses import named_pose
+from knuckle.jobs import fit_recording, write_png, write_recording
+from knuckle.view import render_sheet
 
-print(f"knuckle {__version__}")
+POSES = ("flat", "peace", "point", "fist", "pinch_index", "flat")
+FRAMES_BETWEEN = 12
+NOISE = 0.002  # metres
+
+
+def posed_hand(model: HandModel, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Angles (N, 23) that go through the named poses, and the joints (N, 21, 3) of such a hand before a camera."""
+    keys = np.stack([named_pose(name) for name in POSES])
+    time_of = np.linspace(0, len(keys) - 1, FRAMES_BETWEEN * (len(keys) - 1) + 1)
+    angles = np.stack([np.interp(time_of, np.arange(len(keys)), column) for column in keys.T], axis=-1)
+    turn = np.stack([0 * time_of, 0.6 * np.sin(time_of), 0 * time_of], axis=-1)
+    pose = np.tile(np.eye(4), (len(angles), 1, 1))
+    # The camera looks at the palm: its y points down and its z away from it.
+    pose[:, :3, :3] = axis_angle_to_matrix(turn) @ np.diag([1.0, -1.0, -1.0])
+    pose[:, :3, 3] = [0.0, 0.08, 0.5]
+    shape = np.clip(rng.normal(size=10) * 0.7, model.shape_limits[:, 0], model.shape_limits[:, 1])
+    return angles, model.joints(angles, shape=np.tile(shape, (len(angles), 1)), T_camera_hand=pose)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("out/demo"))
+    out = parser.parse_args().out
+    rng = np.random.default_rng(0)
+    model = HandModel.open()
+    angles, joints = posed_hand(model, rng)
+    seen = joints + rng.normal(size=joints.shape) * NOISE
+    print(f"knuckle {__version__}: a hand of {len(model.vertices)} vertices goes through {' - '.join(POSES)}")
+    print(f"its 21 joints are seen in {len(seen)} frames, each coordinate off by {1000 * NOISE:g} mm")
+    print(f"check: {check_poses(seen, 'right', model).lines()[-1]}")
+
+    begun = time.perf_counter()
+    fitted = fit_recording(seen, shape="shared", model=model)
+    each = 1000 * (time.perf_counter() - begun) / len(seen)
+    true_error = 1000 * np.linalg.norm(fitted.joints - joints, axis=-1).mean()
+    seen_error = fitted.error_mm.mean()
+    print(f"fit: {seen_error:.2f} mm from what was seen, {true_error:.2f} mm from the truth; {each:.1f} ms a hand")
+    key = FRAMES_BETWEEN
+    print(f"{POSES[1]}, degrees (posed / fitted):")
+    for name in ("index_pip_flexion", "middle_pip_flexion", "ring_pip_flexion", "little_pip_flexion"):
+        column = ANGLE_NAMES.index(name)
+        print(f"  {name:20} {np.degrees(angles[key, column]):5.0f} / {np.degrees(fitted.angles[key, column]):.0f}")
+
+    rows = []
+    for number, name in enumerate(POSES[1:-1], start=1):
+        frame = number * FRAMES_BETWEEN
+        hand = model(fitted.angles[frame], shape=fitted.shape[frame])
+        around = np.concatenate([hand.joints - 0.012, hand.joints + 0.012])
+        rows.append(render_sheet(hand.vertices, model.faces, 320, title=name, focus=around))
+    picture = out / "hand.png"
+    write_png(picture, np.concatenate(rows))
+    for path in (picture, *write_recording(fitted, out, glb=True, model=model)):
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

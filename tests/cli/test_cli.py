@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 import knuckle
 from knuckle import jobs
@@ -180,6 +181,10 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, capsys, command, name):
         (["fit", "a.npy", "--out", "b", "--fps", "many"], "--fps"),
         (["fit", "a.npy", "--out", "b", "--fps", "0"], "--fps must be above zero"),
         (["grasp"], "grasp"),
+        (["pose"], "--list"),
+        (["pose", "fist"], "--out FILE"),
+        (["pose", "fisst", "--out", "a.glb"], "did you mean fist"),
+        (["pose", "fist", "--out", "a.stl"], ".glb, .obj or .png"),
     ],
 )
 def test_wrong_words_are_one_line_and_status_2(capsys, words, expected):
@@ -277,6 +282,22 @@ def test_check_in_process(tmp_path, capsys):
     assert "frame 2, joint 3" in written.err
 
 
+def test_pose_lists_and_writes(tmp_path, capsys):
+    assert main(["pose", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 60
+    assert any(line.startswith("fist ") for line in lines)
+    for name in ("a.glb", "a.obj", "a.png"):
+        assert main(["pose", "fist", "--out", str(tmp_path / name), "--side", "left"]) == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    right = tmp_path / "right.obj"
+    assert main(["pose", "fist", "--out", str(right)]) == 0
+    left_mesh, right_mesh = (trimesh.load_mesh(path, process=False) for path in (tmp_path / "a.obj", right))
+    np.testing.assert_allclose(left_mesh.bounds[1, 0], -right_mesh.bounds[0, 0], atol=1e-6)
+    assert left_mesh.volume > 0
+    assert right_mesh.volume > 0
+
+
 def test_help_is_quick_to_load_and_lists_every_command(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
@@ -300,3 +321,16 @@ def test_every_command_has_help_with_an_example(capsys, name):
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip() == knuckle.__version__
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -c 'import sys; from knuckle.cli import main; sys.exit(main())' pose --list | head -1",
+        shell=True,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1

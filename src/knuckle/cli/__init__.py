@@ -1,7 +1,8 @@
 """The command line: one function a command, in files of their own that are loaded when they are called.
 
 `knuckle --help` imports neither OpenCV nor the hand. Exit status: 0 all is well, 1 the command says that something is
-wrong with what it was given to judge, 2 it could not work with what it was given, 130 it was interrupted.
+wrong with what it was given to judge, 2 it could not work with what it was given, 130 it was interrupted. With
+KNUCKLE_TRACEBACK=1 in the environment an error is shown with where it came from.
 """
 
 import os
@@ -13,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 # name -> where its function is, imported when it is called, and what the list of commands says of it
 COMMANDS = {
     "fit": ("knuckle.cli.fit:fit", "Recorded joints to angles, shape and place; .npz, .glb, .bvh, .json."),
+    "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
     "check": ("knuckle.cli.check:check", "Which recorded poses no hand can make, and why."),
     "synth": ("knuckle.cli.synth:synth", "Draw labelled pictures of hands."),
     "eval": ("knuckle.cli.evaluate:evaluate", "Score predictions on a data set under a named protocol."),
@@ -22,6 +24,8 @@ COMMANDS = {
 _HELP = """3D hands a program can use: joints, mesh and 23 anatomical angles, in metres.
 
 `knuckle COMMAND --help` shows a command's options and examples. Some to begin with:
+
+    knuckle pose peace --out peace.glb
 
     knuckle check recording.npy --side left
 
