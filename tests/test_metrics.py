@@ -199,6 +199,12 @@ class TestTally:
         assert summary.median == 3.0
         np.testing.assert_array_equal(summary.point_means, [2.0, 5.0])
 
+    def test_the_pooled_median_is_of_all_errors(self):
+        tally = Tally(3, 2, {"": (0.0, 10.0)})
+        assert np.isnan(tally.pooled_median())
+        tally.add(0, np.array([[1.0, 5.0], [1.0, np.nan], [4.0, np.nan]]))
+        assert tally.pooled_median() == 2.5
+
     def test_nothing_labelled_is_nan_and_no_warning(self):
         summary = summarise(np.full((3, 21), np.nan), {"": (0.0, 1.0)})
         assert np.isnan([summary.mean, summary.median, summary.aucs[""]]).all()

@@ -67,7 +67,8 @@ class Protocol:
     truth and prediction are then compared with the palm in the wrist's place. root, bone: for the alignments.
     image_thresholds: for 2D errors. visible_image_only: 2D errors leave out joints that are labelled as hidden.
     objects: the object's box is scored too. by_side: a left and a right joint count as two joints when joint means
-    are averaged. video: samples are frames, so motion is scored. note: what else there is to know.
+    are averaged. pooled_median: medians are of all errors together. video: samples are frames, so motion is scored.
+    note: what else there is to know.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Protocol:
     visible_image_only: bool = False
     objects: bool = False
     by_side: bool = False
+    pooled_median: bool = False
     video: bool = False
     note: str = ""
 
@@ -102,7 +104,8 @@ class Protocol:
             lines.append(f"{score.label}: {score.points}, alignment: {how}; {steps}{each}")
         if self.f_alignments:
             lines.append(f"F-scores at 5 and 15 mm, nearer than strictly: {', '.join(self.f_alignments)}")
-        lines.append("mean and median: over samples for each point, then over points; printed in mm and px")
+        median = "the median over all errors" if self.pooled_median else "the median like it"
+        lines.append(f"the mean is taken over samples for each point, then over points, {median}; in mm and px")
         return (*lines, self.note) if self.note else tuple(lines)
 
 
@@ -261,6 +264,7 @@ _ALL = (
         "all",
         (_PA, _ROOT, _CAMERA, _PA_OFFICIAL, _MESH_PA, _MESH_ROOT, _MESH_CAMERA),
         f_alignments=("procrustes", "camera"),
+        pooled_median=True,
         video=True,
     ),
 )

@@ -204,7 +204,8 @@ class _Run:
         for key, label, unit, tally in named:
             summary = summaries[key] = tally.summary(self.parts[key])
             factor = 1e3 if unit == "mm" else 1.0
-            rows.append(Row(key, label, unit, summary.mean * factor, median=summary.median * factor))
+            median = tally.pooled_median() if self.protocol.pooled_median else summary.median
+            rows.append(Row(key, label, unit, summary.mean * factor, median=median * factor))
             columns.append(tally.sample_means * factor)
             for name, value in summary.aucs.items():
                 rows.append(Row(f"{key}_{_slug(name)}", f"{label} {name}", "", value))

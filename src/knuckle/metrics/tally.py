@@ -112,6 +112,13 @@ class Tally:
             point_means=means,
         )
 
+    def pooled_median(self) -> float:
+        """The plain median of all errors together; NaN where there are none."""
+        known = np.isfinite(self.errors)
+        if not known.any():
+            return float("nan")
+        return float(np.median(self.errors if known.all() else self.errors[known]))
+
     def _medians(self, labelled: np.ndarray) -> np.ndarray:
         """Median over samples of every labelled point, a few columns at a time."""
         medians = np.full(len(labelled), np.nan)
