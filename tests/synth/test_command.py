@@ -1,7 +1,9 @@
 """`knuckle synth` from its function: shards, a sheet, and what it prints."""
 
 import cv2
+import pytest
 
+from knuckle.cli import main
 from knuckle.cli.synth import synth
 
 
@@ -11,3 +13,19 @@ def test_writes_shards_and_a_sheet(tmp_path, capsys):
     assert "3 pictures in 1 shards" in printed
     assert (tmp_path / "shard-000000.tar").stat().st_size > 3000
     assert cv2.imread(str(tmp_path / "sheet.png")).shape == (3 * 256, 3 * 256, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-n", "2", "--preset", "nope"], "preset"),
+        (["--images", "0"], "images must be at least 1"),
+        (["-n", "2", "--backgrounds", "nowhere"], "backgrounds must be a folder with pictures"),
+        (["-n", "2", "--hdri", "nowhere"], "hdri must be a folder"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(tmp_path, capsys, words, said):
+    assert main(["synth", str(tmp_path / "out"), *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,7 +12,7 @@ def synth(
     out: Path,
     *,
     images: Annotated[int, Parameter(name=["--images", "-n"])] = 1000,
-    preset: str = "crop",
+    preset: Literal["crop", "detector", "plain"] = "crop",
     size: int = 256,
     seed: int = 0,
     workers: int = 2,

@@ -10,6 +10,7 @@ import numpy as np
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import ANGLE_NAMES
 from knuckle.handmodel.limits import angle_limits
+from knuckle.handmodel.poses import named_pose, pose_names
 from knuckle.skeleton import PARENTS
 from knuckle.synth.backdrop import load_photos, photo_paths
 from knuckle.synth.collide import SelfCollision
@@ -100,7 +101,7 @@ class Generator:
             surface=self.surface,
             collision=SelfCollision(self.surface.radii()),
             limits=angle_limits(),
-            bank={},
+            bank={name: named_pose(name) for name in pose_names()},
             preset=PRESETS[settings.preset],
             size=size,
             photos=tuple(photos),

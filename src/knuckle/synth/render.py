@@ -43,20 +43,21 @@ def create_context() -> Any:
     """An OpenGL context without a window.
 
     Raises:
-        RuntimeError: moderngl or the system's EGL library is missing.
+        ImportError: moderngl is not installed.
+        OSError: the system's EGL library is missing, or gives no OpenGL 3.3.
     """
     try:
         import moderngl
     except ImportError as error:
-        raise RuntimeError("drawing needs moderngl; install it with `pip install 'knuckle[synth]'`") from error
+        raise ImportError("drawing needs moderngl; install it with `pip install 'knuckle[synth]'`") from error
     # One thread a context: several pictures are drawn side by side by processes, not by threads of one.
     os.environ.setdefault("LP_NUM_THREADS", "0")
     try:
         options: dict[str, Any] = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
         return moderngl.create_context(standalone=True, require=330, **options)
     except Exception as error:  # moderngl raises bare Exception
-        raise RuntimeError(
-            f"OpenGL could not be started ({error}); on Debian: apt-get install libegl1 libgl1-mesa-dri"
+        raise OSError(
+            f"OpenGL could not be started ({error}); on Debian: apt-get install libegl1 libgl1 libgl1-mesa-dri"
         ) from error
 
 

@@ -47,7 +47,7 @@ def write_sheet(out: Path, settings: Settings, images: int) -> Path:
         The sheet's path, out/sheet.png.
     """
     generator = Generator(settings)
-    sheet = contact_sheet([generator.picture(i) for i in range(images)])
+    sheet = contact_sheet([generator.picture(i) for i in range(images)], columns=8 if images <= 16 else 16)
     generator.close()
     with atomic_write(out / "sheet.png") as path:
         if not cv2.imwrite(str(path), sheet[..., ::-1]):

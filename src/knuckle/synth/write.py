@@ -63,6 +63,8 @@ def write_shards(
 
     Raises:
         ValueError: out holds a set drawn with other settings, or a number is out of range.
+        ImportError, OSError: pictures cannot be drawn or written here.
+        ChildProcessError: a process that drew was ended from outside.
     """
     for name, number in (("images", images), ("workers", workers), ("shard_images", shard_images)):
         if number < 1:
@@ -177,7 +179,7 @@ def _work(settings: Settings, jobs: Any, results: Any, counter: Any) -> None:
             entry = {"name": path.name, "images": len(numbers), "bytes": path.stat().st_size, "sha256": digest}
             results.put((path.name, entry))
         generator.close()
-    except (RuntimeError, ValueError, OSError) as error:  # the parent raises it: there it is seen
+    except (ImportError, RuntimeError, ValueError, OSError) as error:  # the parent raises it: there it is seen
         results.put((path.name if path else "", error))
 
 
