@@ -13,9 +13,12 @@ from cyclopts import App, CycloptsError, Parameter
 
 # name -> where its function is, imported when it is called, and what the list of commands says of it
 COMMANDS = {
+    "predict": ("knuckle.cli.predict:predict", "Hands in pictures and videos: joints, mesh, angles."),
     "fit": ("knuckle.cli.fit:fit", "Recorded joints to angles, shape and place; .npz, .glb, .bvh, .json."),
     "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
     "check": ("knuckle.cli.check:check", "Which recorded poses no hand can make, and why."),
+    "train": ("knuckle.cli.train:train", "Train a network on generated pictures."),
+    "export": ("knuckle.cli.train:export", "Turn a checkpoint into one ONNX file."),
     "synth": ("knuckle.cli.synth:synth", "Draw labelled pictures of hands."),
     "eval": ("knuckle.cli.evaluate:evaluate", "Score predictions on a data set under a named protocol."),
     "submit": ("knuckle.cli.evaluate:submit", "Write predictions as a leaderboard takes them, and check the file."),

@@ -1,0 +1,116 @@
+"""`knuckle train` and `knuckle export`: from labelled pictures to a checkpoint, and from there to an ONNX file."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def train(
+    system: Literal["shipped", "detector"],
+    *,
+    data: Annotated[list[Path], Parameter(negative="")],
+    out: Path,
+    steps: int = 10000,
+    minutes: float = 0.0,
+    batch: int = 64,
+    rate: float = 2e-3,
+    size: int = 0,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int = 2,
+    save_every: int = 500,
+    from_checkpoint: Path | None = None,
+    board: bool = False,
+) -> int:
+    """Train a system on generated pictures.
+
+    Called again with the same OUT it goes on where it was stopped, with the same results.
+
+    Examples:
+
+        knuckle train shipped --data pictures --out runs/hand --minutes 60
+
+        knuckle train detector --data frames --out runs/detector --steps 6000
+
+    Parameters
+    ----------
+    system
+        shipped: the hand network; detector: the detector.
+    data
+        Folders with the shards of `knuckle synth`.
+    out
+        Folder for checkpoints, the log and what is kept of the pictures.
+    steps
+        Length of the schedule.
+    minutes
+        Length of the schedule by the clock instead.
+    batch
+        Examples a step.
+    rate
+        Highest learning rate.
+    size
+        Side of the network's input in pixels; 0 for the usual one.
+    seed
+        Of all randomness.
+    device
+        cpu or cuda.
+    threads
+        On a CPU: as many copies of the network, each with a part of the batch.
+    save_every
+        Steps between checkpoints.
+    from_checkpoint
+        A checkpoint whose weights to begin with, with a schedule of its own.
+    board
+        Also write TensorBoard's files into OUT (needs the extra "board").
+    """
+    import cv2
+
+    from knuckle.systems.choose import choose_system
+    from knuckle.train.loop import TrainConfig
+    from knuckle.train.loop import train as run_training
+    from knuckle.train.records import join_records, labelled_pictures, open_records, records_folder, write_records
+    from knuckle.train.report import Report
+
+    # The examples are made on threads already.
+    cv2.setNumThreads(1)
+    chosen = choose_system(system, {"size": size} if size else {})
+    folders = []
+    for folder in data:
+        records = records_folder(out / "records", chosen, folder)
+        if not records.exists():
+            print(f"keeping what {system} needs of {folder}", file=sys.stderr)
+            write_records(records, chosen, labelled_pictures(folder))
+        folders.append(records)
+    config = TrainConfig(
+        steps=steps, minutes=minutes, batch=batch, rate=rate, seed=seed, device=device, threads=threads,
+        save_every=save_every,
+    )  # fmt: skip
+    report = Report(out if board else None)
+    last = run_training(chosen, join_records([open_records(f) for f in folders]), out, config, from_checkpoint, report)
+    print(f"trained; the checkpoint is {last}")
+    return 0
+
+
+def export(checkpoint: Path, *, out: Path, half: bool = False) -> int:
+    """Turn a checkpoint into one ONNX file, from uint8 pixels to joints or boxes.
+
+    Parameters
+    ----------
+    checkpoint
+        A folder step-... that `knuckle train` left.
+    out
+        The file to write, ending in .onnx.
+    half
+        Keep the weights as float16, in half the space; joints then move by some hundredths of a pixel.
+    """
+    from knuckle.systems.choose import choose_system
+    from knuckle.train.checkpoint import load
+    from knuckle.train.export import export_onnx, trained_network
+
+    about = load(checkpoint).about
+    system = choose_system(about["system"], about["config"])
+    export_onnx(system, trained_network(system, checkpoint), out, half)
+    print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    return 0

@@ -1,0 +1,78 @@
+"""Cutting a part out of a picture, turned and scaled, without aliasing."""
+
+import math
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+# What lies outside the picture: mid grey, which the networks see as zero.
+OUTSIDE = (128, 128, 128)
+
+
+def square(
+    centre: tuple[float, float], side: float, angle: float, size: int, mirrored: bool = False
+) -> Float[np.ndarray, "2 3"]:
+    """The affine map from picture pixels to the pixels of an upright square crop.
+
+    Args:
+        centre: (u, v) in the picture that becomes the middle of the crop.
+        side: pixels of the picture along one side of the crop.
+        angle: radians by which picture directions are turned, (1, 0) towards (0, 1), so that they stand upright.
+        size: pixels along one side of the crop.
+        mirrored: afterwards swap left and right.
+
+    Returns:
+        (2, 3): crop = A @ (u, v, 1), pixel centres at integers in both.
+    """
+    scale = size / side
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    if mirrored:
+        linear[0] *= -1.0
+    middle = (size - 1) / 2
+    return np.column_stack([linear, np.array([middle, middle]) - linear @ np.asarray(centre, float)])
+
+
+def apply_affine(affine: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "*b n 2"]) -> Float[np.ndarray, "*b n 2"]:
+    """Maps (..., N, 2) pixels by one affine map."""
+    return points @ affine[:, :2].T + affine[:, 2]
+
+
+def invert_affine(affine: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
+    """The way back: crop pixels to picture pixels."""
+    linear = np.linalg.inv(affine[:, :2])
+    return np.column_stack([linear, -linear @ affine[:, 2]])
+
+
+def cut(
+    picture: UInt8[np.ndarray, "h w 3"], affine: Float[np.ndarray, "2 3"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """Warps a picture into a crop of `size` (width, height).
+
+    Where the crop is less than half as fine as the picture, the part in question is first averaged down, as
+    bilinear lookups alone would skip pixels.
+
+    Args:
+        picture: RGB.
+        affine: (2, 3) picture pixels to crop pixels, as `square` or a camera's warp gives it.
+    """
+    width, height = size
+    shrink = int(1.0 / max(math.sqrt(abs(np.linalg.det(affine[:, :2]))), 1e-6) + 0.25)
+    if shrink >= 2:
+        corners = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [-0.5, height - 0.5], [width - 0.5, height - 0.5]])
+        reach = apply_affine(invert_affine(affine), corners)
+        x0, y0 = np.maximum(np.floor(reach.min(0)).astype(int) - shrink, 0)
+        x1, y1 = np.ceil(reach.max(0)).astype(int) + shrink
+        part = picture[y0:y1, x0:x1]
+        rows, columns = part.shape[0] // shrink, part.shape[1] // shrink
+        if rows < 1 or columns < 1:
+            return np.full((height, width, 3), OUTSIDE, np.uint8)
+        part = cv2.resize(part[: rows * shrink, : columns * shrink], (columns, rows), interpolation=cv2.INTER_AREA)
+        # Pixel i of the small picture has its centre at shrink * i + (shrink - 1) / 2 of the part.
+        offset = np.array([x0, y0]) + (shrink - 1) / 2
+        affine = np.column_stack([affine[:, :2] * shrink, affine[:, :2] @ offset + affine[:, 2]])
+        picture = part
+    return cv2.warpAffine(
+        picture, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE
+    )

@@ -1,0 +1,36 @@
+"""Losses of a detector with one answer a cell."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+
+def centre_focal(logits: Float[Tensor, "b h w"], wanted: Float[Tensor, "b h w"]) -> Tensor:
+    """Penalty-reduced focal loss on a map of centres, per hand.
+
+    Args:
+        logits: of each cell.
+        wanted: 1 in the cells of the centres, a bell around them, 0 elsewhere.
+
+    Source: Law and Deng, CornerNet, ECCV 2018, Eq. 1, with alpha 2 and beta 4.
+    """
+    chance = torch.sigmoid(logits)
+    centre = wanted >= 1.0
+    found = (1 - chance) ** 2 * functional.softplus(-logits)
+    invented = (1 - wanted) ** 4 * chance**2 * functional.softplus(logits)
+    return torch.where(centre, found, invented).sum() / centre.sum().clamp(min=1)
+
+
+def box_overlap_loss(guess: Float[Tensor, "b 4 h w"], truth: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b h w"]:
+    """1 - generalised intersection over union of boxes given as ways from one point to left, top, right and bottom.
+
+    Source: Rezatofighi et al., CVPR 2019.
+    """
+    both = torch.minimum(guess, truth)
+    hull = torch.maximum(guess, truth)
+    intersection = (both[:, 0] + both[:, 2]) * (both[:, 1] + both[:, 3])
+    area = (guess[:, 0] + guess[:, 2]) * (guess[:, 1] + guess[:, 3])
+    union = area + (truth[:, 0] + truth[:, 2]) * (truth[:, 1] + truth[:, 3]) - intersection
+    around = (hull[:, 0] + hull[:, 2]) * (hull[:, 1] + hull[:, 3])
+    return 1 - intersection / union.clamp(min=1e-6) + (around - union) / around.clamp(min=1e-6)

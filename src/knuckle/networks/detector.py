@@ -1,0 +1,53 @@
+"""From a whole picture to the hands in it: a heatmap of their centres and, in each cell, box, direction and side."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from knuckle.networks.blocks import Trunk, conv_norm, normal_, pixels_to_input, up_to
+
+
+class DetectorOutput(NamedTuple):
+    """Per cell of a map with one cell for every 8 pixels."""
+
+    centre: Tensor  # (B, h, w) logit: the middle of a hand's box lies in this cell
+    edges: Tensor  # (B, 4, h, w) logarithm of the way from the cell's centre to left, top, right, bottom, in cells
+    direction: Tensor  # (B, 2, h, w) x and y of the direction from the wrist to the knuckles; shorter where unsure
+    side: Tensor  # (B, h, w) logit: a left hand
+
+
+class DetectorNetwork(nn.Module):
+    """Residual trunk down to 1/32, and a way back up to 1/8 of the picture's size.
+
+    Args:
+        stem, widths, blocks: see `Trunk`; two strided convolutions and three stages make 1/32.
+        width: channels on the way up.
+    """
+
+    def __init__(
+        self,
+        stem: tuple[int, ...] = (16, 32),
+        widths: tuple[int, ...] = (64, 128, 192),
+        blocks: tuple[int, ...] = (1, 2, 2),
+        width: int = 96,
+    ) -> None:
+        super().__init__()
+        self.trunk = Trunk(stem, widths, blocks)
+        self.lateral = nn.ModuleList([conv_norm(channels, width, kernel=1) for channels in widths])
+        self.smooth = nn.ModuleList([conv_norm(width, width) for _ in widths[:-1]])
+        self.whole = nn.Linear(widths[-1], width)
+        self.heads = nn.Conv2d(width, 8, 1)
+        normal_(self.heads, 0.01)
+        nn.init.constant_(self.heads.bias[:1], -4.0)  # pyright: ignore[reportArgumentType, reportOptionalSubscript]
+        nn.init.constant_(self.heads.bias[1:5], 1.2)  # pyright: ignore[reportArgumentType, reportOptionalSubscript]
+
+    def forward(self, pictures: Tensor) -> DetectorOutput:
+        """(B, H, W, 3) RGB of 0..255, H and W multiples of 32 -> DetectorOutput."""
+        features = self.trunk(pixels_to_input(pictures))
+        x = self.lateral[-1](features[-1]) + self.whole(features[-1].mean((2, 3)))[..., None, None]
+        for level in range(len(features) - 2, -1, -1):
+            x = functional.relu(self.lateral[level](features[level]) + up_to(x, features[level]))
+            x = functional.relu(self.smooth[level](x))
+        maps = self.heads(x).float()
+        return DetectorOutput(maps[:, 0], maps[:, 1:5], maps[:, 5:7], maps[:, 7])

@@ -1,0 +1,84 @@
+"""From an upright crop of a hand to 21 joints with their doubt: heatmaps first, then the joints correct each other."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from knuckle.networks.blocks import Mixer, Trunk, conv_norm, normal_, pixels_to_input, up_to
+from knuckle.skeleton import JOINT_NAMES
+
+
+class HandOutput(NamedTuple):
+    """What the network says of each crop; lengths in sides of the crop, u and v from its upper left corner."""
+
+    heat: Tensor  # (B, 21, h, w) logits over the cells
+    rough: Tensor  # (B, 21, 3) u, v and depth as the heatmaps have them
+    joints: Tensor  # (B, 21, 3) u, v and depth after the joints corrected each other
+    log_doubt: Tensor  # (B, 21) logarithm of the mean absolute error to expect
+    side: Tensor  # (B,) logit: this crop shows a left hand
+    presence: Tensor  # (B,) logit: there is a hand
+
+
+class HandNetwork(nn.Module):
+    """Residual trunk, one heatmap and one depth map a joint, and a few layers of attention over the joints.
+
+    The heatmaps keep what a convolution is good at, finding things wherever they are; a joint's features are
+    then gathered under its own heatmap, and attention lets seen joints place the hidden ones.
+
+    Args:
+        stem, widths, blocks: see `Trunk`.
+        width: channels of the maps and of the joint tokens.
+        layers: attention layers over the joints.
+    """
+
+    def __init__(
+        self,
+        stem: tuple[int, ...] = (32,),
+        widths: tuple[int, ...] = (64, 128, 256),
+        blocks: tuple[int, ...] = (1, 2, 2),
+        width: int = 128,
+        layers: int = 2,
+    ) -> None:
+        super().__init__()
+        joints = len(JOINT_NAMES)
+        self.trunk = Trunk(stem, widths, blocks)
+        self.from_fine = nn.Conv2d(widths[-2], width, 1, bias=False)
+        self.from_coarse = conv_norm(widths[-1], width, kernel=1)
+        self.merge = conv_norm(width, width)
+        self.maps = nn.Conv2d(width, 2 * joints, 1)
+        self.gather = nn.Linear(width, width)
+        self.place = nn.Linear(3, width)
+        self.whole = nn.Linear(widths[-1], width)
+        self.names = nn.Parameter(0.02 * torch.randn(joints, width))
+        self.mixers = nn.Sequential(*(Mixer(width) for _ in range(layers)))
+        self.correct = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4))
+        self.judge = nn.Linear(widths[-1], 2)
+        normal_(self.maps, 0.01)
+        normal_(self.correct[1], 0.001)
+
+    def forward(self, pictures: Tensor) -> HandOutput:
+        """(B, H, W, 3) RGB of 0..255, uint8 or float -> HandOutput."""
+        features = self.trunk(pixels_to_input(pictures))
+        fine, coarse = features[-2], features[-1]
+        merged = functional.relu(self.from_fine(fine) + up_to(self.from_coarse(coarse), fine))
+        merged = functional.relu(self.merge(merged))
+        heat, depth = self.maps(merged).float().chunk(2, dim=1)
+
+        # Cell centres; expectations are taken in float32, bfloat16 has steps of half a pixel here.
+        rows, columns = heat.shape[-2:]
+        weights = heat.flatten(2).softmax(-1)
+        across = (torch.arange(columns, device=heat.device) + 0.5) / columns
+        down = (torch.arange(rows, device=heat.device) + 0.5) / rows
+        grid = weights.view(-1, heat.shape[1], rows, columns)
+        u = (grid.sum(2) * across).sum(-1)
+        v = (grid.sum(3) * down).sum(-1)
+        rough = torch.stack([u, v, (weights * depth.flatten(2)).sum(-1)], dim=-1)
+
+        summary = coarse.mean((2, 3))
+        gathered = weights.to(merged.dtype) @ merged.flatten(2).transpose(1, 2)
+        tokens = self.gather(gathered) + self.place(4 * (rough - 0.5)) + self.whole(summary)[:, None] + self.names
+        change = self.correct(self.mixers(tokens)).float()
+        side, presence = self.judge(summary).float().unbind(-1)
+        return HandOutput(heat, rough, rough + change[..., :3], change[..., 3] - 3.0, side, presence)

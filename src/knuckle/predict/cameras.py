@@ -1,0 +1,64 @@
+"""Which camera took a picture: the one that was given, the one the file tells of, or a usual one."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.image.exif import focal_length_pixels
+from knuckle.predict.predictor import ASSUMED_FOV
+
+
+@dataclass(frozen=True)
+class SourcedCamera:
+    """A camera and how it is known; distances are estimates where it was assumed."""
+
+    camera: Camera
+    source: Literal["given", "exif", "assumed"]
+
+    def to_json(self) -> dict[str, Any]:
+        """fx, fy, cx, cy in pixels, and source."""
+        K = np.asarray(self.camera.K)
+        numbers = {"fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2]}
+        return {name: round(float(value), 4) for name, value in numbers.items()} | {"source": self.source}
+
+
+def read_camera(path: Path) -> np.ndarray:
+    """The matrix of a camera file: JSON with fx, fy, cx, cy, or with K as three rows of three.
+
+    Raises:
+        ValueError: it holds neither.
+    """
+    try:
+        data = json.loads(path.read_text())
+        if "K" in data:
+            K = np.asarray(data["K"], float)
+        else:
+            K = np.array([[data["fx"], 0, data["cx"]], [0, data["fy"], data["cy"]], [0, 0, 1]], float)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} must be JSON with fx, fy, cx, cy or K but cannot be used ({error!r})") from None
+    Camera(K)  # says what is wrong with it
+    return K
+
+
+def camera_of(size: tuple[int, int], data: bytes = b"", K: np.ndarray | None = None, fov: float = 0.0) -> SourcedCamera:
+    """The camera of one picture.
+
+    Args:
+        size: of the picture.
+        data: bytes of its file, for EXIF; none for a video.
+        K: given matrix, or None.
+        fov: given angle of view of the longer side in radians, 0 for none.
+    """
+    if K is not None:
+        return SourcedCamera(Camera(K, size), "given")
+    if fov:
+        return SourcedCamera(Camera.from_fov(size, fov), "given")
+    focal = focal_length_pixels(data, *size)
+    if focal is not None:
+        return SourcedCamera(Camera.from_fov(size, 2 * math.atan(max(size) / 2 / focal)), "exif")
+    return SourcedCamera(Camera.from_fov(size, ASSUMED_FOV), "assumed")

@@ -1,0 +1,75 @@
+"""Where the hand network looks: an upright square around a hand."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from knuckle.camera import Camera
+from knuckle.image.cut import square
+
+# Sides of the crop to the extent of the joints in it: room for the flesh around them and for a wrong first guess.
+MARGIN = 1.3
+
+_WRIST = 0
+_KNUCKLES = (5, 9, 13)
+
+
+class Square(NamedTuple):
+    """An upright square in a picture: `angle` turns the hand's direction to point up in the crop."""
+
+    centre: tuple[float, float]
+    side: float
+    angle: float
+
+    def affine(self, size: int, mirrored: bool = False) -> Float[np.ndarray, "2 3"]:
+        """Picture pixels to pixels of a crop of `size`."""
+        return square(self.centre, self.side, self.angle, size, mirrored)
+
+    def camera(self, camera: Camera, size: int, mirrored: bool = False) -> Camera:
+        """The same crop as a camera of its own."""
+        return camera.crop_around(np.array(self.centre), self.side, (size, size), -self.angle, mirrored)
+
+
+def turn_upright(direction: Float[np.ndarray, "2"]) -> float:
+    """The angle (radians) that turns a direction in the picture to point up, (0, -1)."""
+    return -math.pi / 2 - math.atan2(direction[1], direction[0])
+
+
+def hand_direction(uv: Float[np.ndarray, "21 2"]) -> Float[np.ndarray, "2"]:
+    """From the wrist to the middle of three knuckles, in sides of the joints' extent.
+
+    Short where the hand points at the camera, and then as unsure as its length says.
+    """
+    extent = max(float(np.ptp(uv, axis=0).max()), 1e-6)
+    return (uv[list(_KNUCKLES)].mean(0) - uv[_WRIST]) / extent
+
+
+def square_of_joints(uv: Float[np.ndarray, "21 2"], direction: Float[np.ndarray, "2"] | None = None) -> Square:
+    """The square that shows these joints upright.
+
+    Args:
+        uv: 21 joints in the picture.
+        direction: which way is up; the hand's own direction if None.
+    """
+    angle = turn_upright(hand_direction(uv) if direction is None else direction)
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    turned = uv @ turn.T
+    low, high = turned.min(0), turned.max(0)
+    centre = turn.T @ ((low + high) / 2)
+    return Square((float(centre[0]), float(centre[1])), MARGIN * float((high - low).max()), angle)
+
+
+def square_of_box(box: Float[np.ndarray, "4"], direction: Float[np.ndarray, "2"]) -> Square:
+    """The same from a detector's box (x0, y0, x1, y1) and direction, before any joint is known.
+
+    An upright box around a tilted hand is larger than the hand; the side is shrunk for the tilt by what a hand of
+    typical proportions (3 to 4) would need.
+    """
+    x0, y0, x1, y1 = box
+    angle = turn_upright(direction)
+    side = max(x1 - x0, y1 - y0)
+    tilt = abs(math.sin(2 * angle))
+    return Square((float(x0 + x1) / 2, float(y0 + y1) / 2), float(side) * (1.0 + 0.2 * (1.0 - tilt)), angle)

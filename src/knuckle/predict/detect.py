@@ -1,0 +1,84 @@
+"""From the detector's maps to boxes: its reading in NumPy, and the way a picture is laid into its input."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+# Pixels of the detector's input along one side of a cell of its maps.
+STRIDE = 8
+# Flesh around the joints, in longer sides of the joints' box.
+PADDING = 0.08
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One hand as the detector has it.
+
+    Attributes:
+        box: (x0, y0, x1, y1) around the hand without its arm, pixels.
+        score: chance that it is a hand.
+        left: chance that it is a left hand.
+        direction: (2,) from the wrist to the knuckles; at most of length 1, shorter where unsure.
+    """
+
+    box: Float[np.ndarray, "4"]
+    score: float
+    left: float
+    direction: Float[np.ndarray, "2"]
+
+
+def letterbox(width: int, height: int, size: int) -> Float[np.ndarray, "2 3"]:
+    """The affine map that lays a whole picture into the middle of a square of `size`, as large as fits."""
+    scale = size / max(width, height)
+    offset_x = (size - scale * width) / 2 + scale / 2 - 0.5
+    offset_y = (size - scale * height) / 2 + scale / 2 - 0.5
+    return np.array([[scale, 0.0, offset_x], [0.0, scale, offset_y]])
+
+
+def box_of_joints(uv: Float[np.ndarray, "21 2"]) -> Float[np.ndarray, "4"]:
+    """The box around a hand (x0, y0, x1, y1) by its joints: their box and some flesh."""
+    low, high = uv.min(0), uv.max(0)
+    pad = PADDING * float((high - low).max())
+    return np.concatenate([low - pad, high + pad])
+
+
+def overlap(box: Float[np.ndarray, "4"], others: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
+    """Intersection over union of one box with each of others."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    both = np.prod(np.maximum(sides, 0.0), axis=1)
+    return both / np.maximum(np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1) - both, 1e-9)
+
+
+def read_maps(
+    maps: Float[np.ndarray, "8 h w"], threshold: float, most: int, overlap_limit: float = 0.3
+) -> list[Detection]:
+    """Peaks of the centre map, best first, each a hand unless a better one covers the same place.
+
+    Args:
+        maps: the detector's output for one picture: chance of a centre; ways to left, top, right, bottom in pixels;
+            direction; chance of a left hand.
+        threshold: chances below it are no hands.
+        most: how many hands are wanted at most.
+        overlap_limit: intersection over union from which two boxes are one hand.
+
+    Returns:
+        Detections in pixels of the detector's input.
+    """
+    chance = maps[0]
+    rows, columns = chance.shape
+    padded = np.pad(chance, 1, constant_values=-1.0)
+    neighbours = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
+    peaks = np.argwhere((chance >= np.max(neighbours, axis=0)) & (chance >= threshold))
+    order = np.argsort(-chance[tuple(peaks.T)], kind="stable")
+    found: list[Detection] = []
+    for row, column in peaks[order]:
+        cell = maps[:, row, column]
+        middle = STRIDE * (np.array([column, row]) + 0.5) - 0.5
+        box = np.concatenate([middle - cell[1:3], middle + cell[3:5]])
+        if found and overlap(box, np.array([d.box for d in found])).max() > overlap_limit:
+            continue
+        found.append(Detection(box, float(cell[0]), float(cell[7]), cell[5:7].astype(float)))
+        if len(found) == most:
+            break
+    return found

@@ -1,0 +1,236 @@
+"""From a picture to hands, in the order in which it happens."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from knuckle.camera import Camera
+from knuckle.fit import Fit, fit_hand
+from knuckle.handmodel import HandModel
+from knuckle.predict.crop import Square, square_of_box, square_of_joints
+from knuckle.predict.detect import box_of_joints, overlap
+from knuckle.predict.network import DetectorGraph, HandGraph, Reading
+from knuckle.predict.place import from_sight, scale_to_size
+from knuckle.sample import Hand
+from knuckle.skeleton import BONES
+from knuckle.weights import weights_path
+
+# Of the longer side of a picture whose camera nobody knows: between a webcam's and a phone's.
+ASSUMED_FOV = math.radians(60.0)
+# Two hands whose boxes overlap more than this are one hand seen twice.
+_SAME_HAND = 0.5
+# Chances below which a crop shows no hand, whatever the detector thought.
+_ABSENT = 0.3
+
+
+@dataclass(frozen=True)
+class Found:
+    """A hand as the network has it, before the fit.
+
+    Attributes:
+        side: as decided from detector and network.
+        score: 0 to 1.
+        uv: (21, 2) pixels of the picture.
+        joints_camera: (21, 3) metres, of an average adult's size.
+        doubt: (21,) metres.
+    """
+
+    side: Literal["left", "right"]
+    score: float
+    uv: Float[np.ndarray, "21 2"]
+    joints_camera: Float[np.ndarray, "21 3"]
+    doubt: Float[np.ndarray, "21"]
+
+
+class Predictor:
+    """Hands in pictures. Thread-safe, and keeps nothing from one picture to the next.
+
+        hands = Predictor()(image)
+
+    Args:
+        detector, hand: ONNX files; those of the package if None.
+        threads: for each network.
+        threshold: chance from which the detector is believed that there is a hand.
+        refine: look a second time, through the crop that the first look suggests.
+    """
+
+    def __init__(
+        self,
+        detector: Path | None = None,
+        hand: Path | None = None,
+        threads: int = 2,
+        threshold: float = 0.35,
+        refine: bool = True,
+    ) -> None:
+        self._detector = DetectorGraph(detector or weights_path("detector"), threads)
+        self._hand = HandGraph(hand or weights_path("hand"), threads)
+        self._threshold = threshold
+        self._refine = refine
+        self.model = HandModel.open()
+        parents, children = np.array(BONES).T
+        rest = np.asarray(self.model.joints_rest, float)
+        self._lengths = np.linalg.norm(rest[children] - rest[parents], axis=1)
+
+    def __call__(self, image: np.ndarray, camera: Camera | None = None, max_hands: int = 4) -> list[Hand]:
+        """The hands in a picture, best first.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            camera: that took it; one with a field of view of 60 degrees is assumed if None, and then distances are
+                estimates.
+            max_hands: how many are looked for at most.
+
+        Raises:
+            ValueError: the picture is no (H, W, 3) array of uint8, or the camera's size is another.
+        """
+        camera = checked_camera(image, camera)
+        return [self.explain(found, camera)[0] for found in self.find(image, camera, max_hands)]
+
+    def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[Found]:
+        """Detector and network: the hands before the fit."""
+        detections = self._detector(image, self._threshold, max_hands)
+        squares = [square_of_box(d.box, d.direction) for d in detections]
+        found = self.look(image, camera, squares, [d.left for d in detections], [d.score for d in detections])
+        return without_doubles(found)[:max_hands]
+
+    def look(
+        self,
+        image: UInt8[np.ndarray, "h w 3"],
+        camera: Camera,
+        squares: list[Square],
+        left: list[float],
+        scores: list[float],
+    ) -> list[Found]:
+        """The network on given squares; hands that turn out to be none are left out.
+
+        Args:
+            squares: where to look.
+            left: chance that each shows a left hand.
+            scores: of each.
+        """
+        # Each hand is seen as it is and mirrored; what is usual for its shape speaks for both alike and cancels.
+        count = len(squares)
+        crops, readings = self._read(image, camera, 2 * squares, [False] * count + [True] * count)
+        sides = [
+            _evidence(readings[count + i]) - _evidence(readings[i]) + 0.3 * _log_odds(left[i]) > 0 for i in range(count)
+        ]
+        crops = [crops[count * side + i] for i, side in enumerate(sides)]
+        readings = [readings[count * side + i] for i, side in enumerate(sides)]
+        kept = [i for i, reading in enumerate(readings) if reading.presence > _ABSENT]
+        if self._refine and kept:
+            better = [square_of_joints(crops[i].to_picture(readings[i].joints[:, :2])) for i in kept]
+            again = self._read(image, camera, better, [sides[i] for i in kept])
+            for i, crop, reading in zip(kept, *again, strict=True):
+                crops[i], readings[i] = crop, reading
+        return [
+            self._place(camera, crops[i], readings[i], sides[i], math.sqrt(scores[i] * readings[i].presence))
+            for i in kept
+            if readings[i].presence > _ABSENT
+        ]
+
+    def follow(
+        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, squares: list[Square], left: list[bool]
+    ) -> list[tuple[Found | None, float]]:
+        """One look at hands whose place and side are known from the frame before.
+
+        Returns:
+            For each square the hand, None where there is none any more, and its chance of being a left one.
+        """
+        crops, readings = self._read(image, camera, squares, left)
+        return [
+            (
+                self._place(camera, crop, reading, is_left, reading.presence) if reading.presence > _ABSENT else None,
+                1.0 - reading.left if is_left else reading.left,
+            )
+            for crop, reading, is_left in zip(crops, readings, left, strict=True)
+        ]
+
+    def explain(self, found: Found, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
+        """The hand that the open hand's angles and shape make of the network's joints, and the fit to go on from."""
+        fitted = fit_hand(
+            self.model,
+            found.joints_camera,
+            side=found.side,
+            joint_doubt=found.doubt,
+            initial=initial,
+            shape_regularisation=1.0,
+            iterations=20,
+        )
+        joints, residual = fitted.joints, float(fitted.error)
+        posed = self.model(fitted.angles, shape=fitted.shape, T_camera_hand=fitted.T_camera_hand, side=found.side)
+        hand = Hand(
+            side=found.side,
+            score=min(found.score, 1.0),
+            box=box_of_joints(camera.project(joints)),
+            joints_camera=joints,
+            angles=fitted.angles,
+            shape=fitted.shape,
+            T_camera_hand=fitted.T_camera_hand,
+            joint_doubt_mm=1e3 * found.doubt,
+            # How far the joints had to be moved, against how far off they are expected to be.
+            plausibility=math.exp(-residual / max(2.0 * float(found.doubt.mean()), 1e-6)),
+            camera=camera,
+            vertices_camera=posed.vertices,
+            joints_network=found.joints_camera,
+        )
+        return hand, fitted
+
+    def _read(
+        self, image: np.ndarray, camera: Camera, squares: list[Square], mirrored: list[bool]
+    ) -> tuple[list[Camera], list[Reading]]:
+        crops = [s.camera(camera, self._hand.size, m) for s, m in zip(squares, mirrored, strict=True)]
+        return crops, self._hand(image, crops)
+
+    def _place(self, camera: Camera, crop: Camera, reading: Reading, left: bool, score: float) -> Found:
+        """Depth by the size of an average adult's hand."""
+        joints = from_sight(crop.K, reading.joints)
+        scale = scale_to_size(joints, self._lengths, reading.doubt)
+        # A pixel of doubt at the hand's distance; coordinates' absolute errors to a distance in space.
+        doubt = 2.0 * scale * reading.doubt / math.sqrt(abs(np.linalg.det(crop.K[:2, :2])))
+        uv = crop.to_picture(reading.joints[:, :2])
+        return Found("left" if left else "right", score, uv, crop.to_camera(scale * joints), np.maximum(doubt, 1e-3))
+
+
+def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
+    """The camera given, if it fits the picture, or the assumed one.
+
+    Raises:
+        ValueError: the picture is no (H, W, 3) array of uint8, or the camera's size is another.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(
+            f"image must be (height, width, 3) RGB of uint8 but got {image.shape} of {image.dtype}; convert it"
+        )
+    size = (image.shape[1], image.shape[0])
+    if camera is None:
+        return Camera.from_fov(size, ASSUMED_FOV)
+    if camera.size is not None and tuple(camera.size) != size:
+        raise ValueError(f"camera must be of the picture's size {size} but got {camera.size}; scale it first")
+    return replace(camera, size=size)
+
+
+def without_doubles(found: list[Found]) -> list[Found]:
+    """Best first; of hands at the same place only the best."""
+    kept: list[Found] = []
+    for hand in sorted(found, key=lambda f: -f.score):
+        boxes = np.array([box_of_joints(other.uv) for other in kept]).reshape(-1, 4)
+        if not kept or overlap(box_of_joints(hand.uv), boxes).max() < _SAME_HAND:
+            kept.append(hand)
+    return kept
+
+
+def _evidence(reading: Reading) -> float:
+    """How much speaks for this crop being mirrored the right way: what the network says of the side, and how sure it
+    is of the joints, as of a hand mirrored the wrong way it makes little sense. On photographs the first alone is too
+    sure of itself, so it is toned down.
+    """
+    return -0.3 * _log_odds(reading.left) - 5.0 * float(np.log(reading.doubt).mean())
+
+
+def _log_odds(chance: float) -> float:
+    chance = min(max(chance, 1e-4), 1.0 - 1e-4)
+    return math.log(chance / (1.0 - chance))

@@ -1,0 +1,207 @@
+"""Predicting whole lists of files: results written beside each other, problems collected and never in the way."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from knuckle.export.glb import write_glb
+from knuckle.export.hand import motion_of, skin_of
+from knuckle.files import atomic_write
+from knuckle.image.read import PictureError, decode_picture
+from knuckle.predict.cameras import SourcedCamera, camera_of
+from knuckle.predict.predictor import Predictor
+from knuckle.predict.sources import VIDEOS, stems
+from knuckle.predict.video import VideoPredictor
+from knuckle.sample import Hand
+from knuckle.track import FilterSettings
+from knuckle.view.bones import draw_skeleton
+from knuckle.view.mesh import overlay_mesh
+
+SAVES = ("json", "overlay", "glb", "npz")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What to write and how to look.
+
+    Attributes:
+        save: of `SAVES`.
+        K: matrix of the camera of all files, or None.
+        fov: its angle of view in radians instead, 0 for none.
+        max_hands: in one picture.
+    """
+
+    save: Sequence[str] = ("json",)
+    K: np.ndarray | None = None
+    fov: float = 0.0
+    max_hands: int = 4
+
+    def __post_init__(self) -> None:
+        unknown = set(self.save) - set(SAVES)
+        if unknown:
+            raise ValueError(f"save must be among {', '.join(SAVES)} but got {', '.join(sorted(unknown))}")
+
+
+@dataclass
+class Summary:
+    """What came of a run: pictures (or frames) with results, hands in them, and one line for each problem."""
+
+    pictures: int = 0
+    hands: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def predict_files(
+    predictor: Predictor,
+    files: Sequence[Path],
+    out: Path,
+    options: RunOptions,
+    on_file: Callable[[Path], None] = lambda path: None,
+) -> Summary:
+    """Predicts every file that can be read and writes `out/<stem>.json` (`.jsonl` for a video) and what else is asked.
+
+    Args:
+        on_file: called after each file.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    summary = Summary()
+    for path, stem in zip(files, stems(list(files)), strict=True):
+        run = _predict_video if path.suffix.lower() in VIDEOS else _predict_picture
+        try:
+            run(predictor, path, out / stem, options, summary)
+        except (PictureError, OSError, ValueError) as error:
+            line = " ".join(str(error).split())
+            summary.problems.append(line if line.startswith(str(path)) else f"{path}: {line}")
+        on_file(path)
+    return summary
+
+
+def picture_json(name: str, size: tuple[int, int], camera: SourcedCamera, hands: Sequence[Hand]) -> dict[str, Any]:
+    """The result of one picture as it is written."""
+    return {
+        "image": name,
+        "size": list(size),
+        "camera": camera.to_json(),
+        "hands": [hand.to_json() for hand in hands],
+    }
+
+
+def overlay(image: np.ndarray, hands: Sequence[Hand], predictor: Predictor, mesh: bool = True) -> np.ndarray:
+    """The picture with the hands' meshes and skeletons over it."""
+    for hand in sorted(hands, key=lambda h: -h.joints_camera[:, 2].mean()):
+        if mesh and hand.vertices_camera is not None:
+            faces = np.asarray(predictor.model.faces_of(hand.side)).astype(np.int64)
+            image = overlay_mesh(image, hand.vertices_camera, faces, hand.camera, alpha=0.45)
+        image = draw_skeleton(image, hand.joints_image)
+    return image
+
+
+def _predict_picture(predictor: Predictor, path: Path, out: Path, options: RunOptions, summary: Summary) -> None:
+    data = path.read_bytes()
+    image = decode_picture(data)
+    size = (image.shape[1], image.shape[0])
+    camera = camera_of(size, data, options.K, options.fov)
+    hands = predictor(image, camera.camera, options.max_hands)
+    summary.pictures += 1
+    summary.hands += len(hands)
+    if "json" in options.save:
+        _write_text(out, ".json", json.dumps(picture_json(path.name, size, camera, hands)) + "\n")
+    if "overlay" in options.save:
+        drawn = cv2.cvtColor(overlay(image, hands, predictor), cv2.COLOR_RGB2BGR)
+        done, encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        if not done:
+            raise ValueError(f"the overlay of {size[0]} x {size[1]} pixels could not be encoded; shrink the picture")
+        with atomic_write(_named(out, ".overlay.jpg")) as unfinished:
+            unfinished.write_bytes(encoded.tobytes())
+    if "npz" in options.save:
+        with atomic_write(_named(out, ".npz")) as unfinished:
+            np.savez(unfinished, allow_pickle=False, **_arrays(hands))
+    if "glb" in options.save and hands:
+        _write_hands(_named(out, ".glb"), predictor, hands)
+
+
+def _predict_video(predictor: Predictor, path: Path, out: Path, options: RunOptions, summary: Summary) -> None:
+    capture = cv2.VideoCapture(str(path))
+    writer: cv2.VideoWriter | None = None
+    frames = 0
+    try:
+        if not capture.isOpened():
+            raise PictureError("cannot be opened as a video; convert it to MP4 with H.264")
+        fps = capture.get(cv2.CAP_PROP_FPS) or 30.0
+        expected = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        video = VideoPredictor(predictor, fps, FilterSettings())
+        with atomic_write(_named(out, ".jsonl")) as unfinished, unfinished.open("w") as lines:
+            for image in _frames(capture):
+                size = (image.shape[1], image.shape[0])
+                camera = camera_of(size, b"", options.K, options.fov)
+                hands = video(image, camera.camera, options.max_hands)
+                lines.write(json.dumps({"frame": frames} | picture_json(path.name, size, camera, hands)) + "\n")
+                frames += 1
+                summary.hands += len(hands)
+                if "overlay" in options.save:
+                    if writer is None:
+                        code = cv2.VideoWriter.fourcc(*"mp4v")
+                        writer = cv2.VideoWriter(str(_named(out, ".overlay.mp4")), code, fps, size)
+                    writer.write(cv2.cvtColor(overlay(image, hands, predictor, mesh=False), cv2.COLOR_RGB2BGR))
+    finally:
+        capture.release()
+        if writer is not None:
+            writer.release()
+    summary.pictures += frames
+    # Counts in headers are off by a frame or two; a file that was cut lacks many.
+    if frames == 0 or frames < 0.95 * expected - 2:
+        raise PictureError(f"breaks off after frame {frames} of {expected}; the frames before it were processed")
+
+
+def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    while True:
+        there, frame = capture.read()
+        if not there:
+            return
+        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+
+def _named(out: Path, suffix: str) -> Path:
+    # with_suffix would cut a stem that has a dot in it
+    return out.parent / (out.name + suffix)
+
+
+def _write_text(out: Path, suffix: str, text: str) -> None:
+    with atomic_write(_named(out, suffix)) as unfinished:
+        unfinished.write_text(text)
+
+
+def _arrays(hands: Sequence[Hand]) -> dict[str, np.ndarray]:
+    def stacked(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        return np.stack([getattr(h, name) for h in hands]) if hands else np.zeros((0, *shape))
+
+    arrays = {
+        "joints_camera": stacked("joints_camera", (21, 3)),
+        "joints_image": stacked("joints_image", (21, 2)),
+        "joints_network": stacked("joints_network", (21, 3)),
+        "joint_doubt_mm": stacked("joint_doubt_mm", (21,)),
+        "vertices_camera": stacked("vertices_camera", (0, 3)),
+        "shape": stacked("shape", (10,)),
+        "T_camera_hand": stacked("T_camera_hand", (4, 4)),
+        "box": stacked("box", (4,)),
+    }
+    arrays["angles"] = np.array([list(h.angles.values()) for h in hands]).reshape(-1, 23)
+    arrays["left"] = np.array([h.side == "left" for h in hands], bool)
+    arrays["score"] = np.array([h.score for h in hands], float)
+    return arrays
+
+
+def _write_hands(path: Path, predictor: Predictor, hands: Sequence[Hand]) -> None:
+    model, pairs = predictor.model, []
+    for hand in hands:
+        pose = np.asarray(hand.T_camera_hand)[None]
+        angles = np.array([list(hand.angles.values())])
+        motion = motion_of(model, angles, pose[:, :3, :3], pose[:, :3, 3], hand.side)
+        pairs.append((skin_of(model, hand.shape, hand.side), motion))
+    with atomic_write(path) as unfinished:
+        write_glb(unfinished, pairs)

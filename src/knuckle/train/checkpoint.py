@@ -1,0 +1,92 @@
+"""Checkpoints: a folder with safetensors and the configuration as JSON, there complete or not at all."""
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+_NAME = re.compile(r"step-(\d+)")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint read back.
+
+    Attributes:
+        about: what was given to `save` beside tensors.
+        weights: the averaged weights, those to be used.
+        state: the rest that an exact resume needs, empty where it was dropped.
+    """
+
+    about: dict[str, Any]
+    weights: dict[str, Tensor]
+    state: dict[str, Tensor]
+
+
+def save(
+    run: Path, step: int, about: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Tensor], keep: int = 2
+) -> Path:
+    """Writes `run/step-N` and removes all but the newest `keep`."""
+    folder = run / f"step-{step:07d}"
+    unfinished = run / f".step-{step:07d}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    save_file({name: t.detach().contiguous().cpu() for name, t in weights.items()}, unfinished / "weights.safetensors")
+    if state:
+        save_file({name: t.detach().contiguous().cpu() for name, t in state.items()}, unfinished / "state.safetensors")
+    (unfinished / "config.json").write_text(json.dumps(about, indent=1) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    for old in checkpoints(run)[:-keep]:
+        shutil.rmtree(old)
+    return folder
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The complete checkpoints of a run, oldest first."""
+    return sorted(p for p in run.glob("step-*") if _NAME.fullmatch(p.name) and (p / "config.json").exists())
+
+
+def load(folder: Path) -> Checkpoint:
+    """Reads a checkpoint.
+
+    Raises:
+        FileNotFoundError: it is none.
+    """
+    if not (folder / "config.json").exists():
+        raise FileNotFoundError(f"{folder} must be a checkpoint (config.json, weights.safetensors) but is none")
+    about = json.loads((folder / "config.json").read_text())
+    state = folder / "state.safetensors"
+    return Checkpoint(about, load_file(folder / "weights.safetensors"), load_file(state) if state.exists() else {})
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's state as named tensors."""
+    return {
+        f"optimiser.{index}.{name}": value
+        for index, values in optimiser.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Puts the tensors of `optimiser_tensors` back."""
+    whole = optimiser.state_dict()
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser."):
+            _, index, name = key.split(".", 2)
+            states.setdefault(int(index), {})[name] = value
+    whole["state"] = states
+    optimiser.load_state_dict(whole)
+
+
+def load_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Strictly: every name and shape must fit."""
+    network.load_state_dict(weights, strict=True)

@@ -1,0 +1,49 @@
+"""Samples for tests of training: a drawn skeleton of the free hand, quick to make and learnable."""
+
+import cv2
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.geometry.rotation import rotation_about
+from knuckle.handmodel import HandModel
+from knuckle.sample import Sample
+from knuckle.skeleton import BONES
+
+
+def drawn_samples(count: int, seed: int = 0, size: int = 128) -> list[Sample]:
+    """Hands as coloured lines on grey."""
+    rng, model = np.random.default_rng(seed), HandModel.open()
+    camera = Camera.from_fov((size, size), 0.6)
+    samples = []
+    for i in range(count):
+        side = "left" if i % 2 else "right"
+        pose = np.eye(4)
+        # Fingers up, palm to the camera: the hand's y is the picture's -y, its z looks back.
+        turn = rotation_about(np.array([0.0, 0.0, 1.0]), np.array(rng.normal(0, 0.3)))
+        pose[:3, :3] = turn @ np.diag([1.0, -1.0, -1.0])
+        pose[:3, 3] = [rng.normal(0, 0.01), 0.09, rng.uniform(0.45, 0.6)]
+        angles = rng.uniform(0.0, 0.5, 23)
+        joints = np.asarray(model.joints(angles, T_camera_hand=pose, side=side))
+        uv = camera.project(joints)
+        picture = np.full((size, size, 3), 90, np.uint8)
+        for parent, child in BONES:
+            ends = [tuple(int(v) for v in np.rint(uv[j])) for j in (parent, child)]
+            cv2.line(picture, ends[0], ends[1], (40 + 10 * child, 255 - 10 * child, 60 * (child % 4)), 3)
+        low, high = uv.min(0), uv.max(0)
+        samples.append(
+            Sample(
+                image=picture,
+                camera=camera,
+                side=side,
+                joints_camera=joints,
+                joints_image=uv,
+                box=np.concatenate([low, high]),
+            )
+        )
+    return samples
+
+
+def records_of(system, samples: list[Sample]) -> dict[str, np.ndarray]:
+    """What a system keeps of them, in memory."""
+    kept = [record for sample in samples for record in system.records(sample.image, [sample])]
+    return {name: np.stack([record[name] for record in kept]) for name in kept[0]}

@@ -1,0 +1,129 @@
+"""The training loop: it learns, it resumes exactly, and what it exports is what it trained."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from hand_pictures import drawn_samples, records_of
+from knuckle.systems.detector import Detector, DetectorConfig
+from knuckle.systems.shipped import Shipped, ShippedConfig
+from knuckle.train.batches import indices_of_step, make_batch
+from knuckle.train.checkpoint import load
+from knuckle.train.export import export_onnx, trained_network
+from knuckle.train.loop import TrainConfig, train
+from knuckle.train.muon import orthogonalise
+from knuckle.train.records import join_records, open_records, write_records
+
+TINY = {"size": 64, "patch": 88, "stem": (16,), "widths": (16, 32, 48), "blocks": (1, 1, 1), "width": 32, "layers": 1}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Shipped:
+    return Shipped(ShippedConfig(**TINY))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture(scope="module")
+def hand_records(shipped):
+    return records_of(shipped, drawn_samples(16))
+
+
+def test_overfits_a_few_pictures(shipped, hand_records, tmp_path):
+    numbers = []
+    config = TrainConfig(steps=60, batch=16, rate=3e-3, log_every=10, save_every=1000, average=0.9)
+    train(shipped, hand_records, tmp_path, config, report=numbers.append)
+    assert numbers[-1]["uv_px"] < 0.9 * numbers[0]["uv_px"]
+    assert numbers[-1]["loss"] < 0.85 * numbers[0]["loss"]
+
+
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+def test_a_resumed_run_ends_like_one_without_a_pause(shipped, hand_records, tmp_path, optimiser):
+    config = TrainConfig(steps=7, batch=8, optimiser=optimiser, save_every=2, log_every=100)
+    straight = load(train(shipped, hand_records, tmp_path / "straight", config))
+    train(shipped, hand_records, tmp_path / "paused", config, stop_after=3)
+    # What a kill leaves behind: a half-written checkpoint beside the whole ones.
+    (tmp_path / "paused" / ".step-0000004.unfinished").mkdir()
+    resumed = load(train(shipped, hand_records, tmp_path / "paused", config))
+    for kind in ("weights", "state"):
+        one, other = getattr(straight, kind), getattr(resumed, kind)
+        assert one.keys() == other.keys()
+        for name, values in one.items():
+            assert torch.equal(values, other[name]), name
+
+
+def test_starts_from_a_checkpoint_without_its_optimiser(shipped, hand_records, tmp_path):
+    config = TrainConfig(steps=2, batch=8, log_every=100)
+    first = train(shipped, hand_records, tmp_path / "first", config)
+    (first / "state.safetensors").unlink()
+    second = train(shipped, hand_records, tmp_path / "second", config, start_from=first)
+    before, after = load(first).weights, load(second).weights
+    change = max(float((before[n].float() - after[n].float()).abs().max()) for n in before if "num_batches" not in n)
+    assert 0 < change < 0.2
+
+
+def _exported(system, records, folder: Path, half: bool):
+    checkpoint = train(system, records, folder, TrainConfig(steps=3, batch=8, log_every=100))
+    network = trained_network(system, checkpoint)
+    export_onnx(system, network, folder / "network.onnx", half)
+    pictures = make_batch(system, records, np.arange(3), (0,))["picture"]
+    with torch.no_grad():
+        wanted = system.for_export(network)[0](pictures)
+    session = onnxruntime.InferenceSession(str(folder / "network.onnx"), providers=["CPUExecutionProvider"])
+    return session.run(None, {"pictures": pictures.numpy()}), wanted
+
+
+def test_hand_network_exports_exactly(shipped, hand_records, tmp_path):
+    got, wanted = _exported(shipped, hand_records, tmp_path, half=False)
+    # 0.001 pixels of a crop of 64 that shows some 20 cm are 0.003 mm; the difference is a hundredth of that.
+    np.testing.assert_allclose(got[0], wanted[0].numpy(), atol=1e-4)
+    for mine, theirs in zip(got[1:], wanted[1:], strict=True):
+        np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-4)
+
+
+def test_detector_exports_and_learns(tmp_path):
+    config = DetectorConfig(size=64, patch=80, stem=(8, 16), widths=(16, 16, 32), blocks=(1, 1, 1), width=16)
+    detector = Detector(config)
+    records = records_of(detector, drawn_samples(8))
+    got, wanted = _exported(detector, records, tmp_path / "export", half=True)
+    np.testing.assert_allclose(got[0], wanted.numpy(), atol=0.05)
+    numbers = []
+    run = TrainConfig(steps=40, batch=8, rate=3e-3, log_every=10, save_every=1000)
+    train(detector, records, tmp_path / "run", run, report=numbers.append)
+    assert numbers[-1]["loss"] < 0.8 * numbers[0]["loss"]
+
+
+def test_augmented_joints_stay_on_the_picture(shipped):
+    """The bones are drawn in known colours: after cutting they must still be found at the joints."""
+    samples = drawn_samples(6, seed=3)
+    records = records_of(shipped, samples)
+    assert len(records["joints"]) == 6
+    for patch, joints in zip(records["picture"], records["joints"], strict=True):
+        middle = np.rint(joints[:, :2]).astype(int)
+        assert np.abs(patch[middle[:, 1], middle[:, 0]].astype(int) - 90).max(1).min() > 20
+    assert records["joints"][:, 0, 1].min() > records["joints"][:, 9, 1].max()  # upright
+
+
+def test_every_record_is_seen_once_an_epoch(hand_records):
+    seen = np.concatenate([indices_of_step(hand_records, 0, step, 4) for step in range(8)])
+    assert sorted(seen[:16]) == sorted(seen[16:]) == list(range(16))
+
+
+def test_records_are_written_whole_and_read_back(shipped, tmp_path):
+    samples = drawn_samples(3)
+    count = write_records(tmp_path / "a", shipped, ((s.image, [s]) for s in samples))
+    joined = join_records([open_records(tmp_path / "a"), open_records(tmp_path / "a")])
+    assert count == 3
+    assert len(joined["joints"]) == 6
+    np.testing.assert_array_equal(joined["joints"][4], open_records(tmp_path / "a")["joints"][1])
+    with pytest.raises(ValueError, match="at least one"):
+        write_records(tmp_path / "b", shipped, [])
+    assert not (tmp_path / "b").exists()
+
+
+def test_orthogonalise_evens_out_the_singular_values():
+    matrix = torch.randn(24, 60, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalise(matrix))
+    assert float(values.min()) > 0.5
+    assert float(values.max()) < 1.4
