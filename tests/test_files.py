@@ -155,6 +155,10 @@ def test_negative_and_huge_sparse_matrices_are_refused(tmp_path):
     matrix.indices[0] = -1
     with pytest.raises(RefusedFile, match="negative"):
         load_pickle(pickled(tmp_path, matrix))
+    matrix = scipy.sparse.csr_matrix(np.eye(3))
+    matrix.indptr[-1] = 2**30
+    with pytest.raises(RefusedFile, match="indices but has 3"):
+        load_pickle(pickled(tmp_path, matrix))
     huge = scipy.sparse.coo_matrix(([1.0], ([0], [0])), shape=(10**6, 10**6))
     with pytest.raises(RefusedFile, match="entries"):
         load_pickle(pickled(tmp_path, huge))

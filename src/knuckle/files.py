@@ -128,8 +128,7 @@ def load_pickle(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Any
         ) from None
     except RefusedFile as error:
         raise RefusedFile(f"{path}: {error}; fetch it again") from None
-    # Whatever a damaged or hostile stream makes the standard unpickler raise means the same to the reader.
-    except Exception as error:
+    except Exception as error:  # whatever a damaged or hostile stream makes the unpickler raise means the same
         raise RefusedFile(
             f"{path} must be a readable pickle of plain data but is not ({type(error).__name__}: {error}); "
             "fetch it again, and check that it is not a web page or an archive"
@@ -261,9 +260,7 @@ def _reconstruct_object(kind: type, base: object, state: object) -> object:
 
 
 def _scalar(dtype: _Dtype, data: object) -> _Array:
-    array = _Array()
-    array.value = _array_from_bytes(_to_bytes(data), dtype.dtype, (), "C", "a scalar")
-    return array
+    return _frombuffer(data, dtype, (), "C")
 
 
 def _frombuffer(data: object, dtype: _Dtype, shape: tuple, order: str) -> _Array:
@@ -354,7 +351,7 @@ class _Resolver:
         elif isinstance(value, _State):
             result = _written_out(value, self.resolve(value.state, depth + 1))
         elif isinstance(value, type | _Function):
-            raise _Unwelcome(f"the bare name {getattr(value, '__name__', 'of a function')}")
+            raise _Unwelcome(f"a bare name, {getattr(value, '__name__', 'of a function')}")
         else:
             return value
         self._done[id(value)] = result
@@ -367,9 +364,8 @@ def _written_out(holder: _State, state: dict[str, Any]) -> np.ndarray:
         return np.asarray(state["x"])
     if holder.kind == "Select":
         picked = np.asarray(state["a"]).ravel()[np.asarray(state["idxs"])]
-        shape = state.get("preferred_shape")
-        return picked if shape is None else picked.reshape(shape)
-    rows, columns = (int(size) for size in (state["_shape"] if "_shape" in state else state["shape"]))
+        return picked.reshape(state.get("preferred_shape") or picked.shape)
+    rows, columns = (int(size) for size in state.get("_shape") or state["shape"])
     if not 0 <= rows * columns <= _MAX_DENSE:
         raise RefusedFile(f"a sparse matrix must have at most {_MAX_DENSE} entries but has {rows} x {columns}")
     data = state["data"]
@@ -382,8 +378,10 @@ def _written_out(holder: _State, state: dict[str, Any]) -> np.ndarray:
             column = np.arange(max(0, offset), min(columns, rows + offset, len(values)))
             dense[column - offset, column] = values[column]
     else:
-        major = np.repeat(np.arange(len(state["indptr"]) - 1), np.diff(_checked(state["indptr"])))
-        minor = _checked(state["indices"])
+        starts, minor = _checked(state["indptr"]), _checked(state["indices"])
+        if starts[-1] != len(minor):  # or np.repeat might be made to fill the memory
+            raise RefusedFile(f"a sparse matrix must have {starts[-1]} indices but has {len(minor)}")
+        major = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         if holder.kind == "csc":
             np.add.at(dense, (minor, major), data)
         elif holder.kind == "csr":

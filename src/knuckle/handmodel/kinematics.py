@@ -75,11 +75,13 @@ def skin(
     batch = tuple(transforms.shape[:-3])
     bones = transforms.shape[-3]
     rows = xp.matrix_transpose(xp.reshape(transforms, (*batch, bones, 12)))
-    blend = xp.reshape(rows @ weights, (*batch, 3, 4, weights.shape[-1]))
+    # unstack, not indices: the gradient of an index is a whole array of zeros each time.
+    x, y, z = (part[..., None, :] for part in xp.unstack(rest, axis=-2))
+    blend = xp.unstack(xp.reshape(rows @ weights, (*batch, 3, 4, weights.shape[-1])), axis=-2)
     # In place: with one temporary fewer the C library does not hand the memory back to the system after every call,
     # and fetching it again costs more than the arithmetic (64 hands in torch: 3.5 ms against 0.9).
-    posed = blend[..., 0, :] * rest[..., 0:1, :]
-    posed += blend[..., 1, :] * rest[..., 1:2, :]
-    posed += blend[..., 2, :] * rest[..., 2:3, :]
-    posed += blend[..., 3, :]
+    posed = blend[0] * x
+    posed += blend[1] * y
+    posed += blend[2] * z
+    posed += blend[3]
     return posed

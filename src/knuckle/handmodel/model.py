@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -99,35 +99,30 @@ class HandModel:
     part_names: tuple[str, ...] = ()
     mano: "ManoFile | None" = None
     # The constants as the fast lines want them: coordinates before vertices, flattened where a product follows.
-    _rest: Array = field(init=False, repr=False)
-    _weights: Array = field(init=False, repr=False)
-    _shape_basis: Array = field(init=False, repr=False)
-    _shape_joints: Array = field(init=False, repr=False)
+    # Rows of the basis: P that answer to the pose, then the rest mesh, then S that answer to the shape.
+    _basis: Array = field(init=False, repr=False)
     _pose_feature: Array = field(init=False, repr=False)
-    _pose_basis: Array = field(init=False, repr=False)
+    _weights: Array = field(init=False, repr=False)
+    _shape_joints: Array = field(init=False, repr=False)
     _cross: Array = field(init=False, repr=False)
     _cross_squared: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         xp = namespace(self.vertices)
-        count, shapes = self.vertices.shape[0], self.shape_vertices.shape[0]
-
-        def coordinates_first(array: Array) -> Array:
-            return xp.reshape(xp.matrix_transpose(array) + 0.0, (*array.shape[:-2], 3 * count))
-
-        cross = cross_matrix(self.angle_axis)
-        feature = basis = None
+        rows = [self.vertices[None], self.shape_vertices]
+        feature = None
         if self.pose_vertices is not None:
             # Always in NumPy and float64: in float32 rounding would hide how many rows say something of their own.
             whole = _as_like(self.pose_vertices, np.zeros(1))
-            feature, basis = (_as_like(factor, self.vertices) for factor in _low_rank(whole))
+            feature, answer = (_as_like(factor, self.vertices) for factor in _low_rank(whole))
+            rows.insert(0, answer)
+        basis = xp.matrix_transpose(xp.concat(rows, axis=0))
+        cross = cross_matrix(self.angle_axis)
         derived = {
-            "_rest": xp.reshape(coordinates_first(self.vertices), (3, count)),
-            "_weights": xp.matrix_transpose(self.weights) + 0.0,
-            "_shape_basis": coordinates_first(self.shape_vertices),
-            "_shape_joints": xp.reshape(self.shape_joints, (shapes, 63)),
+            "_basis": xp.reshape(basis, (basis.shape[0], 3 * self.vertices.shape[0])),
             "_pose_feature": feature,
-            "_pose_basis": None if basis is None else coordinates_first(basis),
+            "_weights": xp.matrix_transpose(self.weights) + 0.0,
+            "_shape_joints": xp.reshape(self.shape_joints, (self.shape_joints.shape[0], 63)),
             "_cross": cross,
             "_cross_squared": cross @ cross,
         }
@@ -166,12 +161,8 @@ class HandModel:
 
         Texture coordinates and part labels stay NumPy arrays.
         """
-        changed = {}
-        for entry in fields(self):
-            value = getattr(self, entry.name)
-            if entry.init and entry.name in _MOVING and value is not None:
-                changed[entry.name] = _as_like(value, like)
-        return replace(self, **changed)
+        given = {name: getattr(self, name) for name in _MOVING}
+        return replace(self, **{name: _as_like(value, like) for name, value in given.items() if value is not None})
 
     def faces_of(self, side: Literal["left", "right"]) -> Int[Array, "f 3"]:
         """The triangles, wound counter-clockwise seen from outside, for a hand of that side."""
@@ -295,14 +286,7 @@ class HandModel:
     ) -> Array:
         """(..., V, 3) vertices, or those of the subset. The placement is folded into the bones: 17 instead of V."""
         xp = namespace(bones)
-        rest, weights = self._rest, self._weights
-        count = rest.shape[-1]
-        if shape is not None:
-            rest = rest + xp.reshape(shape @ self._shape_basis, (*shape.shape[:-1], 3, count))
-        if self._pose_basis is not None:
-            identity = xp.eye(3, dtype=local.dtype, device=array_api_compat.device(local))
-            feature = xp.reshape(local - identity, (*local.shape[:-3], 135)) @ self._pose_feature
-            rest = rest + xp.reshape(feature @ self._pose_basis, (*feature.shape[:-1], 3, count))
+        rest, weights = self._rest(local, shape), self._weights
         if subset is not None:
             rest, weights = (xp.stack([array[..., i] for i in subset], axis=-1) for array in (rest, weights))
         if linear is not None:
@@ -311,6 +295,22 @@ class HandModel:
         if offset is not None:
             skinned = skinned + namespace(offset).matrix_transpose(offset)
         return xp.matrix_transpose(skinned)
+
+    def _rest(self, local: Array, shape: Array | None) -> Array:
+        """(..., 3, V) the mesh before it is posed, in its shape and with the pose's correctives, in one product."""
+        xp = namespace(local)
+        used = self._basis.shape[0] if shape is not None else self._basis.shape[0] - len(self.shape_names)
+        device = array_api_compat.device(local)
+        parts = [xp.ones((1,), dtype=local.dtype, device=device)]
+        if self._pose_feature is not None:
+            identity = xp.eye(3, dtype=local.dtype, device=device)
+            feature = xp.reshape(local - identity, (*local.shape[:-3], 135)) @ self._pose_feature
+            parts.insert(0, feature)
+        if shape is not None:
+            parts.append(shape)
+        batch = np.broadcast_shapes(*(tuple(part.shape[:-1]) for part in parts))
+        parts = [xp.broadcast_to(part, (*batch, part.shape[-1])) for part in parts]
+        return xp.reshape(xp.concat(parts, axis=-1) @ self._basis[:used, :], (*batch, 3, self.vertices.shape[0]))
 
     def _local_rotations(self, angles: Array | None, rotations: Array | None) -> tuple[Array, Array | None]:
         """(..., 15, 3, 3) of the finger joints and, where it was given, (..., 3, 3) of the whole hand."""
@@ -333,10 +333,8 @@ class HandModel:
 
     def _check_shape(self, shape: Array) -> None:
         if shape.ndim < 1 or shape.shape[-1] != len(self.shape_names):
-            raise ValueError(
-                f"shape must be (..., {len(self.shape_names)}), in the order of shape_names, "
-                f"but got the shape {tuple(shape.shape)}"
-            )
+            count = len(self.shape_names)
+            raise ValueError(f"shape must be (..., {count}), in the order of shape_names, but got {tuple(shape.shape)}")
 
     def _check_library(self, *arrays: Array | None) -> None:
         ours = array_api_compat.is_torch_array(self.vertices)
