@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import tiny_sets
 from knuckle.cli import evaluate as cli
@@ -17,6 +18,10 @@ from knuckle.evaluate import PROTOCOLS
 from knuckle.evaluate.peers import ADAPTERS
 from knuckle.evaluate.predictions import FORMATS
 from knuckle.evaluate.submit import SUBMISSIONS
+from knuckle.synth import Settings, write_shards
+from knuckle.systems.choose import choose_system
+from knuckle.train import checkpoint
+from knuckle.weights import weights_path
 
 
 def test_the_names_in_the_signature_are_those_there_are():
@@ -118,3 +123,32 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
     assert len(lines) == 2
     assert "nothing must exist" in lines[0]
     assert "stb-zimmermann" in lines[1]
+
+
+class TestModels:
+    """A model in the place of predictions: the pictures are read and it is run."""
+
+    def test_an_exported_network(self, tmp_path, capsys):
+        write_shards(tmp_path, Settings(preset="crop", size=128, seed=5), images=4, shard_images=4)
+        assert cli.evaluate(weights_path("hand"), protocol="own", root=tmp_path, resamples=0) == 0
+        said = capsys.readouterr().out
+        assert "hand.onnx" in said
+        assert "PA-MPJPE" in said
+
+    def test_a_checkpoint(self, tmp_path, capsys):
+        tiny_sets.truth_list(tmp_path / "set", n=2)
+        config = {"stem": [8], "widths": [8, 8, 8], "blocks": [1, 1, 1], "width": 8, "layers": 1}
+        weights = choose_system("shipped", config).network().state_dict()
+        folder = checkpoint.save(tmp_path, 1, {"system": "shipped", "config": config}, weights, {})
+        assert cli.evaluate(folder, protocol="own", root=tmp_path / "set", resamples=0) == 0
+        assert "step-0000001" in capsys.readouterr().out
+
+    def test_a_detector_and_a_set_without_pictures(self, tmp_path):
+        folder = checkpoint.save(tmp_path, 1, {"system": "detector", "config": {}}, {"a": torch.zeros(1)}, {})
+        tiny_sets.truth_list(tmp_path / "set", n=2)
+        with pytest.raises(ValueError, match="must be of a hand network to be scored but is of a detector"):
+            cli.evaluate(folder, protocol="own", root=tmp_path / "set")
+        (tmp_path / "arrays").mkdir()
+        np.save(tmp_path / "arrays" / "joints.npy", np.zeros((2, 21, 3)))
+        with pytest.raises(ValueError, match="needs pictures to run on, but the data set has none"):
+            cli.evaluate(weights_path("hand"), protocol="own", root=tmp_path / "arrays")

@@ -70,7 +70,7 @@ def evaluate(
     predictions
         A folder with one JSON per picture (knuckle predict, MediaPipe, OpenPose, MMPose) or with joints.npy and
         vertices.npy; a .npy, .npz (joints, vertices or MANO parameters), pred.json or pred.zip, DexYCB's .txt; or a
-        model to run: an exported .onnx.
+        model to run on the pictures: an exported .onnx, or a checkpoint's folder (with knuckle[train]).
     protocol
         How to score: which data set, split, root, alignment and thresholds. Each says what it does when it is run.
     root
@@ -228,6 +228,8 @@ def _read(
     """Predictions from files, or from a model that is run."""
     from knuckle.evaluate.predictions import Conventions, read_predictions
 
+    if path.suffix == ".onnx" or (path / "weights.safetensors").exists():
+        return _run(path, source, progress)
     assert isinstance(conventions, Conventions)
     task = progress.add_task("reading predictions", total=None)
     try:
@@ -236,3 +238,43 @@ def _read(
         )
     finally:
         progress.remove_task(task)
+
+
+def _run(path: Path, source: "Source", progress: "Progress") -> "Predictions":
+    """Predictions of a hand network, exported or a checkpoint, behind the detector, as `knuckle predict` has them."""
+    import tempfile
+
+    from knuckle.evaluate.predictions import run_predictor
+    from knuckle.predict import Predictor
+
+    samples = source.samples
+    if samples is None:
+        raise ValueError(f"{path} is a model, which needs pictures to run on, but the data set has none")
+    with tempfile.TemporaryDirectory() as folder:
+        graph = path if path.suffix == ".onnx" else _exported(path, Path(folder) / "hand.onnx")
+        predictor = Predictor(hand=graph)
+    task = progress.add_task("predicting", total=len(source.truth))
+    try:
+        return run_predictor(
+            samples(),
+            lambda sample: [] if sample.image is None else predictor(sample.image, sample.camera),
+            source.truth,
+            str(path),
+            lambda: progress.advance(task),
+        )
+    finally:
+        progress.remove_task(task)
+
+
+def _exported(checkpoint: Path, out: Path) -> Path:
+    """A checkpoint of the hand network as ONNX; needs knuckle[train]."""
+    from knuckle.systems.choose import choose_system
+    from knuckle.train.checkpoint import load
+    from knuckle.train.export import export_onnx, trained_network
+
+    about = load(checkpoint).about
+    if about["system"] == "detector":
+        raise ValueError(f"{checkpoint} must be of a hand network to be scored but is of a detector")
+    system = choose_system(about["system"], about["config"])
+    export_onnx(system, trained_network(system, checkpoint), out)
+    return out
