@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench weights clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -41,6 +41,10 @@ test: lint $(GLTF)/node_modules/.installed
 
 bench: $(VENV)/.dev
 	$(BIN)/python tools/bench.py
+
+# Draws the pictures and trains the networks that ship, from nothing; see docs/weights.md.
+weights: $(VENV)/.dev
+	KNUCKLE=$(BIN)/knuckle tools/train_weights.sh
 
 clean:
 	rm -rf $(VENV) $(GLTF)/node_modules build dist out .pytest_cache .ruff_cache

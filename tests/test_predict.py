@@ -15,7 +15,7 @@ from knuckle.predict import Predictor
 from knuckle.predict.cameras import camera_of, read_camera
 from knuckle.predict.crop import square_of_joints
 from knuckle.predict.detect import STRIDE, box_of_joints, letterbox, overlap, read_maps
-from knuckle.predict.place import from_sight, scale_to_size, to_sight
+from knuckle.predict.place import from_sight, scale_to_size, settle, to_sight
 from knuckle.predict.run import RunOptions, predict_files
 from knuckle.predict.sources import expand, stems
 from knuckle.skeleton import BONES
@@ -230,3 +230,20 @@ def test_a_video_gives_a_line_a_frame_and_tells_where_it_breaks_off(model, predi
 
 def test_results_of_equal_stems_do_not_meet(tmp_path):
     assert stems([tmp_path / "a.jpg", tmp_path / "a.png", tmp_path / "b.jpg"]) == ["a", "a-2", "b"]
+
+
+def test_settling_brings_a_displaced_hand_back_to_where_it_was_seen(model):
+    camera = Camera.from_fov((640, 480), 1.0)
+    joints = np.asarray(model.joints(np.full(23, 0.3), T_camera_hand=_pose(turn=0.3)))
+    away = joints @ _pose_of_turn(0.06).T + np.array([0.01, -0.02, 0.03])
+    T = settle(camera, away, camera.project(joints), np.full(21, 0.005), steps=6, stiffness=1.0)
+    back = away @ T[:3, :3].T + T[:3, 3]
+    before = np.linalg.norm(camera.project(away) - camera.project(joints), axis=1).mean()
+    after = np.linalg.norm(camera.project(back) - camera.project(joints), axis=1).mean()
+    assert after < 0.05 * before
+    np.testing.assert_allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-9)
+
+
+def _pose_of_turn(angle):
+    cos, sin = math.cos(angle), math.sin(angle)
+    return np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])

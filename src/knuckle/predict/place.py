@@ -8,6 +8,8 @@ has to say does not depend on where in the picture the hand is, how far away, or
 import numpy as np
 from jaxtyping import Float
 
+from knuckle.camera import Camera
+from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.skeleton import BONES
 
 # The joint that depths are counted from: the knuckle of the middle finger, near the middle of the hand.
@@ -62,3 +64,57 @@ def scale_to_size(
 def _focal(intrinsics: Float[np.ndarray, "3 3"]) -> float:
     """One focal length for a camera whose two differ a little; a turned camera's matrix has them mixed."""
     return float(np.sqrt(abs(np.linalg.det(intrinsics[:2, :2]))))
+
+
+def settle(
+    camera: Camera,
+    joints: Float[np.ndarray, "21 3"],
+    uv: Float[np.ndarray, "21 2"],
+    doubt: Float[np.ndarray, "21"],
+    steps: int = 3,
+    stiffness: float = 0.1,
+) -> Float[np.ndarray, "4 4"]:
+    """A small rigid motion after which a hand projects as closely as it can to where its joints were seen.
+
+    A fit weighs depth, of which a network is unsure, like the picture's two directions, of which it is sure. This
+    gives the picture the last word on where the hand is and how it is turned, and leaves its pose alone.
+
+    Args:
+        camera: of the picture.
+        joints: (21, 3) metres, the fitted hand.
+        uv: (21, 2) pixels where the network saw them.
+        doubt: (21,) metres; only their ratios count.
+        steps: of Gauss-Newton.
+        stiffness: radians by which a hand may turn for an error as large as its doubt.
+
+    Returns:
+        T: (4, 4), to be applied from the left in the camera's frame.
+    """
+    lines = camera.rays(uv)
+    weights = 1.0 / np.maximum(doubt, 1e-6)
+    weights = weights / np.sqrt((weights**2).mean())
+    centre = joints.mean(0)
+    rotation, translation = np.eye(3), np.zeros(3)
+    spread = float(np.linalg.norm(joints - centre, axis=1).mean())
+    for _ in range(steps):
+        arms = (joints - centre) @ rotation.T
+        points = arms + centre + translation
+        # (x, y, z) lies on the line (a, b, 1) if x - a z = 0 and y - b z = 0.
+        fronts = np.zeros((21, 2, 3))
+        fronts[:, 0, 0] = fronts[:, 1, 1] = 1.0
+        fronts[:, :, 2] = -lines[:, :2]
+        residual = np.einsum("jkc,jc->jk", fronts, points)
+        # A turn by w moves an arm a by w x a; its matrix is minus the cross matrix of a.
+        turns = np.stack([np.cross(axis, arms) for axis in np.eye(3)], axis=-1)
+        jacobian = np.concatenate([np.einsum("jkc,jcw->jkw", fronts, turns), fronts], axis=-1)
+        rows = (weights[:, None, None] * jacobian).reshape(-1, 6)
+        values = (weights[:, None] * residual).reshape(-1)
+        damping = np.zeros(6)
+        damping[:3] = 21 * (0.05 * spread / stiffness) ** 2
+        step = np.linalg.solve(rows.T @ rows + np.diag(damping) + 1e-12 * np.eye(6), -rows.T @ values)
+        rotation = axis_angle_to_matrix(step[:3]) @ rotation
+        translation = translation + step[3:]
+    T = np.eye(4)
+    T[:3, :3] = rotation
+    T[:3, 3] = centre + translation - rotation @ centre
+    return T

@@ -14,7 +14,7 @@ from knuckle.handmodel import HandModel
 from knuckle.predict.crop import Square, square_of_box, square_of_joints
 from knuckle.predict.detect import box_of_joints, overlap
 from knuckle.predict.network import DetectorGraph, HandGraph, Reading
-from knuckle.predict.place import from_sight, scale_to_size
+from knuckle.predict.place import from_sight, scale_to_size, settle
 from knuckle.sample import Hand
 from knuckle.skeleton import BONES
 from knuckle.weights import weights_path
@@ -25,6 +25,8 @@ ASSUMED_FOV = math.radians(60.0)
 _SAME_HAND = 0.5
 # Chances below which a crop shows no hand, whatever the detector thought.
 _ABSENT = 0.3
+# How much smaller or larger a crop may be than the one before it.
+_SMALLEST_STEP, _LARGEST_STEP = 0.85, 1.4
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ class Found:
     doubt: Float[np.ndarray, "21"]
 
 
+@dataclass(frozen=True)
+class _Look:
+    """One crop and what was seen in it; mirrored where it was taken for a left hand."""
+
+    square: Square
+    mirrored: bool
+    crop: Camera
+    reading: Reading
+
+
 class Predictor:
     """Hands in pictures. Thread-safe, and keeps nothing from one picture to the next.
 
@@ -55,7 +67,7 @@ class Predictor:
         detector, hand: ONNX files; those of the package if None.
         threads: for each network.
         threshold: chance from which the detector is believed that there is a hand.
-        refine: look a second time, through the crop that the first look suggests.
+        looks: how often the hand network looks at a hand, each time through the crop that the look before suggests.
     """
 
     def __init__(
@@ -64,12 +76,12 @@ class Predictor:
         hand: Path | None = None,
         threads: int = 2,
         threshold: float = 0.35,
-        refine: bool = True,
+        looks: int = 3,
     ) -> None:
         self._detector = DetectorGraph(detector or weights_path("detector"), threads)
         self._hand = HandGraph(hand or weights_path("hand"), threads)
         self._threshold = threshold
-        self._refine = refine
+        self._looks = looks
         self.model = HandModel.open()
         parents, children = np.array(BONES).T
         rest = np.asarray(self.model.joints_rest, float)
@@ -114,22 +126,20 @@ class Predictor:
         """
         # Each hand is seen as it is and mirrored; what is usual for its shape speaks for both alike and cancels.
         count = len(squares)
-        crops, readings = self._read(image, camera, 2 * squares, [False] * count + [True] * count)
-        sides = [
-            _evidence(readings[count + i]) - _evidence(readings[i]) + 0.3 * _log_odds(left[i]) > 0 for i in range(count)
-        ]
-        crops = [crops[count * side + i] for i, side in enumerate(sides)]
-        readings = [readings[count * side + i] for i, side in enumerate(sides)]
-        kept = [i for i, reading in enumerate(readings) if reading.presence > _ABSENT]
-        if self._refine and kept:
-            better = [square_of_joints(crops[i].to_picture(readings[i].joints[:, :2])) for i in kept]
-            again = self._read(image, camera, better, [sides[i] for i in kept])
-            for i, crop, reading in zip(kept, *again, strict=True):
-                crops[i], readings[i] = crop, reading
+        mirrored = [False] * count + [True] * count
+        looked = self._read(image, camera, 2 * squares, mirrored)
+        evidence = [_evidence(look.reading) for look in looked]
+        if self._looks > 1:
+            looked = self._look_again(image, camera, looked)
+            evidence = [before + _evidence(look.reading) for before, look in zip(evidence, looked, strict=True)]
+        sides = [evidence[count + i] - evidence[i] + 0.3 * _log_odds(left[i]) > 0 for i in range(count)]
+        chosen = [looked[count * side + i] for i, side in enumerate(sides)]
+        for _ in range(self._looks - 2):
+            chosen = self._look_again(image, camera, chosen)
         return [
-            self._place(camera, crops[i], readings[i], sides[i], math.sqrt(scores[i] * readings[i].presence))
-            for i in kept
-            if readings[i].presence > _ABSENT
+            self._place(camera, look, math.sqrt(score * look.reading.presence))
+            for look, score in zip(chosen, scores, strict=True)
+            if look.reading.presence > _ABSENT
         ]
 
     def follow(
@@ -140,13 +150,12 @@ class Predictor:
         Returns:
             For each square the hand, None where there is none any more, and its chance of being a left one.
         """
-        crops, readings = self._read(image, camera, squares, left)
         return [
             (
-                self._place(camera, crop, reading, is_left, reading.presence) if reading.presence > _ABSENT else None,
-                1.0 - reading.left if is_left else reading.left,
+                self._place(camera, look, look.reading.presence) if look.reading.presence > _ABSENT else None,
+                1.0 - look.reading.left if look.mirrored else look.reading.left,
             )
-            for crop, reading, is_left in zip(crops, readings, left, strict=True)
+            for look in self._read(image, camera, squares, left)
         ]
 
     def explain(self, found: Found, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
@@ -160,8 +169,10 @@ class Predictor:
             shape_regularisation=1.0,
             iterations=20,
         )
-        joints, residual = fitted.joints, float(fitted.error)
-        posed = self.model(fitted.angles, shape=fitted.shape, T_camera_hand=fitted.T_camera_hand, side=found.side)
+        residual = float(fitted.error)
+        pose = settle(camera, fitted.joints, found.uv, found.doubt) @ fitted.T_camera_hand
+        posed = self.model(fitted.angles, shape=fitted.shape, T_camera_hand=pose, side=found.side)
+        joints = np.asarray(posed.joints)
         hand = Hand(
             side=found.side,
             score=min(found.score, 1.0),
@@ -169,7 +180,7 @@ class Predictor:
             joints_camera=joints,
             angles=fitted.angles,
             shape=fitted.shape,
-            T_camera_hand=fitted.T_camera_hand,
+            T_camera_hand=pose,
             joint_doubt_mm=1e3 * found.doubt,
             # How far the joints had to be moved, against how far off they are expected to be.
             plausibility=math.exp(-residual / max(2.0 * float(found.doubt.mean()), 1e-6)),
@@ -179,20 +190,31 @@ class Predictor:
         )
         return hand, fitted
 
-    def _read(
-        self, image: np.ndarray, camera: Camera, squares: list[Square], mirrored: list[bool]
-    ) -> tuple[list[Camera], list[Reading]]:
+    def _read(self, image: np.ndarray, camera: Camera, squares: list[Square], mirrored: list[bool]) -> list["_Look"]:
         crops = [s.camera(camera, self._hand.size, m) for s, m in zip(squares, mirrored, strict=True)]
-        return crops, self._hand(image, crops)
+        readings = self._hand(image, crops)
+        return [_Look(*parts) for parts in zip(squares, mirrored, crops, readings, strict=True)]
 
-    def _place(self, camera: Camera, crop: Camera, reading: Reading, left: bool, score: float) -> Found:
+    def _look_again(self, image: np.ndarray, camera: Camera, looked: list["_Look"]) -> list["_Look"]:
+        """Through the crops that the joints suggest: a detector's box may have cut fingers off."""
+        better = []
+        for look in looked:
+            square = square_of_joints(look.crop.to_picture(look.reading.joints[:, :2]))
+            # In steps: a network that is lost would otherwise run away, into a fingertip or out of the picture.
+            side = float(np.clip(square.side, _SMALLEST_STEP * look.square.side, _LARGEST_STEP * look.square.side))
+            better.append(square._replace(side=side))
+        return self._read(image, camera, better, [look.mirrored for look in looked])
+
+    def _place(self, camera: Camera, look: "_Look", score: float) -> Found:
         """Depth by the size of an average adult's hand."""
+        crop, reading = look.crop, look.reading
         joints = from_sight(crop.K, reading.joints)
         scale = scale_to_size(joints, self._lengths, reading.doubt)
         # A pixel of doubt at the hand's distance; coordinates' absolute errors to a distance in space.
         doubt = 2.0 * scale * reading.doubt / math.sqrt(abs(np.linalg.det(crop.K[:2, :2])))
         uv = crop.to_picture(reading.joints[:, :2])
-        return Found("left" if left else "right", score, uv, crop.to_camera(scale * joints), np.maximum(doubt, 1e-3))
+        side = "left" if look.mirrored else "right"
+        return Found(side, score, uv, crop.to_camera(scale * joints), np.maximum(doubt, 1e-3))
 
 
 def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
