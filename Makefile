@@ -27,8 +27,11 @@ $(GLTF)/node_modules/.installed: $(GLTF)/package.json $(VENV)/.dev
 	$(BIN)/npm install --prefix $(GLTF) --no-package-lock --no-audit --no-fund --silent
 	touch $@
 
+# The photograph of the demo; `make demo IMAGE=photo.jpg` for one of yours.
+IMAGE ?= examples/hand.jpg
+
 demo: $(VENV)/.runtime
-	$(BIN)/python tools/demo.py
+	$(BIN)/python tools/demo.py "$(IMAGE)"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

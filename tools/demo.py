@@ -1,17 +1,25 @@
-"""What `make demo` runs: a hand is posed, seen through noise, fitted, and written as a picture and an animated mesh."""
+"""What `make demo` runs: the hands of a photograph; then a hand that is posed, seen through noise and fitted.
+
+python tools/demo.py                 examples/hand.jpg, a picture that knuckle drew
+python tools/demo.py photo.jpg       one of yours
+"""
 
 import argparse
+import json
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-from knuckle import __version__
+from knuckle import Predictor, __version__
 from knuckle.check import check_poses
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.handmodel.poses import named_pose
 from knuckle.jobs import fit_recording, write_png, write_recording
+from knuckle.predict.run import RunOptions, predict_files
+from knuckle.skeleton import FINGERS
 from knuckle.view import render_sheet
 
 POSES = ("flat", "peace", "point", "fist", "pinch_index", "flat")
@@ -33,10 +41,29 @@ def posed_hand(model: HandModel, rng: np.random.Generator) -> tuple[np.ndarray, 
     return angles, model.joints(angles, shape=np.tile(shape, (len(angles), 1)), T_camera_hand=pose)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("out/demo"))
-    out = parser.parse_args().out
+def from_photograph(picture: Path, out: Path) -> bool:
+    """Writes overlay, JSON and mesh of the hands in a picture; false where it could not be read."""
+    begun = time.perf_counter()
+    summary = predict_files(Predictor(), [picture], out, RunOptions(("json", "overlay", "glb"), None, 0.0, 4))
+    took = time.perf_counter() - begun
+    if summary.problems:
+        print("\n".join(summary.problems), file=sys.stderr)
+        return False
+    result = json.loads((out / f"{picture.stem}.json").read_text())
+    camera = result["camera"]["source"]
+    print(f"{picture}: hands found: {len(result['hands'])}, in {took:.2f} s with loading; the camera is {camera}")
+    for hand in result["hands"]:
+        x, y, z = hand["joints_camera"][0]
+        bent = ", ".join(f"{name} {np.degrees(hand['angles'][f'{name}_pip_flexion']):.0f}" for name in FINGERS[1:])
+        print(f"  {hand['side']}, score {hand['score']:.2f}, wrist at ({x:.2f}, {y:.2f}, {z:.2f}) m, doubt of a joint")
+        print(f"  {np.mean(hand['joint_doubt_mm']):.0f} mm on average; PIP joints bent by {bent} degrees")
+    for path in sorted(out.glob(f"{picture.stem}.*")):
+        print(f"wrote {path}")
+    return True
+
+
+def from_noise(out: Path) -> None:
+    """Poses a hand, spoils its joints, checks and fits them, and writes pictures and an animated mesh."""
     rng = np.random.default_rng(0)
     model = HandModel.open()
     angles, joints = posed_hand(model, rng)
@@ -69,5 +96,17 @@ def main() -> None:
         print(f"wrote {path}")
 
 
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", type=Path, nargs="?", default=Path("examples/hand.jpg"))
+    parser.add_argument("--out", type=Path, default=Path("out/demo"))
+    given = parser.parse_args()
+    if not from_photograph(given.picture, given.out):
+        return 2
+    print()
+    from_noise(given.out / "posed")
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -42,7 +42,7 @@ def make_app(asked: str | None = None) -> App:
     Args:
         asked: the command that is about to run; its own help is then its docstring, not the line in the list.
     """
-    from knuckle import __version__
+    from knuckle.version import __version__
 
     app = App(
         name="knuckle",

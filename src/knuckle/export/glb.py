@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-import knuckle
 from knuckle.export.gltf import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GltfBuffer, pack_glb
 from knuckle.export.skin import Motion, Skin, split_seams
 from knuckle.files import atomic_write
 from knuckle.geometry.rotation import matrix_to_quaternion
 from knuckle.geometry.surface import vertex_normals
+from knuckle.version import __version__
 
 SKIN_COLOR = (0.78, 0.47, 0.33, 1.0)  # linear, not sRGB
 _HALF_TURN_ABOUT_X = [1.0, 0.0, 0.0, 0.0]
@@ -48,7 +48,7 @@ def glb_bytes(hands: Sequence[tuple[Skin, Motion]], *, in_camera_frame: bool = T
     """The bytes of the file `write_glb` writes."""
     buffer = GltfBuffer()
     document: dict[str, Any] = {
-        "asset": {"version": "2.0", "generator": f"knuckle {knuckle.__version__}"},
+        "asset": {"version": "2.0", "generator": f"knuckle {__version__}"},
         "scene": 0,
         "scenes": [{"nodes": []}],
         "nodes": [],
