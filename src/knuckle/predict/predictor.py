@@ -25,8 +25,16 @@ ASSUMED_FOV = math.radians(60.0)
 _SAME_HAND = 0.5
 # Chances below which a crop shows no hand, whatever the detector thought.
 _ABSENT = 0.3
+# Mean doubt, in extents of the hand, that takes a score down to 1 / e.
+_DOUBT_OF_NO_HAND = 0.1
+# Part of the least score below which, after the first look, no second one is taken.
+_NOT_WORTH_A_LOOK = 0.6
+# The detector proposes so many more places than hands are wanted.
+_SPARE = 3
 # How much smaller or larger a crop may be than the one before it.
 _SMALLEST_STEP, _LARGEST_STEP = 0.85, 1.4
+# Zoom and turn (radians) of the crops of the last look, whose mean is taken.
+_VIEWS = ((1.0, 0.0), (0.93, 0.1), (1.08, -0.1))
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,10 @@ class Predictor:
     Args:
         detector, hand: ONNX files; those of the package if None.
         threads: for each network.
-        threshold: chance from which the detector is believed that there is a hand.
-        looks: how often the hand network looks at a hand, each time through the crop that the look before suggests.
+        threshold: the detector's chance of a hand from which a place is looked at.
+        least: score from which what was seen there is called a hand.
+        looks: how often the hand network looks at a hand, each time through the crop that the look before suggests;
+            the third and last look takes the mean over three crops.
     """
 
     def __init__(
@@ -75,12 +85,14 @@ class Predictor:
         detector: Path | None = None,
         hand: Path | None = None,
         threads: int = 2,
-        threshold: float = 0.35,
+        threshold: float = 0.15,
+        least: float = 0.2,
         looks: int = 3,
     ) -> None:
         self._detector = DetectorGraph(detector or weights_path("detector"), threads)
         self._hand = HandGraph(hand or weights_path("hand"), threads)
         self._threshold = threshold
+        self._least = least
         self._looks = looks
         self.model = HandModel.open()
         parents, children = np.array(BONES).T
@@ -104,7 +116,7 @@ class Predictor:
 
     def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[Found]:
         """Detector and network: the hands before the fit."""
-        detections = self._detector(image, self._threshold, max_hands)
+        detections = self._detector(image, self._threshold, max_hands + _SPARE)
         squares = [square_of_box(d.box, d.direction) for d in detections]
         found = self.look(image, camera, squares, [d.left for d in detections], [d.score for d in detections])
         return without_doubles(found)[:max_hands]
@@ -125,22 +137,33 @@ class Predictor:
             scores: of each.
         """
         # Each hand is seen as it is and mirrored; what is usual for its shape speaks for both alike and cancels.
-        count = len(squares)
-        mirrored = [False] * count + [True] * count
-        looked = self._read(image, camera, 2 * squares, mirrored)
-        evidence = [_evidence(look.reading) for look in looked]
+        plain = self._read(image, camera, squares, [False] * len(squares))
+        turned = self._read(image, camera, squares, [True] * len(squares))
+        pairs = []
+        for one, other, score, chance in zip(plain, turned, scores, left, strict=True):
+            likely = max(self._score(look, score) for look in (one, other))
+            if likely > _NOT_WORTH_A_LOOK * self._least:
+                pairs.append((one, other, score, 0.3 * _log_odds(chance) + _evidence(other) - _evidence(one)))
         if self._looks > 1:
-            looked = self._look_again(image, camera, looked)
-            evidence = [before + _evidence(look.reading) for before, look in zip(evidence, looked, strict=True)]
-        sides = [evidence[count + i] - evidence[i] + 0.3 * _log_odds(left[i]) > 0 for i in range(count)]
-        chosen = [looked[count * side + i] for i, side in enumerate(sides)]
-        for _ in range(self._looks - 2):
-            chosen = self._look_again(image, camera, chosen)
-        return [
-            self._place(camera, look, math.sqrt(score * look.reading.presence))
-            for look, score in zip(chosen, scores, strict=True)
-            if look.reading.presence > _ABSENT
+            ones = self._look_again(image, camera, [pair[0] for pair in pairs])
+            others = self._look_again(image, camera, [pair[1] for pair in pairs])
+            pairs = [
+                (one, other, score, evidence + _evidence(other) - _evidence(one))
+                for one, other, (_, _, score, evidence) in zip(ones, others, pairs, strict=True)
+            ]
+        chosen = [other if evidence > 0 else one for one, other, _, evidence in pairs]
+        if self._looks > 2:
+            chosen = self._look_around(image, camera, chosen)
+        found = [
+            self._place(camera, look, self._score(look, score))
+            for look, (_, _, score, _) in zip(chosen, pairs, strict=True)
         ]
+        return [hand for hand in found if hand.score > self._least]
+
+    def _score(self, look: "_Look", detected: float) -> float:
+        """Detector, presence, and above all how sure the network is of the joints: it makes little of a face or ear."""
+        doubt = float(look.reading.doubt.mean()) / float(np.ptp(look.reading.joints[:, :2], axis=0).max())
+        return math.sqrt(detected * look.reading.presence) * math.exp(-doubt / _DOUBT_OF_NO_HAND)
 
     def follow(
         self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, squares: list[Square], left: list[bool]
@@ -197,13 +220,19 @@ class Predictor:
 
     def _look_again(self, image: np.ndarray, camera: Camera, looked: list["_Look"]) -> list["_Look"]:
         """Through the crops that the joints suggest: a detector's box may have cut fingers off."""
-        better = []
-        for look in looked:
-            square = square_of_joints(look.crop.to_picture(look.reading.joints[:, :2]))
-            # In steps: a network that is lost would otherwise run away, into a fingertip or out of the picture.
-            side = float(np.clip(square.side, _SMALLEST_STEP * look.square.side, _LARGEST_STEP * look.square.side))
-            better.append(square._replace(side=side))
-        return self._read(image, camera, better, [look.mirrored for look in looked])
+        return self._read(image, camera, [_stepped(look) for look in looked], [look.mirrored for look in looked])
+
+    def _look_around(self, image: np.ndarray, camera: Camera, looked: list["_Look"]) -> list["_Look"]:
+        """Through several crops about where the joints suggest, and the mean of what is seen in them."""
+        centred = [_stepped(look) for look in looked]
+        views = [
+            square._replace(side=square.side * zoom, angle=square.angle + turn)
+            for square in centred
+            for zoom, turn in _VIEWS
+        ]
+        count = len(_VIEWS)
+        seen = self._read(image, camera, views, [look.mirrored for look in looked for _ in _VIEWS])
+        return [_mean_look(seen[count * i : count * (i + 1)]) for i in range(len(looked))]
 
     def _place(self, camera: Camera, look: "_Look", score: float) -> Found:
         """Depth by the size of an average adult's hand."""
@@ -215,6 +244,33 @@ class Predictor:
         uv = crop.to_picture(reading.joints[:, :2])
         side = "left" if look.mirrored else "right"
         return Found(side, score, uv, crop.to_camera(scale * joints), np.maximum(doubt, 1e-3))
+
+
+def _stepped(look: _Look) -> Square:
+    """The crop that the joints of a look suggest, in steps: a network that is lost would otherwise run away, into a
+    fingertip or out of the picture.
+    """
+    square = square_of_joints(look.crop.to_picture(look.reading.joints[:, :2]))
+    side = float(np.clip(square.side, _SMALLEST_STEP * look.square.side, _LARGEST_STEP * look.square.side))
+    return square._replace(side=side)
+
+
+def _mean_look(looks: list[_Look]) -> _Look:
+    """The mean of several looks at one hand, in the pixels of the first."""
+    first = looks[0]
+    joints, doubts = [], []
+    for look in looks:
+        scale = look.square.side / first.square.side
+        uv = first.crop.from_picture(look.crop.to_picture(look.reading.joints[:, :2]))
+        joints.append(np.concatenate([uv, scale * look.reading.joints[:, 2:]], axis=1))
+        doubts.append(scale * look.reading.doubt)
+    reading = Reading(
+        np.mean(joints, axis=0),
+        np.mean(doubts, axis=0),
+        float(np.mean([look.reading.left for look in looks])),
+        float(np.mean([look.reading.presence for look in looks])),
+    )
+    return replace(first, reading=reading)
 
 
 def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
@@ -245,12 +301,12 @@ def without_doubles(found: list[Found]) -> list[Found]:
     return kept
 
 
-def _evidence(reading: Reading) -> float:
+def _evidence(look: _Look) -> float:
     """How much speaks for this crop being mirrored the right way: what the network says of the side, and how sure it
     is of the joints, as of a hand mirrored the wrong way it makes little sense. On photographs the first alone is too
     sure of itself, so it is toned down.
     """
-    return -0.3 * _log_odds(reading.left) - 5.0 * float(np.log(reading.doubt).mean())
+    return -0.3 * _log_odds(look.reading.left) - 5.0 * float(np.log(look.reading.doubt).mean())
 
 
 def _log_odds(chance: float) -> float:
