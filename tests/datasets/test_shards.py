@@ -74,3 +74,10 @@ def test_strange_members_are_refused(tmp_path, name, kind):
 def test_no_shards(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"must hold \.tar shards"):
         list(read_pictures(tmp_path))
+
+
+def test_a_shard_that_is_still_being_written_is_passed_over(folder, tmp_path):
+    whole = sorted(folder.glob("shard-*.tar"))[0]
+    (tmp_path / whole.name).write_bytes(whole.read_bytes())
+    (tmp_path / ".shard-000009.tar").write_bytes(whole.read_bytes()[:1000])
+    assert len(list(read_pictures(tmp_path))) == 8

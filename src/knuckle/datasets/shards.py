@@ -51,7 +51,8 @@ def shard_paths(source: str | Path) -> list[Path]:
         FileNotFoundError: there is none.
     """
     source = Path(source)
-    paths = [source] if source.is_file() else sorted(source.glob("*.tar"))
+    # Hidden ones are still being written.
+    paths = [source] if source.is_file() else sorted(p for p in source.glob("*.tar") if not p.name.startswith("."))
     if not paths:
         raise FileNotFoundError(f"{source} must hold .tar shards but has none; make some with `knuckle synth {source}`")
     return paths
