@@ -1,5 +1,7 @@
 """Shapes and dtypes written in annotations are checked while the tests run, and only then."""
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,11 @@ import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("knuckle", "beartype.beartype")
+
+# The software OpenGL that draws pictures and the compiler that torch's exporter loads each bring an LLVM of their own.
+# Loaded after the other, the compiler's ends the process with a segmentation fault; loaded before it, both work.
+if importlib.util.find_spec("triton"):
+    importlib.import_module("triton")
 
 
 def _to_torch(values: Any) -> Any:

@@ -410,3 +410,12 @@ def test_predictions_and_truth_check_their_shapes():
         Predictions(np.ones(2, bool), np.zeros((3, 21, 3)))
     with pytest.raises(ValueError, match="vertices must hold one row per id, 1, but got 2"):
         Truth(("a",), np.zeros((1, 21, 3)), np.zeros(1, bool), vertices=np.zeros((2, 5, 3)))
+
+
+def test_no_hand_found_is_scored_and_names_of_another_set_are_refused(own):
+    nothing = match_hands(own, {name: [] for name in own.ids}, True, "test")
+    assert not nothing.present.any()
+    report = evaluate(own, nothing, PROTOCOLS["own"], resamples=0)
+    assert [row.value for row in report.rows if row.label == "PA-MPJPE"] == [pytest.approx(50.0)]
+    with pytest.raises(BrokenDataset, match="named after the set's pictures"):
+        match_hands(own, {"other": []}, True, "test")

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,14 +129,24 @@ def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool,
         source: what was read, for the report.
 
     Returns:
-        Predictions.
+        Predictions. Where the pictures were looked at and no hand was found in any, joints are NaN throughout.
+
+    Raises:
+        BrokenDataset: there is nothing for any of the truth's pictures, or meshes of several kinds.
     """
     n = len(truth)
     pictures = [picture_of(name) for name in truth.ids]
-    several = {p for p in pictures if pictures.count(p) > 1} if len(set(pictures)) < n else set()
+    several = {picture for picture, hands in Counter(pictures).items() if hands > 1}
+    answers = [found.get(picture, found.get(picture.rpartition("/")[2])) for picture in pictures]
+    if n and all(hands is None for hands in answers):
+        theirs = ", ".join(sorted(found)[:3]) or "nothing"
+        raise BrokenDataset(
+            f"{source} must be named after the set's pictures, such as {pictures[0]}, but has {theirs}; "
+            "is it of another set or split?"
+        )
     chosen: list[FoundHand | None] = []
     for i, picture in enumerate(pictures):
-        hands = found.get(picture, found.get(picture.rpartition("/")[2], []))
+        hands = answers[i] or []
         if picture in several:
             side = "left" if truth.left[i] else "right"
             hands = [h for h in hands if h.side == side]
@@ -157,7 +168,7 @@ def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool,
     sides = [None if h is None else h.side for h in chosen]
     return Predictions(
         present=np.array([h is not None for h in chosen], bool),
-        joints=gather("joints", (21, 3)),
+        joints=gather("joints", (21, 3)) if any(chosen) else np.full((n, 21, 3), np.nan),
         vertices=gather("vertices", (counts.pop(), 3)) if counts else None,
         joints_image=gather("joints_image", (21, 2)),
         left=np.array([s == "left" for s in sides], bool) if any(sides) else None,

@@ -59,8 +59,16 @@ def write_submission(
     Raises:
         ValueError: there are no joints, they are not in the camera frame, or no hand was found at all.
     """
-    if predictions.joints is None or not predictions.absolute:
-        raise ValueError("predictions must hold joints in the camera frame to be submitted, but got none")
+    if predictions.joints is None:
+        raise ValueError(
+            "predictions must hold joints in the camera frame to be submitted, but hold none; "
+            "joints in the picture alone are not scored"
+        )
+    if not predictions.absolute:
+        raise ValueError(
+            "predictions must hold joints in the camera frame to be submitted, but these are relative to a root; "
+            "the servers score absolute positions too"
+        )
     if not predictions.present.any():
         raise ValueError("predictions must hold at least one hand but got none")
     notes = []
