@@ -11,8 +11,9 @@ from scipy.spatial.transform import Rotation
 import tiny_sets
 from knuckle.datasets import BrokenDataset
 from knuckle.evaluate import PROTOCOLS, Predictions, Truth, evaluate
+from knuckle.evaluate.matching import match_hands, run_predictor
 from knuckle.evaluate.peers import FoundHand, mediapipe_hands, mmpose_hands, openpose_hands, recognise
-from knuckle.evaluate.predictions import Conventions, match_hands, read_predictions, run_predictor
+from knuckle.evaluate.predictions import Conventions, read_predictions
 from knuckle.evaluate.sources import numbered_source, read_source
 from knuckle.evaluate.submit import SUBMISSIONS, check_submission, write_submission
 from knuckle.handmodel import HandModel

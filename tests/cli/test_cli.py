@@ -340,3 +340,15 @@ def test_a_reader_that_goes_away_is_no_error():
     )
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["train", "shipped", "--data", "d", "--out", "o"], ["export", "c", "--out", "n.onnx"]]
+)
+def test_commands_that_need_torch_say_how_to_get_it(words):
+    without = f"import sys; sys.modules['torch'] = None; from knuckle.cli import main; sys.exit(main({words!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", without], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "knuckle: this takes torch; install it with `pip install 'knuckle[train]'`\n"

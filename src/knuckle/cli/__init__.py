@@ -24,6 +24,10 @@ COMMANDS = {
     "submit": ("knuckle.cli.evaluate:submit", "Write predictions as a leaderboard takes them, and check the file."),
 }
 
+# What the training commands import, and only they; other extras are named where they are imported.
+_OF_TRAINING = ("torch", "safetensors", "onnx", "onnxscript")
+_TRAIN_EXTRA = "install it with `pip install 'knuckle[train]'`"
+
 _HELP = """3D hands a program can use: joints, mesh and 23 anatomical angles, in metres.
 
 `knuckle COMMAND --help` shows a command's options and examples. Some to begin with:
@@ -80,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     # ImportError: an extra of the package is not installed; the message says which.
     except (ValueError, OSError, ImportError) as error:
-        print(f"knuckle: {_one_line(error)}", file=sys.stderr)
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        said = f"this takes {missing}; {_TRAIN_EXTRA}" if missing in _OF_TRAINING else _one_line(error)
+        print(f"knuckle: {said}", file=sys.stderr)
         if os.environ.get("KNUCKLE_TRACEBACK"):
             raise
         return 2

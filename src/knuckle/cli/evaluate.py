@@ -244,7 +244,7 @@ def _run(path: Path, source: "Source", progress: "Progress") -> "Predictions":
     """Predictions of a hand network, exported or a checkpoint, behind the detector, as `knuckle predict` has them."""
     import tempfile
 
-    from knuckle.evaluate.predictions import run_predictor
+    from knuckle.evaluate.matching import run_predictor
     from knuckle.predict import Predictor
 
     samples = source.samples

@@ -1,0 +1,106 @@
+"""Hands that were found in pictures, put in the truth's order: from anybody's files, or from a model that is run."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from knuckle.datasets.layout import BrokenDataset
+from knuckle.evaluate.data import Predictions, Truth
+from knuckle.evaluate.extras import picture_of
+from knuckle.evaluate.peers import FoundHand
+from knuckle.sample import Hand, Sample
+
+
+def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool, source: str) -> Predictions:
+    """Hands by picture, put in the truth's order.
+
+    Where a picture has one labelled hand the found hand with the highest score answers for it, whatever its side.
+    Where it has several, each is answered by the best of its own side.
+
+    Args:
+        truth: the hands that are asked for.
+        found: by the picture's name (its id in the truth, or the last part of it).
+        absolute: whether the joints are in the camera frame.
+        source: what was read, for the report.
+
+    Returns:
+        Predictions. Where the pictures were looked at and no hand was found in any, joints are NaN throughout.
+
+    Raises:
+        BrokenDataset: there is nothing for any of the truth's pictures, or meshes of several kinds.
+    """
+    n = len(truth)
+    pictures = [picture_of(name) for name in truth.ids]
+    several = {picture for picture, hands in Counter(pictures).items() if hands > 1}
+    answers = [found.get(picture, found.get(picture.rpartition("/")[2])) for picture in pictures]
+    if n and all(hands is None for hands in answers):
+        theirs = ", ".join(sorted(found)[:3]) or "nothing"
+        raise BrokenDataset(
+            f"{source} must be named after the set's pictures, such as {pictures[0]}, but has {theirs}; "
+            "is it of another set or split?"
+        )
+    chosen: list[FoundHand | None] = []
+    for i, picture in enumerate(pictures):
+        hands = answers[i] or []
+        if picture in several:
+            side = "left" if truth.left[i] else "right"
+            hands = [h for h in hands if h.side == side]
+        chosen.append(max(hands, key=lambda h: h.score, default=None))
+
+    def gather(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        values = [None if h is None else getattr(h, name) for h in chosen]
+        if all(v is None for v in values):
+            return None
+        gathered = np.full((n, *shape), np.nan)
+        for i, value in enumerate(values):
+            if value is not None:
+                gathered[i] = value
+        return gathered
+
+    counts = {len(h.vertices) for h in chosen if h is not None and h.vertices is not None}
+    if len(counts) > 1:
+        raise BrokenDataset(f"{source}: meshes must share one number of vertices but have {sorted(counts)}")
+    sides = [None if h is None else h.side for h in chosen]
+    return Predictions(
+        present=np.array([h is not None for h in chosen], bool),
+        joints=gather("joints", (21, 3)) if any(chosen) else np.full((n, 21, 3), np.nan),
+        vertices=gather("vertices", (counts.pop(), 3)) if counts else None,
+        joints_image=gather("joints_image", (21, 2)),
+        left=np.array([s == "left" for s in sides], bool) if any(sides) else None,
+        absolute=absolute,
+        source=source,
+    )
+
+
+def run_predictor(
+    samples: Iterable[Sample],
+    predict: Callable[[Sample], Sequence[Hand]],
+    truth: Truth,
+    source: str,
+    advance: Callable[[], None] = lambda: None,
+) -> Predictions:
+    """Predictions of a model that is at hand, run on every picture of a set once.
+
+    Args:
+        samples: with pictures, in the truth's order.
+        predict: the hands in a sample's picture, in the frame of its camera where it has one.
+        truth: the hands they are for.
+        source: what the model is, for the report.
+        advance: called after every sample.
+
+    Returns:
+        Predictions, matched as match_hands does. They are in the camera frame only where samples know their camera.
+    """
+    found: dict[str, list[FoundHand]] = {}
+    placed = True
+    for sample in samples:
+        picture = picture_of(str(sample.id))
+        placed &= sample.camera is not None
+        if picture not in found:
+            found[picture] = [
+                FoundHand(hand.side, float(hand.score), hand.joints_camera, hand.joints_image, hand.vertices_camera)
+                for hand in predict(sample)
+            ]
+        advance()
+    return match_hands(truth, found, placed, source)
