@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from knuckle.camera import Camera
 from knuckle.handmodel import HandModel
@@ -16,6 +17,7 @@ from knuckle.predict.cameras import camera_of, read_camera
 from knuckle.predict.crop import square_of_joints
 from knuckle.predict.detect import STRIDE, box_of_joints, letterbox, overlap, read_maps
 from knuckle.predict.place import from_sight, scale_to_size, settle, to_sight
+from knuckle.predict.predictor import Found
 from knuckle.predict.run import RunOptions, predict_files
 from knuckle.predict.sources import expand, stems
 from knuckle.skeleton import BONES
@@ -190,18 +192,24 @@ def test_a_folder_with_broken_files_is_done_as_far_as_it_goes(model, predictor, 
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "text.jpg").write_text("no picture")
     (folder / "cut.jpg").write_bytes((folder / "z.jpg").read_bytes()[:2000])
+    (folder / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    Image.fromarray(picture[..., ::-1]).convert("CMYK").save(folder / "print.jpg")
     files, problems = expand([str(folder), str(tmp_path / "absent.jpg")])
-    assert len(files) == 6
+    assert len(files) == 8
     assert len(problems) == 1
     summary = predict_files(predictor, files, out, RunOptions(save=("json", "overlay", "glb", "npz")))
-    assert summary.pictures == 3
+    assert summary.pictures == 4
     assert sorted(line.split(": ")[0].rsplit("/", 1)[1] for line in summary.problems) == [
         "cut.jpg",
         "empty.jpg",
+        "gone.jpg",
         "text.jpg",
     ]
     result = json.loads((out / "a.json").read_text())
     assert result["size"] == [320, 240]
+    assert json.loads((out / "print.json").read_text())["hands"][0]["box"] == pytest.approx(
+        result["hands"][0]["box"], abs=8
+    )
     assert result["camera"]["source"] == "assumed"
     assert len(result["hands"]) == 1
     assert (out / "a.glb").read_bytes()[:4] == b"glTF"
@@ -224,12 +232,31 @@ def test_a_video_gives_a_line_a_frame_and_tells_where_it_breaks_off(model, predi
     assert summary.problems == []
     assert [line["frame"] for line in lines] == list(range(12))
     assert all(len(line["hands"]) == 1 for line in lines)
+    (tmp_path / "cut.avi").write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
+    summary = predict_files(predictor, [tmp_path / "cut.avi"], tmp_path / "out", RunOptions())
+    assert "breaks off after frame" in summary.problems[0]
+    assert summary.pictures == len((tmp_path / "out" / "cut.jsonl").read_text().splitlines()) > 3
     (tmp_path / "broken.mp4").write_bytes(b"not a video at all")
     assert "video" in predict_files(predictor, [tmp_path / "broken.mp4"], tmp_path / "out", RunOptions()).problems[0]
 
 
 def test_results_of_equal_stems_do_not_meet(tmp_path):
     assert stems([tmp_path / "a.jpg", tmp_path / "a.png", tmp_path / "b.jpg"]) == ["a", "a-2", "b"]
+
+
+def test_what_makes_no_sense_near_the_lens_still_ends_in_front_of_it(rng):
+    camera = Camera.from_fov((640, 480), 1.0)
+    joints = rng.normal((0.0, 0.0, 0.05), 0.15, (21, 3))
+    found = Found("left", 0.5, rng.uniform(0, 480, (21, 2)), joints, np.full(21, 0.01))
+    hand, _ = Predictor(threads=1).explain(found, camera)
+    assert hand.joints_camera[:, 2].min() > 0.01
+    np.testing.assert_allclose(
+        HandModel.open().joints(
+            np.array(list(hand.angles.values())), shape=hand.shape, T_camera_hand=hand.T_camera_hand, side="left"
+        ),
+        hand.joints_camera,
+        atol=1e-9,
+    )
 
 
 def test_settling_brings_a_displaced_hand_back_to_where_it_was_seen(model):

@@ -1,6 +1,7 @@
 """What `make bench` runs: times, beside the last ones kept on this machine, and ratios between ways of doing a thing.
 
     python tools/bench.py [--only TEXT] [--seconds 2] [--rounds 5] [--out out/bench]
+    MEDIAPIPE=~/mediapipe/bin/python PICTURES=~/pictures python tools/bench.py --only picture
 
 To add a benchmark, write a function that returns a `Task` and give it a line in BENCHMARKS.
 """
@@ -19,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import evaluation, hand
+from benchmarks import evaluation, hand, predict
 from benchmarks.timing import Task, Timing, time_tasks
 
 BENCHMARKS: dict[str, Callable[[], Task]] = {
@@ -35,7 +36,16 @@ BENCHMARKS: dict[str, Callable[[], Task]] = {
     "fit, one hand, scipy least_squares": hand.fit_one_scipy,
     "evaluation, meshes, per hand": evaluation.freihand,
     "evaluation, meshes, a hand at a time": evaluation.freihand_naive,
+    "picture to hands": predict.whole,
+    "picture to hands: decoding before it": predict.decode,
+    "picture to hands: detector": predict.detect,
+    "picture to hands: looks of the hand network": predict.look,
+    "picture to hands: fit and mesh": predict.explain,
+    "a video's next frame": predict.next_frame,
 }
+# Where it is installed; see benchmarks/predict.py.
+if os.environ.get("MEDIAPIPE"):
+    BENCHMARKS[predict.MEDIAPIPE] = predict.mediapipe
 
 
 def machine() -> dict[str, object]:

@@ -12,7 +12,7 @@ from knuckle.camera import Camera
 from knuckle.fit import Fit, fit_hand
 from knuckle.handmodel import HandModel
 from knuckle.predict.crop import Square, square_of_box, square_of_joints
-from knuckle.predict.detect import box_of_joints, overlap
+from knuckle.predict.detect import Detection, box_of_joints, overlap
 from knuckle.predict.network import DetectorGraph, HandGraph, Reading
 from knuckle.predict.place import from_sight, scale_to_size, settle
 from knuckle.sample import Hand
@@ -29,12 +29,14 @@ _ABSENT = 0.3
 _DOUBT_OF_NO_HAND = 0.1
 # Part of the least score below which, after the first look, no second one is taken.
 _NOT_WORTH_A_LOOK = 0.6
+# Metres from the camera that no joint comes closer than.
+_NEAREST = 0.02
 # The detector proposes so many more places than hands are wanted.
 _SPARE = 3
 # How much smaller or larger a crop may be than the one before it.
 _SMALLEST_STEP, _LARGEST_STEP = 0.85, 1.4
-# Zoom and turn (radians) of the crops of the last look, whose mean is taken.
-_VIEWS = ((1.0, 0.0), (0.93, 0.1), (1.08, -0.1))
+# Zoom, turn (radians) and mirroring of the crops of the last look, whose mean is taken.
+_VIEWS = ((1.0, 0.0, False), (1.0, 0.0, True))
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,12 @@ class Found:
 
 @dataclass(frozen=True)
 class _Look:
-    """One crop and what was seen in it; mirrored where it was taken for a left hand."""
+    """One crop and what was seen in it; odds are the logarithmic ones of a left hand, whether mirrored or not."""
 
     square: Square
-    mirrored: bool
     crop: Camera
     reading: Reading
+    odds: float
 
 
 class Predictor:
@@ -77,7 +79,7 @@ class Predictor:
         threshold: the detector's chance of a hand from which a place is looked at.
         least: score from which what was seen there is called a hand.
         looks: how often the hand network looks at a hand, each time through the crop that the look before suggests;
-            the third and last look takes the mean over three crops.
+            the last look takes the mean over the crop as it is and mirrored.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Predictor:
         threads: int = 2,
         threshold: float = 0.15,
         least: float = 0.2,
-        looks: int = 3,
+        looks: int = 2,
     ) -> None:
         self._detector = DetectorGraph(detector or weights_path("detector"), threads)
         self._hand = HandGraph(hand or weights_path("hand"), threads)
@@ -116,59 +118,53 @@ class Predictor:
 
     def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[Found]:
         """Detector and network: the hands before the fit."""
-        detections = self._detector(image, self._threshold, max_hands + _SPARE)
-        squares = [square_of_box(d.box, d.direction) for d in detections]
-        found = self.look(image, camera, squares, [d.left for d in detections], [d.score for d in detections])
+        places = self.detect(image, max_hands)
+        squares = [square_of_box(place.box, place.direction) for place in places]
+        found = self.look(image, camera, squares, [place.score for place in places])
         return without_doubles(found)[:max_hands]
+
+    def detect(self, image: UInt8[np.ndarray, "h w 3"], max_hands: int) -> list[Detection]:
+        """Places to look at, some more than hands are wanted."""
+        return self._detector(image, self._threshold, max_hands + _SPARE)
 
     def look(
         self,
         image: UInt8[np.ndarray, "h w 3"],
         camera: Camera,
         squares: list[Square],
-        left: list[float],
         scores: list[float],
     ) -> list[Found]:
         """The network on given squares; hands that turn out to be none are left out.
 
         Args:
             squares: where to look.
-            left: chance that each shows a left hand.
-            scores: of each.
+            scores: the detector's, of each.
         """
-        # Each hand is seen as it is and mirrored; what is usual for its shape speaks for both alike and cancels.
-        plain = self._read(image, camera, squares, [False] * len(squares))
-        turned = self._read(image, camera, squares, [True] * len(squares))
-        pairs = []
-        for one, other, score, chance in zip(plain, turned, scores, left, strict=True):
-            likely = max(self._score(look, score) for look in (one, other))
-            if likely > _NOT_WORTH_A_LOOK * self._least:
-                pairs.append((one, other, score, 0.3 * _log_odds(chance) + _evidence(other) - _evidence(one)))
+        looks = self._read(image, camera, squares)
+        pairs = [
+            (look, score)
+            for look, score in zip(looks, scores, strict=True)
+            if self._score(look, score) > _NOT_WORTH_A_LOOK * self._least
+        ]
+        looks = [look for look, _ in pairs]
+        for _ in range(self._looks - 2):
+            looks = self._look_again(image, camera, looks)
         if self._looks > 1:
-            ones = self._look_again(image, camera, [pair[0] for pair in pairs])
-            others = self._look_again(image, camera, [pair[1] for pair in pairs])
-            pairs = [
-                (one, other, score, evidence + _evidence(other) - _evidence(one))
-                for one, other, (_, _, score, evidence) in zip(ones, others, pairs, strict=True)
-            ]
-        chosen = [other if evidence > 0 else one for one, other, _, evidence in pairs]
-        if self._looks > 2:
-            chosen = self._look_around(image, camera, chosen)
+            looks = self._look_around(image, camera, looks)
         found = [
-            self._place(camera, look, self._score(look, score))
-            for look, (_, _, score, _) in zip(chosen, pairs, strict=True)
+            self._place(camera, look, self._score(look, score)) for look, (_, score) in zip(looks, pairs, strict=True)
         ]
         return [hand for hand in found if hand.score > self._least]
 
-    def _score(self, look: "_Look", detected: float) -> float:
+    def _score(self, look: _Look, detected: float) -> float:
         """Detector, presence, and above all how sure the network is of the joints: it makes little of a face or ear."""
         doubt = float(look.reading.doubt.mean()) / float(np.ptp(look.reading.joints[:, :2], axis=0).max())
         return math.sqrt(detected * look.reading.presence) * math.exp(-doubt / _DOUBT_OF_NO_HAND)
 
     def follow(
-        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, squares: list[Square], left: list[bool]
+        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, squares: list[Square]
     ) -> list[tuple[Found | None, float]]:
-        """One look at hands whose place and side are known from the frame before.
+        """One look at hands whose place is known from the frame before.
 
         Returns:
             For each square the hand, None where there is none any more, and its chance of being a left one.
@@ -176,9 +172,9 @@ class Predictor:
         return [
             (
                 self._place(camera, look, look.reading.presence) if look.reading.presence > _ABSENT else None,
-                1.0 - look.reading.left if look.mirrored else look.reading.left,
+                look.reading.left,
             )
-            for look in self._read(image, camera, squares, left)
+            for look in self._read(image, camera, squares)
         ]
 
     def explain(self, found: Found, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
@@ -195,7 +191,13 @@ class Predictor:
         residual = float(fitted.error)
         pose = settle(camera, fitted.joints, found.uv, found.doubt) @ fitted.T_camera_hand
         posed = self.model(fitted.angles, shape=fitted.shape, T_camera_hand=pose, side=found.side)
-        joints = np.asarray(posed.joints)
+        joints, vertices = np.asarray(posed.joints), posed.vertices
+        behind = _NEAREST - float(joints[:, 2].min())
+        if behind > 0:
+            # A pose that makes no sense of what is close to the lens: nothing that was seen lies behind it.
+            away = behind * camera.rays(found.uv).mean(0)
+            pose[:3, 3] += away
+            joints, vertices = joints + away, vertices + away
         hand = Hand(
             side=found.side,
             score=min(found.score, 1.0),
@@ -208,33 +210,39 @@ class Predictor:
             # How far the joints had to be moved, against how far off they are expected to be.
             plausibility=math.exp(-residual / max(2.0 * float(found.doubt.mean()), 1e-6)),
             camera=camera,
-            vertices_camera=posed.vertices,
+            vertices_camera=vertices,
             joints_network=found.joints_camera,
         )
         return hand, fitted
 
-    def _read(self, image: np.ndarray, camera: Camera, squares: list[Square], mirrored: list[bool]) -> list["_Look"]:
+    def _read(
+        self, image: np.ndarray, camera: Camera, squares: list[Square], mirrored: list[bool] | None = None
+    ) -> list[_Look]:
+        mirrored = mirrored or [False] * len(squares)
         crops = [s.camera(camera, self._hand.size, m) for s, m in zip(squares, mirrored, strict=True)]
-        readings = self._hand(image, crops)
-        return [_Look(*parts) for parts in zip(squares, mirrored, crops, readings, strict=True)]
+        return [
+            _Look(square, crop, reading, (-1.0 if m else 1.0) * _log_odds(reading.left))
+            for square, crop, reading, m in zip(squares, crops, self._hand(image, crops), mirrored, strict=True)
+        ]
 
-    def _look_again(self, image: np.ndarray, camera: Camera, looked: list["_Look"]) -> list["_Look"]:
+    def _look_again(self, image: np.ndarray, camera: Camera, looked: list[_Look]) -> list[_Look]:
         """Through the crops that the joints suggest: a detector's box may have cut fingers off."""
-        return self._read(image, camera, [_stepped(look) for look in looked], [look.mirrored for look in looked])
+        again = self._read(image, camera, [_stepped(look) for look in looked])
+        return [replace(new, odds=new.odds + old.odds) for new, old in zip(again, looked, strict=True)]
 
-    def _look_around(self, image: np.ndarray, camera: Camera, looked: list["_Look"]) -> list["_Look"]:
+    def _look_around(self, image: np.ndarray, camera: Camera, looked: list[_Look]) -> list[_Look]:
         """Through several crops about where the joints suggest, and the mean of what is seen in them."""
         centred = [_stepped(look) for look in looked]
         views = [
             square._replace(side=square.side * zoom, angle=square.angle + turn)
             for square in centred
-            for zoom, turn in _VIEWS
+            for zoom, turn, _ in _VIEWS
         ]
         count = len(_VIEWS)
-        seen = self._read(image, camera, views, [look.mirrored for look in looked for _ in _VIEWS])
-        return [_mean_look(seen[count * i : count * (i + 1)]) for i in range(len(looked))]
+        seen = self._read(image, camera, views, [mirrored for _ in looked for _, _, mirrored in _VIEWS])
+        return [_mean_look([*seen[count * i : count * (i + 1)]], look.odds) for i, look in enumerate(looked)]
 
-    def _place(self, camera: Camera, look: "_Look", score: float) -> Found:
+    def _place(self, camera: Camera, look: _Look, score: float) -> Found:
         """Depth by the size of an average adult's hand."""
         crop, reading = look.crop, look.reading
         joints = from_sight(crop.K, reading.joints)
@@ -242,7 +250,7 @@ class Predictor:
         # A pixel of doubt at the hand's distance; coordinates' absolute errors to a distance in space.
         doubt = 2.0 * scale * reading.doubt / math.sqrt(abs(np.linalg.det(crop.K[:2, :2])))
         uv = crop.to_picture(reading.joints[:, :2])
-        side = "left" if look.mirrored else "right"
+        side = "left" if look.odds > 0 else "right"
         return Found(side, score, uv, crop.to_camera(scale * joints), np.maximum(doubt, 1e-3))
 
 
@@ -255,8 +263,8 @@ def _stepped(look: _Look) -> Square:
     return square._replace(side=side)
 
 
-def _mean_look(looks: list[_Look]) -> _Look:
-    """The mean of several looks at one hand, in the pixels of the first."""
+def _mean_look(looks: list[_Look], odds: float) -> _Look:
+    """The mean of several looks at one hand, in the pixels of the first; odds are those of earlier looks."""
     first = looks[0]
     joints, doubts = [], []
     for look in looks:
@@ -267,10 +275,10 @@ def _mean_look(looks: list[_Look]) -> _Look:
     reading = Reading(
         np.mean(joints, axis=0),
         np.mean(doubts, axis=0),
-        float(np.mean([look.reading.left for look in looks])),
+        first.reading.left,
         float(np.mean([look.reading.presence for look in looks])),
     )
-    return replace(first, reading=reading)
+    return replace(first, reading=reading, odds=odds + sum(look.odds for look in looks))
 
 
 def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
@@ -299,14 +307,6 @@ def without_doubles(found: list[Found]) -> list[Found]:
         if not kept or overlap(box_of_joints(hand.uv), boxes).max() < _SAME_HAND:
             kept.append(hand)
     return kept
-
-
-def _evidence(look: _Look) -> float:
-    """How much speaks for this crop being mirrored the right way: what the network says of the side, and how sure it
-    is of the joints, as of a hand mirrored the wrong way it makes little sense. On photographs the first alone is too
-    sure of itself, so it is toned down.
-    """
-    return -0.3 * _log_odds(look.reading.left) - 5.0 * float(np.log(look.reading.doubt).mean())
 
 
 def _log_odds(chance: float) -> float:

@@ -57,7 +57,7 @@ class VideoPredictor:
     def _follow(self, image: np.ndarray, camera: Camera) -> None:
         tracks = self._tracks
         squares = [square_of_joints(t.found.uv) for t in tracks]
-        found = self._predictor.follow(image, camera, squares, [t.left > 0.5 for t in tracks])
+        found = self._predictor.follow(image, camera, squares)
         kept: list[_Track] = []
         for track, (hand, left) in zip(tracks, found, strict=True):
             if hand is None or _is_covered(hand, [t.found for t in kept]):

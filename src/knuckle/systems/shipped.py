@@ -1,8 +1,8 @@
 """The hand network that ships: 21 joints with doubt, side and presence from an upright 128 x 128 crop.
 
 The idea is S4's (heatmaps, then joints, then angles by fitting), cut down until a picture takes a few milliseconds
-on a CPU. Joints are two pixels and a depth (`knuckle.predict.place`); every crop is of a right hand or the mirror
-image of a left one, and a share of wrongly mirrored ones teaches it to notice.
+on a CPU. Joints are two pixels and a depth (`knuckle.predict.place`). Crops are of either side's hands, half of each,
+so one look says both where the joints are and which side it is: nobody has to know the side beforehand.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,15 +33,16 @@ class ShippedConfig:
     width: int = 128
     layers: int = 2
     # What is kept of each picture: a patch with room around the crop for shifting, turning and zooming.
-    patch: int = 176
-    patch_reach: float = 1.375
-    # How wrong a crop is expected to be.
-    shift: float = 0.05
-    zoom: float = 0.1
-    direction: float = 0.1
-    # Shares of examples that teach side and presence and show no joints to learn.
-    wrong_side: float = 0.25
-    no_hand: float = 0.04
+    patch: int = 200
+    patch_reach: float = 1.56
+    # How wrong a crop is expected to be where an earlier look suggested it, and how many times that where the
+    # detector did.
+    shift: float = 0.04
+    zoom: float = 0.08
+    direction: float = 0.08
+    first_look: float = 2.5
+    # Share of examples that show no hand.
+    no_hand: float = 0.05
 
 
 class Shipped:
@@ -66,25 +67,23 @@ class Shipped:
     def example(self, records: Records, index: int, rng: np.random.Generator) -> Example:
         config = self._config
         patch, joints = records["picture"][index], np.asarray(records["joints"][index], float)
-        kind = rng.random()
-        wrong_side, no_hand = kind < config.wrong_side, kind > 1.0 - config.no_hand
+        left, no_hand = bool(rng.random() < 0.5), bool(rng.random() < config.no_hand)
         upright = self._disturbed(joints[:, :2], rng)
         if no_hand:
             # A corner of the patch at twice the size shows arm, background, at most a fingertip.
             corner = config.patch * (rng.integers(0, 2, 2) * 0.86 + 0.07)
             upright = Square((corner[0], corner[1]), 0.3 * config.patch, rng.uniform(-np.pi, np.pi))
-        affine = upright.affine(config.size, mirrored=wrong_side)
+        affine = upright.affine(config.size, mirrored=left)
         picture = cut(patch, affine, (config.size, config.size))
         other = records["picture"][rng.integers(len(records["picture"]))]
         placed = (_through(affine, joints) + np.array([0.5, 0.5, 0.0])) / config.size
         seen = ((placed[:, :2] > 0) & (placed[:, :2] < 1)).all(1)
-        taught = not (wrong_side or no_hand)
         return {
             "picture": _photograph(picture, other, rng),
             "joints": placed.astype(np.float32),
-            "weight": (taught * np.where(records["inside"][index], 1.0, 0.3)).astype(np.float32),
-            "seen": (taught & seen).astype(np.float32),
-            "side": np.float32(wrong_side),
+            "weight": ((not no_hand) * np.where(records["inside"][index], 1.0, 0.3)).astype(np.float32),
+            "seen": ((not no_hand) & seen).astype(np.float32),
+            "side": np.float32(left),
             "side_weight": np.float32(not no_hand),
             "presence": np.float32(not no_hand),
         }
@@ -138,11 +137,12 @@ class Shipped:
         }
 
     def _disturbed(self, uv: np.ndarray, rng: np.random.Generator) -> Square:
-        """The square around the joints, as wrong as a detector or an earlier guess may have it."""
+        """The square around the joints, as wrong as a detector or an earlier look may have it."""
         config = self._config
-        right = square_of_joints(uv, hand_direction(uv) + rng.normal(0.0, config.direction, 2))
-        shift = rng.normal(0.0, config.shift, 2) * right.side
-        zoom = np.exp(np.clip(rng.normal(0.0, config.zoom), -0.25, 0.25))
+        slack = config.first_look if rng.random() < 0.4 else 1.0
+        right = square_of_joints(uv, hand_direction(uv) + slack * rng.normal(0.0, config.direction, 2))
+        shift = slack * rng.normal(0.0, config.shift, 2) * right.side
+        zoom = np.exp(np.clip(slack * rng.normal(0.0, config.zoom), -0.35, 0.45))
         return Square((right.centre[0] + shift[0], right.centre[1] + shift[1]), right.side * zoom, right.angle)
 
 

@@ -133,7 +133,7 @@ def make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
     free = [p for p in network.parameters() if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
     if config.optimiser == "muon":
-        return MuonAdamW(groups, lr=config.rate)
+        return MuonAdamW(groups, lr=config.rate, threads=config.threads)
     if config.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.99))
     raise ValueError(f'optimiser must be "muon" or "adamw" but got "{config.optimiser}"')

@@ -6,6 +6,7 @@ step length of AdamW as in Liu et al., arXiv 2502.16982, Eq. 4.
 """
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -30,22 +31,38 @@ def is_matrix(parameter: Tensor) -> bool:
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    """Muon for what `is_matrix`, AdamW for the rest; one learning rate for both."""
+    """Muon for what `is_matrix`, AdamW for the rest; one learning rate for both.
 
-    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float = 0.0, momentum: float = 0.95) -> None:
+    Args:
+        threads: matrices differ too much in size for every product to be spread over cores, so each thread takes
+            whole matrices. The result does not depend on it.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Any],
+        lr: float,
+        weight_decay: float = 0.0,
+        momentum: float = 0.95,
+        threads: int = 1,
+    ) -> None:
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "betas": (0.9, 0.99), "eps": 1e-8}
         super().__init__(parameters, defaults)
+        self._pool = ThreadPoolExecutor(threads)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One step by the gradients that are there."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
-                change = self._muon if is_matrix(parameter) else self._adam
-                parameter.sub_(change(parameter, parameter.grad, group), alpha=group["lr"])
+        jobs = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        jobs.sort(key=lambda job: -job[0].numel())
+        # Asking for the results lets an error through.
+        list(self._pool.map(lambda job: self._update(*job), jobs))
+
+    @torch.no_grad()
+    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+        change = self._muon if is_matrix(parameter) else self._adam
+        parameter.sub_(change(parameter, parameter.grad, group), alpha=group["lr"])
 
     def _muon(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[parameter]

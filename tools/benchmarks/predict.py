@@ -1,0 +1,143 @@
+"""From a picture to hands, whole and stage by stage, beside MediaPipe Hands on the same pictures.
+
+PICTURES names a folder of pictures (examples/hand.jpg where it is not set). MEDIAPIPE names the Python of an
+environment with mediapipe==0.10.21; its own, as it needs older packages than knuckle. Both get two threads.
+"""
+
+import atexit
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.timing import Task
+from knuckle import Predictor
+from knuckle.camera import Camera
+from knuckle.image.read import decode_picture, read_picture
+from knuckle.predict.crop import square_of_box
+from knuckle.predict.predictor import checked_camera
+from knuckle.predict.video import VideoPredictor
+
+MEDIAPIPE = "picture to hands, MediaPipe"
+THREADS = 2
+MOST_PICTURES = 300
+MAX_HANDS = 2
+_EXAMPLE = Path(__file__).parents[2] / "examples" / "hand.jpg"
+# Answers a line with the number of a picture by a line; reads and decodes nothing while it is timed.
+_PEER = """
+import sys, cv2, mediapipe
+cv2.setNumThreads(2)
+pictures = [cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB) for path in sys.argv[1:]]
+hands = mediapipe.solutions.hands.Hands(static_image_mode=True, max_num_hands=2)
+for line in sys.stdin:
+    hands.process(pictures[int(line) % len(pictures)])
+    print("done", flush=True)
+"""
+
+
+@cache
+def paths() -> list[Path]:
+    folder = os.environ.get("PICTURES", "")
+    if not folder:
+        return [_EXAMPLE]
+    found = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not found:
+        raise ValueError(f"PICTURES must be a folder with .jpg or .png files but {folder} has none")
+    return found[:: -(-len(found) // MOST_PICTURES)]
+
+
+@cache
+def pictures() -> list[tuple[np.ndarray, Camera]]:
+    images = [read_picture(path) for path in paths()]
+    return [(image, checked_camera(image, None)) for image in images]
+
+
+@cache
+def predictor() -> Predictor:
+    cv2.setNumThreads(THREADS)
+    return Predictor(threads=THREADS)
+
+
+def whole() -> Task:
+    """As `Predictor()(image)`: up to two hands with joints, mesh, angles and doubt."""
+    given, predict = pictures(), predictor()
+    return Task(lambda run: predict(given[run % len(given)][0], max_hands=MAX_HANDS), against=MEDIAPIPE)
+
+
+def decode() -> Task:
+    files = [path.read_bytes() for path in paths()]
+    return Task(lambda run: decode_picture(files[run % len(files)]))
+
+
+def detect() -> Task:
+    given, predict = pictures(), predictor()
+    return Task(lambda run: predict.detect(given[run % len(given)][0], MAX_HANDS))
+
+
+def look() -> Task:
+    predict = predictor()
+    given = [(image, camera, predict.detect(image, MAX_HANDS)) for image, camera in pictures()]
+
+    def run(count: int) -> object:
+        image, camera, places = given[count % len(given)]
+        squares = [square_of_box(place.box, place.direction) for place in places]
+        return predict.look(image, camera, squares, [place.score for place in places])
+
+    return Task(run)
+
+
+def explain() -> Task:
+    predict = predictor()
+    given = [(predict.find(image, camera, MAX_HANDS), camera) for image, camera in pictures()]
+
+    def run(count: int) -> object:
+        hands, camera = given[count % len(given)]
+        return [predict.explain(found, camera) for found in hands]
+
+    return Task(run)
+
+
+def next_frame() -> Task:
+    """A picture again and again as a video of a hand that holds still: mostly one look and a warm fit."""
+    image, camera = pictures()[0]
+    video = VideoPredictor(predictor(), fps=30.0)
+    return Task(lambda _: video(image, camera, MAX_HANDS))
+
+
+class Peer:
+    """MediaPipe Hands in its mode for single pictures, in a process of its own that holds the same pictures."""
+
+    def __init__(self, python: str, given: list[Path]) -> None:
+        self._python = python
+        self._process = subprocess.Popen(
+            [python, "-c", _PEER, *map(str, given)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def process(self, picture: int) -> None:
+        asked, answered = self._process.stdin, self._process.stdout
+        assert asked is not None
+        assert answered is not None
+        try:
+            asked.write(b"%d\n" % picture)
+            asked.flush()
+            answer = answered.readline()
+        except BrokenPipeError:
+            answer = b""
+        if answer.strip() != b"done":
+            raise RuntimeError(f"{self._python} must be able to import mediapipe and cv2 but it gave up")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def mediapipe() -> Task:
+    peer = Peer(os.environ["MEDIAPIPE"], paths())
+    atexit.register(peer.close)
+    return Task(peer.process)
