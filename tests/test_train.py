@@ -14,7 +14,7 @@ from knuckle.train.batches import indices_of_step, make_batch
 from knuckle.train.checkpoint import load
 from knuckle.train.export import export_onnx, trained_network
 from knuckle.train.loop import TrainConfig, train
-from knuckle.train.muon import orthogonalise
+from knuckle.train.muon import MuonAdamW, orthogonalise
 from knuckle.train.records import join_records, open_records, write_records
 
 TINY = {"size": 64, "patch": 88, "stem": (16,), "widths": (16, 32, 48), "blocks": (1, 1, 1), "width": 32, "layers": 1}
@@ -105,6 +105,39 @@ def test_augmented_joints_stay_on_the_picture(shipped):
     assert records["joints"][:, 0, 1].min() > records["joints"][:, 9, 1].max()  # upright
 
 
+def test_the_side_of_an_example_is_that_of_the_hand_it_shows(shipped):
+    records = records_of(shipped, drawn_samples(4, seed=5))
+    shown = []
+    for seed in range(24):
+        example = shipped.example(records, seed % 4, np.random.default_rng(seed))
+        thumb_is_left = example["joints"][4, 0] < example["joints"][20, 0]
+        # Palms to the camera, fingers up: a right hand's thumb is on the picture's right.
+        assert bool(example["side"]) == thumb_is_left
+        shown.append(bool(example["side"]))
+    assert 4 < sum(shown) < 20
+
+
+def test_places_without_a_hand_teach_presence_alone(shipped):
+    samples = drawn_samples(6, seed=7)
+    pictures = []
+    for sample in samples:
+        picture = np.full((512, 512, 3), 90, np.uint8)
+        picture[:128, :128] = sample.image
+        pictures.append(picture)
+    kept = [r for picture, sample in zip(pictures, samples, strict=True) for r in shipped.records(picture, [sample])]
+    empty = [r for r in kept if np.isnan(r["joints"]).all()]
+    assert len(kept) - len(empty) == 6
+    assert 6 <= len(empty) <= 12
+    again = shipped.records(pictures[0], [samples[0]])
+    np.testing.assert_array_equal(again[1]["picture"], kept[1]["picture"])
+    records = {name: np.stack([r[name] for r in empty]) for name in empty[0]}
+    batch = make_batch(shipped, records, np.arange(len(empty)), (0,))
+    for name in ("weight", "seen", "side_weight", "presence"):
+        assert not batch[name].any()
+    losses = shipped.losses(shipped.network()(batch["picture"]), batch)
+    assert {name for name, loss in losses.items() if loss != 0} == {"presence"}
+
+
 def test_every_record_is_seen_once_an_epoch(hand_records):
     seen = np.concatenate([indices_of_step(hand_records, 0, step, 4) for step in range(8)])
     assert sorted(seen[:16]) == sorted(seen[16:]) == list(range(16))
@@ -120,6 +153,21 @@ def test_records_are_written_whole_and_read_back(shipped, tmp_path):
     with pytest.raises(ValueError, match="at least one"):
         write_records(tmp_path / "b", shipped, [])
     assert not (tmp_path / "b").exists()
+
+
+def test_muon_is_the_same_on_any_number_of_threads():
+    results = []
+    for threads in (1, 3):
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Conv2d(16, 32, 3), torch.nn.Linear(24, 48), torch.nn.LayerNorm(48))
+        optimiser = MuonAdamW(network.parameters(), lr=0.1, weight_decay=0.1, threads=threads)
+        for _ in range(3):
+            for parameter in network.parameters():
+                parameter.grad = torch.sin(torch.arange(parameter.numel()).float()).view_as(parameter)
+            optimiser.step()
+        results.append([p.detach().clone() for p in network.parameters()])
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_orthogonalise_evens_out_the_singular_values():

@@ -12,7 +12,7 @@ def synth(
     out: Path,
     *,
     images: Annotated[int, Parameter(name=["--images", "-n"])] = 1000,
-    preset: Literal["crop", "detector", "plain"] = "crop",
+    preset: Literal["crop", "gesture", "detector", "plain"] = "crop",
     size: int = 256,
     seed: int = 0,
     workers: int = 2,
@@ -41,7 +41,8 @@ def synth(
     images
         How many pictures.
     preset
-        crop: one hand fills the picture; detector: whole frames with none to three hands; plain: one bare hand.
+        crop: one hand fills the picture; gesture: the same, showing something with its fingers; detector: whole frames
+        with none to three hands; plain: one bare hand.
     size
         Pixels along each side.
     seed

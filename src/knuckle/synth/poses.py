@@ -45,6 +45,10 @@ _THUMBS = np.deg2rad(
 )
 
 
+# A thumb held away from the hand, least and greatest.
+_STRETCHED_THUMB = np.deg2rad([[-25, -5, -10, -15, -5, -5, -25], [5, 25, 10, 10, 5, 5, 10]])
+
+
 @dataclass(frozen=True)
 class PoseMix:
     """How often each kind of pose is drawn (weights, summing to anything) and how much noise is laid on top.
@@ -78,7 +82,11 @@ def gesture_angles(rng: np.random.Generator) -> np.ndarray:
     curl[0] = rng.choice(states, p=[0.5, 0.15, 0.35])
     for i, alike in enumerate((0.5, 0.65, 0.7), start=1):
         curl[i] = curl[i - 1] if rng.random() < alike else rng.choice(states, p=[0.45, 0.1, 0.45])
-    return _from_curl(rng, np.clip(curl + rng.normal(0, 0.04, 4), 0, 1))
+    angles = _from_curl(rng, np.clip(curl + rng.normal(0, 0.04, 4), 0, 1))
+    if rng.random() < 0.35:
+        # Thumbs up, a pistol, a telephone: in a gesture the thumb is a finger like the others.
+        angles[:7] = rng.uniform(_STRETCHED_THUMB[0], _STRETCHED_THUMB[1])
+    return angles
 
 
 def _from_curl(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:

@@ -43,6 +43,10 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
     "crop": Preset(),
+    # The same with more of what people show with their fingers, for a network that mistakes one finger for another.
+    "gesture": Preset(
+        poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
+    ),
     # The same without anything in the way, and nearly upright: for a first training or a test.
     "plain": Preset(margin=(1.4, 1.8), shift=0.04, turned=0.0, roll=0.2, held=0.0, occluded=0.0, second=0.0, body=0.0),
     # Whole pictures with none to three hands, for a detector.

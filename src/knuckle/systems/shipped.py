@@ -5,6 +5,7 @@ on a CPU. Joints are two pixels and a depth (`knuckle.predict.place`). Crops are
 so one look says both where the joints are and which side it is: nobody has to know the side beforehand.
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from knuckle.image.cut import apply_affine, cut
 from knuckle.losses.joints import bone_distance, doubt_nll, heatmap_divergence, joint_distance, weighted_mean
 from knuckle.networks.hand import HandNetwork, HandOutput
 from knuckle.predict.crop import Square, hand_direction, square_of_joints
+from knuckle.predict.detect import box_of_joints
 from knuckle.predict.place import to_sight
 from knuckle.sample import Sample
 from knuckle.systems.system import Example, Records
@@ -41,8 +43,10 @@ class ShippedConfig:
     zoom: float = 0.08
     direction: float = 0.08
     first_look: float = 2.5
-    # Share of examples that show no hand.
-    no_hand: float = 0.05
+    # Places without a hand that are kept of each whole picture, and the least and greatest of their sides in sides
+    # of the picture.
+    empty_places: int = 2
+    empty_side: tuple[float, float] = (0.1, 0.6)
 
 
 class Shipped:
@@ -60,19 +64,22 @@ class Shipped:
         return HandNetwork(c.stem, c.widths, c.blocks, c.width, c.layers)
 
     def records(self, picture: np.ndarray, samples: Sequence[Sample]) -> list[Example]:
-        """An upright patch of each hand, mirrored if it is a left one."""
+        """An upright patch of each hand, mirrored if it is a left one, and places without a hand (joints NaN).
+
+        Places without one are taken from whole pictures alone: where a hand fills the picture all others are beside it.
+        """
         made = [self._record(picture, sample) for sample in samples]
-        return [record for record in made if record is not None]
+        return [record for record in made if record is not None] + self._empty_records(picture, samples)
 
     def example(self, records: Records, index: int, rng: np.random.Generator) -> Example:
         config = self._config
         patch, joints = records["picture"][index], np.asarray(records["joints"][index], float)
-        left, no_hand = bool(rng.random() < 0.5), bool(rng.random() < config.no_hand)
-        upright = self._disturbed(joints[:, :2], rng)
+        left, no_hand = bool(rng.random() < 0.5), bool(np.isnan(joints).any())
         if no_hand:
-            # A corner of the patch at twice the size shows arm, background, at most a fingertip.
-            corner = config.patch * (rng.integers(0, 2, 2) * 0.86 + 0.07)
-            upright = Square((corner[0], corner[1]), 0.3 * config.patch, rng.uniform(-np.pi, np.pi))
+            middle, side = (config.patch - 1) / 2, config.patch / config.patch_reach * rng.uniform(0.8, 1.2)
+            upright, joints = Square((middle, middle), side, rng.uniform(-0.5, 0.5)), np.zeros((21, 3))
+        else:
+            upright = self._disturbed(joints[:, :2], rng)
         affine = upright.affine(config.size, mirrored=left)
         picture = cut(patch, affine, (config.size, config.size))
         other = records["picture"][rng.integers(len(records["picture"]))]
@@ -100,17 +107,18 @@ class Shipped:
             "heat": 1.0 * weighted_mean(heatmap_divergence(output.heat, truth[..., :2], 0.7), batch["seen"]),
             "doubt": 0.05 * weighted_mean(doubt_nll(output.log_doubt, error), weight),
             "side": 1.0 * weighted_mean(side, batch["side_weight"]),
-            "presence": 0.1 * bce(output.presence, batch["presence"]),
+            "presence": 0.3 * bce(output.presence, batch["presence"]),
         }
 
     def errors(self, output: HandOutput, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Pixels of a crop of 256 in the picture and in depth, and share of right sides."""
+        """Pixels of a crop of 256 in the picture and in depth, and shares of right sides and presences."""
         apart = 256.0 * (output.joints - batch["joints"])
         right = ((output.side > 0) == (batch["side"] > 0.5)).float()
         return {
             "uv_px": weighted_mean(apart[..., :2].norm(dim=-1), batch["weight"]),
             "depth_px": weighted_mean(apart[..., 2].abs(), batch["weight"]),
             "side": weighted_mean(right, batch["side_weight"]),
+            "presence": ((output.presence > 0) == (batch["presence"] > 0.5)).float().mean(),
         }
 
     def for_export(self, network: nn.Module) -> tuple[nn.Module, Tensor, list[str]]:
@@ -135,6 +143,31 @@ class Shipped:
             "joints": _through(affine, sighted).astype(np.float32),
             "inside": inside,
         }
+
+    def _empty_records(self, picture: np.ndarray, samples: Sequence[Sample]) -> list[Example]:
+        """Random squares that show no more than a little of any hand; the same ones each time."""
+        config = self._config
+        boxes = [box_of_joints(np.asarray(s.joints_image, float)) for s in samples if s.joints_image is not None]
+        size = np.array(picture.shape[1::-1])
+        if any((box[2:] - box[:2]).max() > 0.4 * size.min() for box in boxes):
+            return []
+        rng = np.random.default_rng(zlib.crc32(picture.tobytes()))
+        records: list[Example] = []
+        for _ in range(config.empty_places):
+            side = float(rng.uniform(*config.empty_side) * size.min())
+            centre = rng.uniform(0.0, size - 1.0)
+            around = np.concatenate([centre - 0.5 * side, centre + 0.5 * side])
+            if any(_covered(box, around) > 0.15 for box in boxes):
+                continue
+            wide = Square((centre[0], centre[1]), side * config.patch_reach, rng.uniform(-0.5, 0.5))
+            records.append(
+                {
+                    "picture": cut(picture, wide.affine(config.patch), (config.patch, config.patch)),
+                    "joints": np.full((21, 3), np.nan, np.float32),
+                    "inside": np.zeros(21, bool),
+                }
+            )
+        return records
 
     def _disturbed(self, uv: np.ndarray, rng: np.random.Generator) -> Square:
         """The square around the joints, as wrong as a detector or an earlier look may have it."""
@@ -164,6 +197,12 @@ class _Exported(nn.Module):
             torch.sigmoid(output.side),
             torch.sigmoid(output.presence),
         )
+
+
+def _covered(box: np.ndarray, by: np.ndarray) -> float:
+    """The part of a box (x0, y0, x1, y1) that another one covers."""
+    both = np.maximum(np.minimum(box[2:], by[2:]) - np.maximum(box[:2], by[:2]), 0.0)
+    return float(np.prod(both) / np.maximum(np.prod(box[2:] - box[:2]), 1e-9))
 
 
 def _through(affine: np.ndarray, sighted: np.ndarray) -> np.ndarray:
