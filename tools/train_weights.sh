@@ -1,25 +1,34 @@
 #!/bin/sh
-# The recipe of the networks that ship: `make weights`. Draws the pictures, trains in three stages each and writes
-# src/knuckle/weights/*.onnx. On two CPU cores with nothing else to do it takes about two hours.
-# BACKGROUNDS and HDRI may name folders with photographs and panoramas; without them they are made up.
+# The recipe of the networks that ship: `make weights`. Draws the pictures, trains both networks from random weights and
+# writes src/knuckle/weights/*.onnx. On two CPU cores with nothing else to do it takes about five hours.
+#
+#   BACKGROUNDS, HDRI   folders with photographs (without hands in them) and panoramas; without them they are made up
+#   WORK                where pictures and runs go (runs); called again it goes on where it was stopped
+#   SCALE               of all numbers of pictures and minutes: 0.01 rehearses every step in a few minutes
 set -eu
 knuckle=${KNUCKLE:-knuckle}
 work=${WORK:-runs}
+out=${OUT:-src/knuckle/weights}
 more=""
 [ -n "${BACKGROUNDS:-}" ] && more="$more --backgrounds $BACKGROUNDS"
 [ -n "${HDRI:-}" ] && more="$more --hdri $HDRI"
 
-# shellcheck disable=SC2086 # $more is words
-$knuckle synth "$work/crops" -n 32000 --preset crop --size 192 --seed 1 $more
-# shellcheck disable=SC2086
-$knuckle synth "$work/frames" -n 11000 --preset detector --size 256 --seed 2 $more
-
+scaled() { awk "BEGIN { printf \"%.6g\", $1 * ${SCALE:-1} }"; }
+pictures() { awk "BEGIN { printf \"%d\", $1 * ${SCALE:-1} }"; }
 last() { ls -d "$1"/step-* | tail -n 1; }
 
-$knuckle train detector --data "$work/frames" --out "$work/detector-1" --minutes 20 --batch 32
-$knuckle train detector --data "$work/frames" --out "$work/detector-2" --minutes 20 --batch 32 --rate 1.5e-3 --seed 2 \
-    --from-checkpoint "$(last "$work/detector-1")"
-$knuckle train shipped --data "$work/crops" --out "$work/hand" --minutes 60 --size 96 --save-every 250
+# shellcheck disable=SC2086 # $more is words
+draw() { $knuckle synth "$work/$1" -n "$(pictures "$2")" --preset "$3" --size "$4" --seed "$5" $more; }
 
-$knuckle export "$(last "$work/detector-2")" --out src/knuckle/weights/detector.onnx --half
-$knuckle export "$(last "$work/hand")" --out src/knuckle/weights/hand.onnx --half
+draw crops 70000 crop 192 1
+draw gestures 14000 gesture 192 2
+draw frames 11000 detector 256 3
+
+$knuckle train detector --data "$work/frames" --out "$work/detector-1" --minutes "$(scaled 20)" --batch 32
+$knuckle train detector --data "$work/frames" --out "$work/detector-2" --minutes "$(scaled 20)" --batch 32 \
+    --rate 1.5e-3 --seed 2 --from-checkpoint "$(last "$work/detector-1")"
+$knuckle train shipped --data "$work/crops" --data "$work/gestures" --data "$work/frames" --out "$work/hand" \
+    --minutes "$(scaled 170)" --size 96
+
+$knuckle export "$(last "$work/detector-2")" --out "$out/detector.onnx" --half
+$knuckle export "$(last "$work/hand")" --out "$out/hand.onnx" --half

@@ -96,22 +96,22 @@ def settle(
     centre = joints.mean(0)
     rotation, translation = np.eye(3), np.zeros(3)
     spread = float(np.linalg.norm(joints - centre, axis=1).mean())
+    # (x, y, z) lies on the line (a, b, 1) if x - a z = 0 and y - b z = 0.
+    fronts = np.zeros((21, 2, 3))
+    fronts[:, 0, 0] = fronts[:, 1, 1] = 1.0
+    fronts[:, :, 2] = -lines[:, :2]
+    fronts *= weights[:, None, None]
+    damping = np.full(6, 1e-12)
+    damping[:3] += 21 * (0.05 * spread / stiffness) ** 2
+    turns = np.zeros((21, 3, 3))
     for _ in range(steps):
         arms = (joints - centre) @ rotation.T
-        points = arms + centre + translation
-        # (x, y, z) lies on the line (a, b, 1) if x - a z = 0 and y - b z = 0.
-        fronts = np.zeros((21, 2, 3))
-        fronts[:, 0, 0] = fronts[:, 1, 1] = 1.0
-        fronts[:, :, 2] = -lines[:, :2]
-        residual = np.einsum("jkc,jc->jk", fronts, points)
         # A turn by w moves an arm a by w x a; its matrix is minus the cross matrix of a.
-        turns = np.stack([np.cross(axis, arms) for axis in np.eye(3)], axis=-1)
-        jacobian = np.concatenate([np.einsum("jkc,jcw->jkw", fronts, turns), fronts], axis=-1)
-        rows = (weights[:, None, None] * jacobian).reshape(-1, 6)
-        values = (weights[:, None] * residual).reshape(-1)
-        damping = np.zeros(6)
-        damping[:3] = 21 * (0.05 * spread / stiffness) ** 2
-        step = np.linalg.solve(rows.T @ rows + np.diag(damping) + 1e-12 * np.eye(6), -rows.T @ values)
+        turns[:, 0, 1], turns[:, 1, 2], turns[:, 2, 0] = arms[:, 2], arms[:, 0], arms[:, 1]
+        turns[:, 1, 0], turns[:, 2, 1], turns[:, 0, 2] = -arms[:, 2], -arms[:, 0], -arms[:, 1]
+        rows = np.concatenate([fronts @ turns, fronts], axis=-1).reshape(-1, 6)
+        values = (fronts @ (arms + centre + translation)[:, :, None]).reshape(-1)
+        step = np.linalg.solve(rows.T @ rows + np.diag(damping), -rows.T @ values)
         rotation = axis_angle_to_matrix(step[:3]) @ rotation
         translation = translation + step[3:]
     T = np.eye(4)
