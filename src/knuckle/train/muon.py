@@ -53,16 +53,16 @@ class MuonAdamW(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One step by the gradients that are there."""
-        jobs = [(p, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        jobs = [(p, p.grad, group) for group in self.param_groups for p in group["params"] if p.grad is not None]
         jobs.sort(key=lambda job: -job[0].numel())
         # Asking for the results lets an error through.
         list(self._pool.map(lambda job: self._update(*job), jobs))
 
     @torch.no_grad()
-    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
         change = self._muon if is_matrix(parameter) else self._adam
-        parameter.sub_(change(parameter, parameter.grad, group), alpha=group["lr"])
+        parameter.sub_(change(parameter, gradient, group), alpha=group["lr"])
 
     def _muon(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> Tensor:
         state = self.state[parameter]
