@@ -63,6 +63,21 @@ def test_starts_from_a_checkpoint_without_its_optimiser(shipped, hand_records, t
     assert 0 < change < 0.2
 
 
+def test_checkpoints_are_averaged_and_trained_on_from(shipped, hand_records, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "tools"))
+    from average_checkpoints import main
+
+    config = TrainConfig(steps=2, batch=8, log_every=100)
+    first = train(shipped, hand_records, tmp_path / "first", config)
+    second = train(shipped, hand_records, tmp_path / "second", config, start_from=first)
+    main([str(first), str(second), "--out", str(tmp_path / "mean")])
+    mean, one, other = (load(folder).weights for folder in (tmp_path / "mean", first, second))
+    name = "maps.weight"
+    assert mean[name].dtype == torch.float16
+    torch.testing.assert_close(mean[name].float(), (one[name] + other[name]) / 2, atol=1e-4, rtol=1e-3)
+    train(shipped, hand_records, tmp_path / "third", config, start_from=tmp_path / "mean")
+
+
 def _exported(system, records, folder: Path, half: bool):
     checkpoint = train(system, records, folder, TrainConfig(steps=3, batch=8, log_every=100))
     network = trained_network(system, checkpoint)

@@ -47,7 +47,7 @@ class Found:
     """A hand as the network has it, before the fit.
 
     Attributes:
-        side: as decided from detector and network.
+        side: as the hand network says, over all looks.
         score: 0 to 1.
         uv: (21, 2) pixels of the picture.
         joints_camera: (21, 3) metres, of an average adult's size.
