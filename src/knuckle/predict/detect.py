@@ -18,7 +18,7 @@ class Detection:
     Attributes:
         box: (x0, y0, x1, y1) around the hand without its arm, pixels.
         score: chance that it is a hand.
-        left: chance that it is a left hand.
+        left: chance that it is a left hand; of no use as trained so far, the hand network says the side.
         direction: (2,) from the wrist to the knuckles; at most of length 1, shorter where unsure.
     """
 

@@ -49,7 +49,7 @@ class Reading:
     Attributes:
         joints: (21, 3) pixels of the crop and depth in such pixels; see `knuckle.predict.place`.
         doubt: (21,) mean absolute error to expect in each coordinate, in pixels of the crop.
-        left: chance that the crop shows a left hand; crops are cut so that it should not.
+        left: chance that the crop, mirrored or not, shows a left hand.
         presence: chance that it shows a hand at all.
     """
 

@@ -1,4 +1,4 @@
-"""The hand network that ships: 21 joints with doubt, side and presence from an upright 128 x 128 crop.
+"""The hand network that ships: 21 joints with doubt, side and presence from an upright square crop.
 
 The idea is S4's (heatmaps, then joints, then angles by fitting), cut down until a picture takes a few milliseconds
 on a CPU. Joints are two pixels and a depth (`knuckle.predict.place`). Crops are of either side's hands, half of each,
