@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -15,6 +16,7 @@ from knuckle.train.checkpoint import load
 from knuckle.train.export import export_onnx, trained_network
 from knuckle.train.loop import TrainConfig, train
 from knuckle.train.muon import MuonAdamW, orthogonalise
+from knuckle.train.quantise import network_inputs, outer_convolutions, quantise_onnx
 from knuckle.train.records import join_records, open_records, write_records
 
 TINY = {"size": 64, "patch": 88, "stem": (16,), "widths": (16, 32, 48), "blocks": (1, 1, 1), "width": 32, "layers": 1}
@@ -95,6 +97,51 @@ def test_hand_network_exports_exactly(shipped, hand_records, tmp_path):
     np.testing.assert_allclose(got[0], wanted[0].numpy(), atol=1e-4)
     for mine, theirs in zip(got[1:], wanted[1:], strict=True):
         np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-4)
+
+
+def test_8_bit_network_says_nearly_the_same(shipped, hand_records, tmp_path):
+    config = TrainConfig(steps=60, batch=16, rate=3e-3, log_every=100, average=0.9)
+    network = trained_network(shipped, train(shipped, hand_records, tmp_path / "run", config))
+    export_onnx(shipped, network, tmp_path / "float.onnx")
+    shown = network_inputs(shipped, ((s.image, [s]) for s in drawn_samples(16)), count=12)
+    assert shown.shape == (12, 64, 64, 3)
+    quantise_onnx(tmp_path / "float.onnx", shown, tmp_path / "int8.onnx")
+    # Ranges taken from pictures without anything in them fit no others.
+    quantise_onnx(tmp_path / "float.onnx", np.full_like(shown, 128), tmp_path / "blind.onnx")
+    asked = {"pictures": np.asarray(make_batch(shipped, hand_records, np.arange(8), (7,))["picture"])}
+    joints = {}
+    for name in ("float", "int8", "blind"):
+        session = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
+        joints[name] = session.run(None, asked)[0]
+    off = {name: float(np.abs(joints[name] - joints["float"]).mean()) for name in ("int8", "blind")}
+    assert 0 < off["int8"] < 0.5
+    assert off["blind"] > 3 * off["int8"]
+    assert (tmp_path / "int8.onnx").stat().st_size < 0.6 * (tmp_path / "float.onnx").stat().st_size
+
+    weights = {w.name: w for w in onnx.load(tmp_path / "int8.onnx").graph.initializer}
+    held = {name: onnx.numpy_helper.to_array(w) for name, w in weights.items() if w.data_type == onnx.TensorProto.INT8}
+    kernels = [values for values in held.values() if values.ndim == 4]
+    assert len(kernels) == len([m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]) - 2
+    # 7 bits: more could overflow the 16 bits in which processors without VNNI add up.
+    assert max(int(np.abs(values.astype(int)).max()) for values in kernels) <= 64
+
+
+def test_the_first_and_last_convolutions_stay_as_they_are():
+    def conv(name, source, to):
+        return onnx.helper.make_node("Conv", [source, f"{name}.w"], [to], name=name)
+
+    nodes = [
+        conv("first", "x", "a"),
+        conv("second", "a", "b"),
+        conv("beside", "a", "c"),
+        onnx.helper.make_node("Add", ["b", "c"], ["d"]),
+        conv("heads", "d", "e"),
+        onnx.helper.make_node("Exp", ["e"], ["y"]),
+    ]
+    assert sorted(outer_convolutions(onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], [])))) == [
+        "first",
+        "heads",
+    ]
 
 
 def test_detector_exports_and_learns(tmp_path):

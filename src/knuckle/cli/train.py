@@ -1,6 +1,7 @@
 """`knuckle train` and `knuckle export`: from labelled pictures to a checkpoint, and from there to an ONNX file."""
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -93,8 +94,14 @@ def train(
     return 0
 
 
-def export(checkpoint: Path, *, out: Path, half: bool = False) -> int:
+def export(checkpoint: Path, *, out: Path, half: bool = False, int8: Path | None = None) -> int:
     """Turn a checkpoint into one ONNX file, from uint8 pixels to joints or boxes.
+
+    Examples:
+
+        knuckle export runs/hand/step-0010000 --out hand.onnx
+
+        knuckle export runs/hand/step-0010000 --out hand.onnx --int8 pictures
 
     Parameters
     ----------
@@ -104,13 +111,28 @@ def export(checkpoint: Path, *, out: Path, half: bool = False) -> int:
         The file to write, ending in .onnx.
     half
         Keep the weights as float16, in half the space; joints then move by some hundredths of a pixel.
+    int8
+        A folder of knuckle synth, of whose pictures some 256 are taken to turn the network into 8-bit integers: about
+        twice as fast; joints then move by about half a percent of the crop's side.
     """
+    if half and int8:
+        raise ValueError("half and int8 are two ways to hold the weights but got both; give one of them")
+
     from knuckle.systems.choose import choose_system
     from knuckle.train.checkpoint import load
     from knuckle.train.export import export_onnx, trained_network
+    from knuckle.train.quantise import network_inputs, quantise_onnx
+    from knuckle.train.records import labelled_pictures
 
     about = load(checkpoint).about
     system = choose_system(about["system"], about["config"])
-    export_onnx(system, trained_network(system, checkpoint), out, half)
+    network = trained_network(system, checkpoint)
+    if int8:
+        pictures = network_inputs(system, labelled_pictures(int8))
+        with tempfile.TemporaryDirectory(prefix="knuckle-") as folder:
+            export_onnx(system, network, Path(folder) / "float.onnx")
+            quantise_onnx(Path(folder) / "float.onnx", pictures, out)
+    else:
+        export_onnx(system, network, out, half)
     print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
     return 0
