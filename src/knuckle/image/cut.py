@@ -27,11 +27,14 @@ def square(
     """
     scale = size / side
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
-    linear = np.array([[cos, -sin], [sin, cos]])
-    if mirrored:
-        linear[0] *= -1.0
-    middle = (size - 1) / 2
-    return np.column_stack([linear, np.array([middle, middle]) - linear @ np.asarray(centre, float)])
+    flip, middle = (-1.0 if mirrored else 1.0), (size - 1) / 2
+    u, v = float(centre[0]), float(centre[1])
+    return np.array(
+        [
+            [flip * cos, -flip * sin, middle - flip * (cos * u - sin * v)],
+            [sin, cos, middle - (sin * u + cos * v)],
+        ]
+    )
 
 
 def apply_affine(affine: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "*b n 2"]) -> Float[np.ndarray, "*b n 2"]:
@@ -41,8 +44,17 @@ def apply_affine(affine: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "*b
 
 def invert_affine(affine: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
     """The way back: crop pixels to picture pixels."""
-    linear = np.linalg.inv(affine[:, :2])
-    return np.column_stack([linear, -linear @ affine[:, 2]])
+    (a, b, x), (c, d, y) = affine.tolist()
+    scale = a * d - b * c
+    if scale == 0:
+        raise ValueError(f"affine must be invertible but got {affine.tolist()}")
+    a, b, c, d = d / scale, -b / scale, -c / scale, a / scale
+    return np.array([[a, b, -(a * x + b * y)], [c, d, -(c * x + d * y)]])
+
+
+def _scale(affine: Float[np.ndarray, "2 3"]) -> float:
+    (a, b, _), (c, d, _) = affine.tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def cut(
@@ -58,7 +70,7 @@ def cut(
         affine: (2, 3) picture pixels to crop pixels, as `square` or a camera's warp gives it.
     """
     width, height = size
-    shrink = int(1.0 / max(math.sqrt(abs(np.linalg.det(affine[:, :2]))), 1e-6) + 0.25)
+    shrink = int(1.0 / max(_scale(affine), 1e-6) + 0.25)
     if shrink >= 2:
         corners = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [-0.5, height - 0.5], [width - 0.5, height - 0.5]])
         reach = apply_affine(invert_affine(affine), corners)

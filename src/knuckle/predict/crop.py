@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from knuckle.camera import Camera
 from knuckle.image.cut import square
 
 # Sides of the crop to the extent of the joints in it: room for the flesh around them and for a wrong first guess.
@@ -26,10 +25,6 @@ class Square(NamedTuple):
     def affine(self, size: int, mirrored: bool = False) -> Float[np.ndarray, "2 3"]:
         """Picture pixels to pixels of a crop of `size`."""
         return square(self.centre, self.side, self.angle, size, mirrored)
-
-    def camera(self, camera: Camera, size: int, mirrored: bool = False) -> Camera:
-        """The same crop as a camera of its own."""
-        return camera.crop_around(np.array(self.centre), self.side, (size, size), -self.angle, mirrored)
 
 
 def turn_upright(direction: Float[np.ndarray, "2"]) -> float:

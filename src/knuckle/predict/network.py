@@ -7,7 +7,6 @@ import numpy as np
 import onnxruntime
 from jaxtyping import Float, UInt8
 
-from knuckle.camera import Camera
 from knuckle.image.cut import apply_affine, cut, invert_affine
 from knuckle.predict.detect import Detection, letterbox, read_maps
 
@@ -66,11 +65,13 @@ class HandGraph:
         self._graph = _session(path, threads)
         self.size = int(self._graph.get_inputs()[0].shape[1])
 
-    def __call__(self, picture: UInt8[np.ndarray, "h w 3"], crops: list[Camera]) -> list[Reading]:
-        """One reading a crop, all from the same picture."""
-        if not crops:
+    def __call__(
+        self, picture: UInt8[np.ndarray, "h w 3"], affines: list[Float[np.ndarray, "2 3"]]
+    ) -> list[Reading]:
+        """One reading a crop, all from the same picture; `affines` map its pixels to those of the crops."""
+        if not affines:
             return []
-        pixels = np.stack([cut(picture, crop.warp[:2], (self.size, self.size)) for crop in crops])
+        pixels = np.stack([cut(picture, affine, (self.size, self.size)) for affine in affines])
         outputs = self._graph.run(None, {"pictures": pixels})
         return [
             Reading(joints.astype(float), doubt.astype(float), float(left), float(presence))

@@ -11,9 +11,10 @@ from jaxtyping import Float, UInt8
 from knuckle.camera import Camera
 from knuckle.fit import Fit, fit_hand
 from knuckle.handmodel import HandModel
-from knuckle.predict.crop import Square, square_of_box, square_of_joints
+from knuckle.predict.crop import Square, square_of_box
 from knuckle.predict.detect import Detection, box_of_joints, overlap
-from knuckle.predict.network import DetectorGraph, HandGraph, Reading
+from knuckle.predict.look import Look, look_again, look_around, look_at
+from knuckle.predict.network import DetectorGraph, HandGraph
 from knuckle.predict.place import from_sight, scale_to_size, settle
 from knuckle.sample import Hand
 from knuckle.skeleton import BONES
@@ -36,10 +37,6 @@ _TRUST = 0.4
 _NEAREST = 0.02
 # The detector proposes so many more places than hands are wanted.
 _SPARE = 3
-# How much smaller or larger a crop may be than the one before it.
-_SMALLEST_STEP, _LARGEST_STEP = 0.85, 1.4
-# Crops that differ by less than this show a hand as well as each other: shift in sides, zoom, turn in radians.
-_SAME_CROP = (0.06, 0.1, 0.15)
 
 
 @dataclass(frozen=True)
@@ -59,16 +56,6 @@ class Found:
     uv: Float[np.ndarray, "21 2"]
     joints_camera: Float[np.ndarray, "21 3"]
     doubt: Float[np.ndarray, "21"]
-
-
-@dataclass(frozen=True)
-class _Look:
-    """One crop and what was seen in it; odds are the logarithmic ones of a left hand, whether mirrored or not."""
-
-    square: Square
-    crop: Camera
-    reading: Reading
-    odds: float
 
 
 class Predictor:
@@ -143,7 +130,7 @@ class Predictor:
             squares: where to look.
             scores: the detector's, of each.
         """
-        looks = self._read(image, camera, squares)
+        looks = look_at(self._hand, image, [(square, False) for square in squares])
         pairs = [
             (look, score)
             for look, score in zip(looks, scores, strict=True)
@@ -151,18 +138,17 @@ class Predictor:
         ]
         looks = [look for look, _ in pairs]
         for _ in range(self._looks - 2):
-            looks = self._look_again(image, camera, looks)
+            looks = look_again(self._hand, image, looks)
         if self._looks > 1:
-            looks = self._look_around(image, camera, looks)
+            looks = look_around(self._hand, image, looks)
         found = [
             self._place(camera, look, self._score(look, score)) for look, (_, score) in zip(looks, pairs, strict=True)
         ]
         return [hand for hand in found if hand.score > self._least]
 
-    def _score(self, look: _Look, detected: float) -> float:
+    def _score(self, look: Look, detected: float) -> float:
         """Detector, presence, and above all how sure the network is of the joints: it makes little of a face or ear."""
-        doubt = float(look.reading.doubt.mean()) / float(np.ptp(look.reading.joints[:, :2], axis=0).max())
-        return math.sqrt(detected * look.reading.presence) * math.exp(-doubt / _DOUBT_OF_NO_HAND)
+        return math.sqrt(detected * look.presence) * math.exp(-look.vagueness / _DOUBT_OF_NO_HAND)
 
     def follow(
         self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, squares: list[Square]
@@ -174,10 +160,10 @@ class Predictor:
         """
         return [
             (
-                self._place(camera, look, look.reading.presence) if look.reading.presence > _ABSENT else None,
-                look.reading.left,
+                self._place(camera, look, look.presence) if look.presence > _ABSENT else None,
+                1.0 / (1.0 + math.exp(-look.odds)),
             )
-            for look in self._read(image, camera, squares)
+            for look in look_at(self._hand, image, [(square, False) for square in squares])
         ]
 
     def explain(self, found: Found, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
@@ -222,81 +208,14 @@ class Predictor:
         )
         return hand, fitted
 
-    def _read(
-        self, image: np.ndarray, camera: Camera, squares: list[Square], mirrored: list[bool] | None = None
-    ) -> list[_Look]:
-        mirrored = mirrored or [False] * len(squares)
-        crops = [s.camera(camera, self._hand.size, m) for s, m in zip(squares, mirrored, strict=True)]
-        return [
-            _Look(square, crop, reading, (-1.0 if m else 1.0) * _log_odds(reading.left))
-            for square, crop, reading, m in zip(squares, crops, self._hand(image, crops), mirrored, strict=True)
-        ]
-
-    def _look_again(self, image: np.ndarray, camera: Camera, looked: list[_Look]) -> list[_Look]:
-        """Through the crops that the joints suggest: a detector's box may have cut fingers off."""
-        again = self._read(image, camera, [_stepped(look) for look in looked])
-        return [replace(new, odds=new.odds + old.odds) for new, old in zip(again, looked, strict=True)]
-
-    def _look_around(self, image: np.ndarray, camera: Camera, looked: list[_Look]) -> list[_Look]:
-        """Through the crop that the joints suggest, as it is and mirrored, and the mean of what is seen in both.
-
-        A crop that was as good as the one now suggested is not looked at again, only mirrored.
-        """
-        suggested = [_stepped(look) for look in looked]
-        kept = [_nearly_same(look.square, square) for look, square in zip(looked, suggested, strict=True)]
-        wanted: list[tuple[Square, bool]] = []
-        for look, square, keep in zip(looked, suggested, kept, strict=True):
-            wanted += [(look.square, True)] if keep else [(square, False), (square, True)]
-        seen = iter(self._read(image, camera, [square for square, _ in wanted], [mirror for _, mirror in wanted]))
-        return [
-            _mean_look([look, next(seen)], 0.0) if keep else _mean_look([next(seen), next(seen)], look.odds)
-            for look, keep in zip(looked, kept, strict=True)
-        ]
-
-    def _place(self, camera: Camera, look: _Look, score: float) -> Found:
+    def _place(self, camera: Camera, look: Look, score: float) -> Found:
         """Depth by the size of an average adult's hand."""
-        crop, reading = look.crop, look.reading
-        joints = from_sight(crop.K, reading.joints)
-        scale = scale_to_size(joints, self._lengths, reading.doubt)
+        joints = from_sight(camera.K, np.column_stack([look.uv, look.depth]))
+        scale = scale_to_size(joints, self._lengths, look.doubt)
         # A pixel of doubt at the hand's distance; coordinates' absolute errors to a distance in space.
-        doubt = 2.0 * scale * reading.doubt / math.sqrt(abs(np.linalg.det(crop.K[:2, :2])))
-        uv = crop.to_picture(reading.joints[:, :2])
+        doubt = 2.0 * scale * look.doubt / math.sqrt(abs(np.linalg.det(camera.K[:2, :2])))
         side = "left" if look.odds > 0 else "right"
-        return Found(side, score, uv, crop.to_camera(scale * joints), np.maximum(doubt, 1e-3))
-
-
-def _stepped(look: _Look) -> Square:
-    """The crop that the joints of a look suggest, in steps: a network that is lost would otherwise run away, into a
-    fingertip or out of the picture.
-    """
-    square = square_of_joints(look.crop.to_picture(look.reading.joints[:, :2]))
-    side = float(np.clip(square.side, _SMALLEST_STEP * look.square.side, _LARGEST_STEP * look.square.side))
-    return square._replace(side=side)
-
-
-def _nearly_same(one: Square, other: Square) -> bool:
-    shift, zoom, turn = _SAME_CROP
-    apart = math.hypot(one.centre[0] - other.centre[0], one.centre[1] - other.centre[1])
-    turned = abs((one.angle - other.angle + math.pi) % (2 * math.pi) - math.pi)
-    return apart < shift * one.side and abs(math.log(one.side / other.side)) < zoom and turned < turn
-
-
-def _mean_look(looks: list[_Look], odds: float) -> _Look:
-    """The mean of several looks at one hand, in the pixels of the first; odds are those of earlier looks."""
-    first = looks[0]
-    joints, doubts = [], []
-    for look in looks:
-        scale = look.square.side / first.square.side
-        uv = first.crop.from_picture(look.crop.to_picture(look.reading.joints[:, :2]))
-        joints.append(np.concatenate([uv, scale * look.reading.joints[:, 2:]], axis=1))
-        doubts.append(scale * look.reading.doubt)
-    reading = Reading(
-        np.mean(joints, axis=0),
-        np.mean(doubts, axis=0),
-        first.reading.left,
-        float(np.mean([look.reading.presence for look in looks])),
-    )
-    return replace(first, reading=reading, odds=odds + sum(look.odds for look in looks))
+        return Found(side, score, look.uv, scale * joints, np.maximum(doubt, 1e-3))
 
 
 def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
@@ -326,7 +245,3 @@ def without_doubles(found: list[Found]) -> list[Found]:
             kept.append(hand)
     return kept
 
-
-def _log_odds(chance: float) -> float:
-    chance = min(max(chance, 1e-4), 1.0 - 1e-4)
-    return math.log(chance / (1.0 - chance))
