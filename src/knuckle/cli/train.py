@@ -112,7 +112,7 @@ def export(checkpoint: Path, *, out: Path, half: bool = False, int8: Path | None
     half
         Keep the weights as float16, in half the space; joints then move by some hundredths of a pixel.
     int8
-        A folder of knuckle synth, of whose pictures some 256 are taken to turn the network into 8-bit integers: about
+        A folder of knuckle synth, of whose pictures some 500 are taken to turn the network into 8-bit integers: about
         twice as fast; joints then move by about half a percent of the crop's side.
     """
     if half and int8:

@@ -1,4 +1,4 @@
-"""The detector that ships: boxes, direction and side of all hands in a picture, from one 192 x 192 view of it.
+"""The detector that ships: boxes, direction and side of all hands in a picture, from one 256 x 256 view of it.
 
 One answer a cell at an eighth of the input: Zhou et al., Objects as Points, 2019, with the ways to the four edges of
 Tian et al., FCOS, ICCV 2019, and the direction from the wrist to the knuckles, so that the hand network gets upright
@@ -30,13 +30,13 @@ MOST_HANDS = 3
 class DetectorConfig:
     """Sizes of the network and how its examples are made."""
 
-    size: int = 192
+    size: int = 256
     stem: tuple[int, ...] = (16, 32)
     widths: tuple[int, ...] = (64, 128, 192)
     blocks: tuple[int, ...] = (1, 2, 2)
     width: int = 96
     # Whole pictures are kept at this size.
-    patch: int = 224
+    patch: int = 300
     # Of the view: logarithmic zoom, turn in radians, shift in sides of the picture.
     zoom: float = 0.25
     turn: float = 0.2

@@ -21,7 +21,7 @@ from knuckle.sample import Sample
 from knuckle.systems.system import Example, System
 
 # Of the features seen; the few above are cut off so that the others keep finer steps.
-_PERCENTILE = 99.99
+_PERCENTILE = 99.999
 _BATCH = 16
 
 
@@ -63,7 +63,7 @@ def quantise_onnx(source: Path, pictures: UInt8[np.ndarray, "n h w 3"], out: Pat
 
 
 def network_inputs(
-    system: System, pictures: Iterable[tuple[np.ndarray, Sequence[Sample]]], count: int = 256
+    system: System, pictures: Iterable[tuple[np.ndarray, Sequence[Sample]]], count: int = 512
 ) -> UInt8[np.ndarray, "n h w 3"]:
     """What the network of a system sees of the first labelled pictures, made as in training; the same each time."""
     kept: list[Example] = []
