@@ -14,8 +14,11 @@ from knuckle.handmodel import HandModel
 from knuckle.image.exif import focal_length_pixels
 from knuckle.predict import Predictor
 from knuckle.predict.cameras import camera_of, read_camera
-from knuckle.predict.crop import square_of_joints
+from knuckle.image.cut import apply_affine
+from knuckle.predict.crop import Square, square_of_joints
 from knuckle.predict.detect import STRIDE, box_of_joints, letterbox, overlap, read_maps
+from knuckle.predict.look import look_again, look_around, look_at
+from knuckle.predict.network import HandGraph, Reading
 from knuckle.predict.place import from_sight, scale_to_size, settle, to_sight
 from knuckle.predict.predictor import Found
 from knuckle.predict.run import RunOptions, predict_files
@@ -104,6 +107,57 @@ def test_letterbox_keeps_the_whole_picture_in_the_middle():
     affine = letterbox(800, 600, 192)
     corners = np.array([[-0.5, -0.5], [799.5, 599.5]]) @ affine[:, :2].T + affine[:, 2]
     np.testing.assert_allclose(corners, [[-0.5, 23.5], [191.5, 167.5]])
+
+
+class KnowsTheHand(HandGraph):
+    """Stands for the network: finds these joints of a left hand in every crop, as exactly as they are there."""
+
+    def __init__(self, uv: np.ndarray) -> None:
+        self.size, self.uv, self.shown = 100, uv, []
+
+    def __call__(self, picture: np.ndarray, affines: list[np.ndarray]) -> list[Reading]:
+        readings = []
+        for affine in affines:
+            scale = np.linalg.det(affine[:, :2])
+            depth = np.linspace(-3.0, 3.0, 21)[:, None] * abs(scale) ** 0.5
+            joints = np.concatenate([apply_affine(affine, self.uv), depth], axis=1)
+            doubt = np.full(21, 2.0 * abs(scale) ** 0.5)
+            readings.append(Reading(joints, doubt, 0.9 if scale > 0 else 0.1, 0.8))
+            self.shown.append(joints)
+        return readings
+
+
+def test_looks_agree_in_the_picture_whatever_the_crop(model):
+    uv = Camera.from_fov((640, 480), 1.0).project(np.asarray(model.joints(T_camera_hand=_pose(turn=0.4))))
+    graph, picture = KnowsTheHand(uv), np.zeros((480, 640, 3), np.uint8)
+    middle = uv.mean(0)
+    far_off = Square((middle[0] + 30.0, middle[1] - 10.0), 400.0, 0.3)
+    plain, mirrored = look_at(graph, picture, [(far_off, False), (far_off, True)])
+    for look in (plain, mirrored):
+        np.testing.assert_allclose(look.uv, uv, atol=1e-9)
+        np.testing.assert_allclose(look.depth, np.linspace(-3.0, 3.0, 21), atol=1e-9)
+        np.testing.assert_allclose(look.doubt, 2.0, atol=1e-9)
+        assert look.odds == pytest.approx(math.log(9.0))
+
+    graph.shown.clear()
+    (second,) = look_again(graph, picture, [plain])
+    (seen,) = graph.shown
+    assert np.abs((seen[:, :2].min(0) + seen[:, :2].max(0)) / 2 - 49.5).max() < 1e-6  # in the middle of the crop
+    assert second.odds == pytest.approx(2 * math.log(9.0))
+    assert second.square.side >= 0.85 * 400.0 - 1e-9  # no smaller than a step allows
+
+    # The first crop was bad: the suggested one is looked at both ways. Then it is good, and only mirrored.
+    graph.shown.clear()
+    (third,) = look_around(graph, picture, [plain])
+    assert len(graph.shown) == 2
+    fitting = look_at(graph, picture, [(square_of_joints(uv), False)])
+    graph.shown.clear()
+    (fourth,) = look_around(graph, picture, fitting)
+    assert len(graph.shown) == 1
+    for mean, count in ((third, 3), (fourth, 2)):
+        np.testing.assert_allclose(mean.uv, uv, atol=1e-9)
+        assert mean.odds == pytest.approx(count * math.log(9.0))
+        assert (mean.presence, mean.vagueness > 0) == (pytest.approx(0.8), True)
 
 
 def test_overlap_of_boxes():

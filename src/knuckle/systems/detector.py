@@ -42,7 +42,7 @@ class DetectorConfig:
     turn: float = 0.2
     shift: float = 0.12
     # Share of examples in which one hand nearly fills the view.
-    close_up: float = 0.25
+    close_up: float = 0.3
 
 
 class Detector:
@@ -91,7 +91,7 @@ class Detector:
             "centre": centre_focal(output.centre, batch["centre"]),
             "box": 2.0 * weighted_mean(box_overlap_loss(output.edges.exp(), batch["edges"]), weight),
             "direction": 1.0 * weighted_mean(direction, weight),
-            "side": 0.3 * weighted_mean(side, weight),
+            "side": 1.0 * weighted_mean(side, weight),
         }
 
     def errors(self, output: DetectorOutput, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
