@@ -11,10 +11,10 @@ from PIL import Image
 
 from knuckle.camera import Camera
 from knuckle.handmodel import HandModel
+from knuckle.image.cut import apply_affine
 from knuckle.image.exif import focal_length_pixels
 from knuckle.predict import Predictor
 from knuckle.predict.cameras import camera_of, read_camera
-from knuckle.image.cut import apply_affine
 from knuckle.predict.crop import Square, square_of_joints
 from knuckle.predict.detect import STRIDE, box_of_joints, letterbox, overlap, read_maps
 from knuckle.predict.look import look_again, look_around, look_at
@@ -23,6 +23,7 @@ from knuckle.predict.place import from_sight, scale_to_size, settle, to_sight
 from knuckle.predict.predictor import Found
 from knuckle.predict.run import RunOptions, predict_files
 from knuckle.predict.sources import expand, stems
+from knuckle.predict.video import VideoPredictor
 from knuckle.skeleton import BONES
 from knuckle.track import OneEuroFilter, match
 from knuckle.view.mesh import overlay_mesh
@@ -292,6 +293,39 @@ def test_a_video_gives_a_line_a_frame_and_tells_where_it_breaks_off(model, predi
     assert summary.pictures == len((tmp_path / "out" / "cut.jsonl").read_text().splitlines()) > 3
     (tmp_path / "broken.mp4").write_bytes(b"not a video at all")
     assert "video" in predict_files(predictor, [tmp_path / "broken.mp4"], tmp_path / "out", RunOptions()).problems[0]
+
+
+class SaysSides(Predictor):
+    """Stands for the predictor: the same hand in every frame, with the odds of a left one that it is told."""
+
+    def __init__(self, found: Found, odds: list[float]) -> None:
+        super().__init__(threads=1)
+        self.found, self.odds, self.starts = found, odds, []
+
+    def find(self, image, camera, max_hands):
+        return [self.found]
+
+    def follow(self, image, camera, squares):
+        return [(self.found, self.odds.pop(0)) for _ in squares]
+
+    def explain(self, found, camera, initial=None):
+        self.starts.append(initial)
+        return super().explain(found, camera, initial)
+
+
+def test_a_few_frames_do_not_change_a_hands_side_but_many_do(model):
+    uv = Camera.from_fov((320, 240), 1.0).project(np.asarray(model.joints(T_camera_hand=_pose())))
+    found = Found("right", 0.9, uv, np.asarray(model.joints(T_camera_hand=_pose())), np.full(21, 0.01))
+    odds = [-3.0] * 20 + [9.0] * 5 + [-3.0] * 5 + [3.0] * 60
+    says = SaysSides(found, odds.copy())
+    video, picture = VideoPredictor(says, fps=30.0), np.zeros((240, 320, 3), np.uint8)
+    sides = [video(picture, max_hands=1)[0].side for _ in range(len(odds) + 1)]
+    assert sides[:31] == ["right"] * 31
+    assert sides[-1] == "left"
+    changed = sides.index("left")
+    assert sides[changed:] == ["left"] * (91 - changed)
+    # Every fit begins from the one before, but for the first ones of a side.
+    assert [i for i, start in enumerate(says.starts) if start is None] == [0, changed]
 
 
 def test_results_of_equal_stems_do_not_meet(tmp_path):

@@ -65,9 +65,7 @@ class HandGraph:
         self._graph = _session(path, threads)
         self.size = int(self._graph.get_inputs()[0].shape[1])
 
-    def __call__(
-        self, picture: UInt8[np.ndarray, "h w 3"], affines: list[Float[np.ndarray, "2 3"]]
-    ) -> list[Reading]:
+    def __call__(self, picture: UInt8[np.ndarray, "h w 3"], affines: list[Float[np.ndarray, "2 3"]]) -> list[Reading]:
         """One reading a crop, all from the same picture; `affines` map its pixels to those of the crops."""
         if not affines:
             return []

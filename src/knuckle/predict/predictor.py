@@ -156,12 +156,12 @@ class Predictor:
         """One look at hands whose place is known from the frame before.
 
         Returns:
-            For each square the hand, None where there is none any more, and its chance of being a left one.
+            For each square the hand, None where there is none any more, and the logarithmic odds of a left one.
         """
         return [
             (
                 self._place(camera, look, look.presence) if look.presence > _ABSENT else None,
-                1.0 / (1.0 + math.exp(-look.odds)),
+                look.odds,
             )
             for look in look_at(self._hand, image, [(square, False) for square in squares])
         ]
@@ -244,4 +244,3 @@ def without_doubles(found: list[Found]) -> list[Found]:
         if not kept or overlap(box_of_joints(hand.uv), boxes).max() < _SAME_HAND:
             kept.append(hand)
     return kept
-

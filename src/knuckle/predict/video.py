@@ -15,15 +15,17 @@ from knuckle.track import FilterSettings, OneEuroFilter
 
 # The detector looks for further hands every so many frames; for lost ones at once.
 _LOOK_AROUND = 10
-# How much of its old chance of being a left hand a hand keeps from frame to frame.
-_KEPT_SIDE = 0.8
+# A hand never changes sides, but for a second a fist may look like the other one: what the frames say adds up, with a
+# memory of some fifty of them, and no single one may say more than this (logarithmic odds).
+_KEPT_ODDS, _MOST_ODDS = 0.98, 4.0
 
 
 @dataclass
 class _Track:
     found: Found
-    left: float
+    odds: float  # logarithmic, of a left hand
     filter: OneEuroFilter
+    side: str = ""
     fit: Fit | None = None
 
 
@@ -59,10 +61,10 @@ class VideoPredictor:
         squares = [square_of_joints(t.found.uv) for t in tracks]
         found = self._predictor.follow(image, camera, squares)
         kept: list[_Track] = []
-        for track, (hand, left) in zip(tracks, found, strict=True):
+        for track, (hand, odds) in zip(tracks, found, strict=True):
             if hand is None or _is_covered(hand, [t.found for t in kept]):
                 continue
-            track.left = _KEPT_SIDE * track.left + (1.0 - _KEPT_SIDE) * left
+            track.odds = _KEPT_ODDS * track.odds + min(max(odds, -_MOST_ODDS), _MOST_ODDS)
             track.found = replace(hand, score=max(hand.score, 0.9 * track.found.score))
             kept.append(track)
         self._tracks = kept
@@ -70,15 +72,16 @@ class VideoPredictor:
     def _look_around(self, image: np.ndarray, camera: Camera, max_hands: int) -> None:
         for hand in without_doubles(self._predictor.find(image, camera, max_hands)):
             if len(self._tracks) < max_hands and not _is_covered(hand, [t.found for t in self._tracks]):
-                left = 1.0 if hand.side == "left" else 0.0
-                self._tracks.append(_Track(hand, left, OneEuroFilter(self._smoothing)))
+                odds = _MOST_ODDS if hand.side == "left" else -_MOST_ODDS
+                self._tracks.append(_Track(hand, odds, OneEuroFilter(self._smoothing)))
 
     def _finish(self, track: _Track, camera: Camera) -> Hand:
-        side = "left" if track.left > 0.5 else "right"
+        side = "left" if track.odds > 0 else "right"
         joints = track.filter(track.found.joints_camera, self._seconds)
-        hand, track.fit = self._predictor.explain(
-            replace(track.found, joints_camera=joints, side=side), camera, track.fit
-        )
+        # The pose of the other side's hand is a bad one to begin from.
+        start = track.fit if side == track.side else None
+        hand, track.fit = self._predictor.explain(replace(track.found, joints_camera=joints, side=side), camera, start)
+        track.side = side
         return hand
 
 
