@@ -145,19 +145,28 @@ class Shipped:
         }
 
     def _empty_records(self, picture: np.ndarray, samples: Sequence[Sample]) -> list[Example]:
-        """Random squares that show no more than a little of any hand; the same ones each time."""
+        """Squares that show no more than a little of any hand, at random and on the arms; the same ones each time."""
         config = self._config
         boxes = [box_of_joints(np.asarray(s.joints_image, float)) for s in samples if s.joints_image is not None]
         size = np.array(picture.shape[1::-1])
         if any((box[2:] - box[:2]).max() > 0.4 * size.min() for box in boxes):
             return []
         rng = np.random.default_rng(zlib.crc32(picture.tobytes()))
-        records: list[Example] = []
+        places: list[tuple[np.ndarray, float]] = []
         for _ in range(config.empty_places):
-            side = float(rng.uniform(*config.empty_side) * size.min())
-            centre = rng.uniform(0.0, size - 1.0)
+            places.append((rng.uniform(0.0, size - 1.0), float(rng.uniform(*config.empty_side) * size.min())))
+        for sample in samples:
+            # What is most often taken for a hand: the arm it is on, and the end of the sleeve.
+            if sample.joints_image is not None:
+                uv = np.asarray(sample.joints_image, float)
+                extent = float(np.ptp(uv, axis=0).max())
+                centre = uv[0] - extent * hand_direction(uv) * rng.uniform(1.0, 4.0)
+                places.append((centre, extent * float(rng.uniform(0.8, 1.6))))
+        records: list[Example] = []
+        for centre, side in places:
             around = np.concatenate([centre - 0.5 * side, centre + 0.5 * side])
-            if any(_covered(box, around) > 0.15 for box in boxes):
+            outside = bool(((centre < 0) | (centre > size - 1)).any())
+            if outside or any(_covered(box, around) > 0.15 for box in boxes):
                 continue
             wide = Square((centre[0], centre[1]), side * config.patch_reach, rng.uniform(-0.5, 0.5))
             records.append(
