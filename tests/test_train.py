@@ -1,5 +1,7 @@
 """The training loop: it learns, it resumes exactly, and what it exports is what it trained."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from hand_pictures import drawn_samples, records_of
 from knuckle.systems.detector import Detector, DetectorConfig
 from knuckle.systems.shipped import Shipped, ShippedConfig
 from knuckle.train.batches import indices_of_step, make_batch
-from knuckle.train.checkpoint import load
+from knuckle.train.checkpoint import checkpoints, load
 from knuckle.train.export import export_onnx, trained_network
 from knuckle.train.loop import TrainConfig, train
 from knuckle.train.muon import MuonAdamW, orthogonalise
@@ -53,6 +55,25 @@ def test_a_resumed_run_ends_like_one_without_a_pause(shipped, hand_records, tmp_
         assert one.keys() == other.keys()
         for name, values in one.items():
             assert torch.equal(values, other[name]), name
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_told_to_end_loses_nothing(shipped, hand_records, tmp_path, number):
+    config = TrainConfig(steps=6, batch=8, save_every=100, log_every=1)
+    straight = load(train(shipped, hand_records, tmp_path / "straight", config))
+    before = signal.getsignal(number)
+
+    def tell(numbers):
+        if numbers["step"] == 3:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(shipped, hand_records, tmp_path / "told", config, report=tell)
+    assert signal.getsignal(number) is before
+    assert [c.name for c in checkpoints(tmp_path / "told")] == ["step-0000003"]
+    resumed = load(train(shipped, hand_records, tmp_path / "told", config))
+    for name, values in straight.weights.items():
+        assert torch.equal(values, resumed.weights[name]), name
 
 
 def test_starts_from_a_checkpoint_without_its_optimiser(shipped, hand_records, tmp_path):

@@ -69,6 +69,7 @@ def train(
     import cv2
 
     from knuckle.systems.choose import choose_system
+    from knuckle.train.checkpoint import checkpoints
     from knuckle.train.loop import TrainConfig
     from knuckle.train.loop import train as run_training
     from knuckle.train.records import join_records, labelled_pictures, open_records, records_folder, write_records
@@ -89,7 +90,13 @@ def train(
         save_every=save_every,
     )  # fmt: skip
     report = Report(out if board else None)
-    last = run_training(chosen, join_records([open_records(f) for f in folders]), out, config, from_checkpoint, report)
+    records = join_records([open_records(f) for f in folders])
+    try:
+        last = run_training(chosen, records, out, config, from_checkpoint, report)
+    except KeyboardInterrupt:
+        if kept := checkpoints(out):
+            print(f"the last checkpoint is {kept[-1]}; the same command goes on from there", file=sys.stderr)
+        raise
     print(f"trained; the checkpoint is {last}")
     return 0
 

@@ -17,6 +17,7 @@ from knuckle.train import checkpoint
 from knuckle.train.batches import held_out, indices_of_step, make_batch
 from knuckle.train.muon import MuonAdamW
 from knuckle.train.replicas import Replicas
+from knuckle.train.stop import Stop
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ def train(
 
     Returns:
         The last checkpoint.
+
+    Raises:
+        KeyboardInterrupt: the process was told to end; the step at hand was finished and a checkpoint written.
     """
     torch.manual_seed(config.seed)
     # Threads are used by the copies of the network; see `Replicas` for why no operation is spread over cores.
@@ -96,34 +100,37 @@ def train(
     sums: dict[str, float] = {}
     began, first, saved = time.monotonic() - elapsed, step, None
     logged = (time.monotonic(), step)
-    while (progress := _progress(config, step, time.monotonic() - began)) < 1.0:
-        if stop_after is not None and step - first >= stop_after:
-            break
-        for group in optimiser.param_groups:
-            group["lr"] = config.rate * schedule(progress, config.warmup)
-        indices = indices_of_step(records, config.seed, step, config.batch)
-        numbers = replicas.gradient(records, indices, (config.seed, 2, step))
-        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        if not torch.isfinite(norm):
-            raise FloatingPointError(f"the gradient became {norm.item()} at step {step}; lower the rate")
-        optimiser.step()
-        step += 1
-        update_average(average, network, min(config.average, (1 + step) / (10 + step)))
+    with Stop() as stop:
+        while (progress := _progress(config, step, time.monotonic() - began)) < 1.0:
+            if stop.asked or (stop_after is not None and step - first >= stop_after):
+                break
+            for group in optimiser.param_groups:
+                group["lr"] = config.rate * schedule(progress, config.warmup)
+            indices = indices_of_step(records, config.seed, step, config.batch)
+            numbers = replicas.gradient(records, indices, (config.seed, 2, step))
+            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+            if not torch.isfinite(norm):
+                raise FloatingPointError(f"the gradient became {norm.item()} at step {step}; lower the rate")
+            optimiser.step()
+            step += 1
+            update_average(average, network, min(config.average, (1 + step) / (10 + step)))
 
-        for name, value in (numbers | {"gradient": float(norm)}).items():
-            sums[name] = sums.get(name, 0.0) + value
-        if step % config.log_every == 0:
-            now = time.monotonic()
-            means = {name: value / (step - logged[1]) for name, value in sums.items()}
-            rate = config.batch * (step - logged[1]) / (now - logged[0])
-            _log(run, {"step": float(step), "progress": progress, "examples_per_second": rate, **means}, report)
-            sums, logged = {}, (now, step)
-        if step % config.save_every == 0:
-            saved = _save(run, step, time.monotonic() - began, system, config, network, average, optimiser)
-            _log(run, {"step": float(step), **validate(system, average, records, config)}, report)
+            for name, value in (numbers | {"gradient": float(norm)}).items():
+                sums[name] = sums.get(name, 0.0) + value
+            if step % config.log_every == 0:
+                now = time.monotonic()
+                means = {name: value / (step - logged[1]) for name, value in sums.items()}
+                rate = config.batch * (step - logged[1]) / (now - logged[0])
+                _log(run, {"step": float(step), "progress": progress, "examples_per_second": rate, **means}, report)
+                sums, logged = {}, (now, step)
+            if step % config.save_every == 0:
+                saved = _save(run, step, time.monotonic() - began, system, config, network, average, optimiser)
+                _log(run, {"step": float(step), **validate(system, average, records, config)}, report)
     if saved is None or step % config.save_every:
         saved = _save(run, step, time.monotonic() - began, system, config, network, average, optimiser)
     replicas.close()
+    if stop.asked:
+        raise KeyboardInterrupt
     return saved
 
 

@@ -113,6 +113,6 @@ class _Pictures(CalibrationDataReader):
     def __init__(self, pictures: UInt8[np.ndarray, "n h w 3"]) -> None:
         self._batches: Iterator[np.ndarray] = iter([pictures[i : i + _BATCH] for i in range(0, len(pictures), _BATCH)])
 
-    def get_next(self) -> dict[str, np.ndarray] | None:
+    def get_next(self) -> dict[str, np.ndarray] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         batch = next(self._batches, None)
         return None if batch is None else {"pictures": batch}
