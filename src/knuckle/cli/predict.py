@@ -19,7 +19,7 @@ def predict(
 ) -> int:
     """Find the hands in pictures and videos: joints, mesh, angles, in metres and in the camera's frame.
 
-    A picture gives OUT/<stem>.json, a video OUT/<stem>.jsonl with one line a frame. What cannot be read is named in
+    A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line a frame. What cannot be read is named in
     one line and passed over; the exit status is then 1.
 
     Examples:
