@@ -142,7 +142,8 @@ def test_8_bit_network_says_nearly_the_same(shipped, hand_records, tmp_path):
     weights = {w.name: w for w in onnx.load(tmp_path / "int8.onnx").graph.initializer}
     held = {name: onnx.numpy_helper.to_array(w) for name, w in weights.items() if w.data_type == onnx.TensorProto.INT8}
     kernels = [values for values in held.values() if values.ndim == 4]
-    assert len(kernels) == len([m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]) - 2
+    # All but the first, the one that follows it, and the last; the first block has no other, its widths are the same.
+    assert len(kernels) == len([m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]) - 3
     # 7 bits: more could overflow the 16 bits in which processors without VNNI add up.
     assert max(int(np.abs(values.astype(int)).max()) for values in kernels) <= 64
 
@@ -153,16 +154,18 @@ def test_the_first_and_last_convolutions_stay_as_they_are():
 
     nodes = [
         conv("first", "x", "a"),
-        conv("second", "a", "b"),
-        conv("beside", "a", "c"),
-        onnx.helper.make_node("Add", ["b", "c"], ["d"]),
-        conv("heads", "d", "e"),
+        onnx.helper.make_node("Relu", ["a"], ["a+"]),
+        conv("second", "a+", "b"),
+        conv("around", "a+", "c"),
+        conv("third", "b", "b2"),
+        onnx.helper.make_node("Add", ["b2", "c"], ["d"]),
+        conv("middle", "d", "d2"),
+        conv("heads", "d2", "e"),
         onnx.helper.make_node("Exp", ["e"], ["y"]),
     ]
-    assert sorted(outer_convolutions(onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], [])))) == [
-        "first",
-        "heads",
-    ]
+    graph = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], []))
+    assert sorted(outer_convolutions(graph)) == ["around", "first", "heads", "second"]
+    assert sorted(outer_convolutions(graph, first=1)) == ["first", "heads"]
 
 
 def test_detector_exports_and_learns(tmp_path):
