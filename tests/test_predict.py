@@ -20,7 +20,7 @@ from knuckle.predict.detect import STRIDE, box_of_joints, letterbox, overlap, re
 from knuckle.predict.look import look_again, look_around, look_at
 from knuckle.predict.network import HandGraph, Reading
 from knuckle.predict.place import from_sight, scale_to_size, settle, to_sight
-from knuckle.predict.predictor import Found
+from knuckle.predict.predictor import Found, without_doubles
 from knuckle.predict.run import RunOptions, predict_files
 from knuckle.predict.sources import expand, stems
 from knuckle.predict.video import VideoPredictor
@@ -311,6 +311,19 @@ class SaysSides(Predictor):
     def explain(self, found, camera, initial=None):
         self.starts.append(initial)
         return super().explain(found, camera, initial)
+
+
+def test_of_one_hand_seen_twice_the_surer_one_is_kept(model):
+    joints = np.asarray(model.joints(T_camera_hand=_pose()))
+    uv = Camera.from_fov((320, 240), 1.0).project(joints)
+
+    def found(score, scale=1.0, shift=0.0):
+        moved = uv.mean(0) + scale * (uv - uv.mean(0)) + [shift * np.ptp(uv[:, 0]), 0.0]
+        return Found("right", score, moved, joints, np.full(21, 0.01))
+
+    best, nearly, inside, beside = found(0.9), found(0.8, shift=0.1), found(0.7, scale=0.6), found(0.6, shift=0.8)
+    kept = without_doubles([beside, inside, best, nearly])
+    assert [hand.score for hand in kept] == [0.9, 0.6]
 
 
 def test_a_few_frames_do_not_change_a_hands_side_but_many_do(model):

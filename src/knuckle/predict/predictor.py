@@ -22,8 +22,8 @@ from knuckle.weights import weights_path
 
 # Of the longer side of a picture whose camera nobody knows: between a webcam's and a phone's.
 ASSUMED_FOV = math.radians(60.0)
-# Two hands whose boxes overlap more than this are one hand seen twice.
-_SAME_HAND = 0.5
+# Two hands whose boxes overlap more than this, or of which one lies by so much within the other, are one seen twice.
+_SAME_HAND, _WITHIN = 0.5, 0.75
 # Chances below which a crop shows no hand, whatever the detector thought.
 _ABSENT = 0.3
 # Mean doubt, in extents of the hand, that takes a score down to 1 / e.
@@ -240,7 +240,14 @@ def without_doubles(found: list[Found]) -> list[Found]:
     """Best first; of hands at the same place only the best."""
     kept: list[Found] = []
     for hand in sorted(found, key=lambda f: -f.score):
-        boxes = np.array([box_of_joints(other.uv) for other in kept]).reshape(-1, 4)
-        if not kept or overlap(box_of_joints(hand.uv), boxes).max() < _SAME_HAND:
+        if not is_among(hand, kept):
             kept.append(hand)
     return kept
+
+
+def is_among(hand: Found, others: list[Found]) -> bool:
+    """Whether one of the others is the same hand seen again."""
+    box, boxes = box_of_joints(hand.uv), np.array([box_of_joints(other.uv) for other in others]).reshape(-1, 4)
+    both = np.prod(np.maximum(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0.0), axis=1)
+    smaller = np.minimum(np.prod(box[2:] - box[:2]), np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    return bool(((overlap(box, boxes) > _SAME_HAND) | (both > _WITHIN * smaller)).any())

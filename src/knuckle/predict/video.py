@@ -8,8 +8,7 @@ from jaxtyping import UInt8
 from knuckle.camera import Camera
 from knuckle.fit import Fit
 from knuckle.predict.crop import square_of_joints
-from knuckle.predict.detect import box_of_joints, overlap
-from knuckle.predict.predictor import Found, Predictor, checked_camera, without_doubles
+from knuckle.predict.predictor import Found, Predictor, checked_camera, is_among, without_doubles
 from knuckle.sample import Hand
 from knuckle.track import FilterSettings, OneEuroFilter
 
@@ -62,7 +61,7 @@ class VideoPredictor:
         found = self._predictor.follow(image, camera, squares)
         kept: list[_Track] = []
         for track, (hand, odds) in zip(tracks, found, strict=True):
-            if hand is None or _is_covered(hand, [t.found for t in kept]):
+            if hand is None or is_among(hand, [t.found for t in kept]):
                 continue
             track.odds = _KEPT_ODDS * track.odds + min(max(odds, -_MOST_ODDS), _MOST_ODDS)
             track.found = replace(hand, score=max(hand.score, 0.9 * track.found.score))
@@ -71,7 +70,7 @@ class VideoPredictor:
 
     def _look_around(self, image: np.ndarray, camera: Camera, max_hands: int) -> None:
         for hand in without_doubles(self._predictor.find(image, camera, max_hands)):
-            if len(self._tracks) < max_hands and not _is_covered(hand, [t.found for t in self._tracks]):
+            if len(self._tracks) < max_hands and not is_among(hand, [t.found for t in self._tracks]):
                 odds = _MOST_ODDS if hand.side == "left" else -_MOST_ODDS
                 self._tracks.append(_Track(hand, odds, OneEuroFilter(self._smoothing)))
 
@@ -83,9 +82,3 @@ class VideoPredictor:
         hand, track.fit = self._predictor.explain(replace(track.found, joints_camera=joints, side=side), camera, start)
         track.side = side
         return hand
-
-
-def _is_covered(hand: Found, others: list[Found]) -> bool:
-    if not others:
-        return False
-    return bool(overlap(box_of_joints(hand.uv), np.array([box_of_joints(o.uv) for o in others])).max() > 0.5)
