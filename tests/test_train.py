@@ -124,8 +124,8 @@ def test_8_bit_network_says_nearly_the_same(shipped, hand_records, tmp_path):
     config = TrainConfig(steps=60, batch=16, rate=3e-3, log_every=100, average=0.9)
     network = trained_network(shipped, train(shipped, hand_records, tmp_path / "run", config))
     export_onnx(shipped, network, tmp_path / "float.onnx")
-    shown = network_inputs(shipped, ((s.image, [s]) for s in drawn_samples(16)), count=12)
-    assert shown.shape == (12, 64, 64, 3)
+    shown = network_inputs(shipped, ((s.image, [s]) for s in drawn_samples(20)), count=18)
+    assert shown.shape == (18, 64, 64, 3)
     quantise_onnx(tmp_path / "float.onnx", shown, tmp_path / "int8.onnx")
     # Ranges taken from pictures without anything in them fit no others.
     quantise_onnx(tmp_path / "float.onnx", np.full_like(shown, 128), tmp_path / "blind.onnx")

@@ -99,10 +99,12 @@ def outer_convolutions(model: onnx.ModelProto, first: int = 2) -> list[str]:
 
 
 class _Pictures(CalibrationDataReader):
-    """Hands the library one batch after the other."""
+    """Hands the library batches of one size, as it wants them; the few pictures left over are not used."""
 
     def __init__(self, pictures: UInt8[np.ndarray, "n h w 3"]) -> None:
-        self._batches: Iterator[np.ndarray] = iter([pictures[i : i + _BATCH] for i in range(0, len(pictures), _BATCH)])
+        size = min(_BATCH, len(pictures))
+        starts = range(0, len(pictures) - size + 1, size)
+        self._batches: Iterator[np.ndarray] = iter([pictures[start : start + size] for start in starts])
 
     def get_next(self) -> dict[str, np.ndarray] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         batch = next(self._batches, None)
