@@ -16,7 +16,7 @@ from knuckle.image.exif import focal_length_pixels
 from knuckle.predict import Predictor
 from knuckle.predict.cameras import camera_of, read_camera
 from knuckle.predict.crop import Square, square_of_joints
-from knuckle.predict.detect import STRIDE, box_of_joints, letterbox, overlap, read_maps
+from knuckle.predict.detect import STRIDE, box_of_joints, covered, letterbox, nested, overlap, read_maps
 from knuckle.predict.look import look_again, look_around, look_at
 from knuckle.predict.network import HandGraph, Reading
 from knuckle.predict.place import from_sight, scale_to_size, settle, to_sight
@@ -165,6 +165,9 @@ def test_overlap_of_boxes():
     box = np.array([0.0, 0.0, 2.0, 2.0])
     others = np.array([[0.0, 0.0, 2.0, 2.0], [1.0, 0.0, 3.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
     np.testing.assert_allclose(overlap(box, others), [1.0, 1 / 3, 0.0])
+    np.testing.assert_allclose(nested(box, np.array([[0.5, 0.5, 1.0, 3.0]])), [0.6])
+    np.testing.assert_allclose(covered(np.array([[0.5, 0.5, 1.0, 3.0], [-2.0, 0.0, 2.0, 4.0]]), box), [0.6, 0.25])
+    assert overlap(box, np.zeros((0, 4))).shape == nested(box, np.zeros((0, 4))).shape == (0,)
 
 
 def test_one_euro_is_calm_at_rest_and_quick_in_motion(rng):

@@ -14,6 +14,17 @@ def camera(size=128, focal=200.0):
     return Camera(np.asarray([[focal, 0, centre], [0, focal, centre], [0, 0, 1.0]]), (size, size))
 
 
+def test_bones_of_a_small_hand_leave_it_to_be_seen():
+    rng = np.random.default_rng(0)
+    picture = np.zeros((1000, 1000, 3), np.uint8)
+    large = 300.0 + 400.0 * rng.random((21, 2))
+    large[:2] = [[300.0, 300.0], [700.0, 700.0]]
+    small = 500.0 + 0.2 * (large - 500.0)
+    covered = [float((draw_skeleton(picture, joints) > 0).any(-1).sum()) for joints in (large, small)]
+    # A fifth of the length at a quarter of the thickness; at the same thickness it would be a fifth.
+    assert covered[1] < 0.1 * covered[0]
+
+
 def test_a_sphere_is_a_lit_disc():
     vertices, faces = sphere(centre=(0.0, 0.0, 0.4))
     picture = render_mesh(vertices, faces, camera())

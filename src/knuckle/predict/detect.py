@@ -45,9 +45,27 @@ def box_of_joints(uv: Float[np.ndarray, "21 2"]) -> Float[np.ndarray, "4"]:
 
 def overlap(box: Float[np.ndarray, "4"], others: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
     """Intersection over union of one box with each of others."""
+    both, mine, theirs = _areas(box, others)
+    return both / np.maximum(mine + theirs - both, 1e-9)
+
+
+def nested(box: Float[np.ndarray, "4"], others: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
+    """The part of the smaller of two boxes that lies in the larger one, of one box with each of others."""
+    both, mine, theirs = _areas(box, others)
+    return both / np.maximum(np.minimum(mine, theirs), 1e-9)
+
+
+def covered(boxes: Float[np.ndarray, "n 4"], by: Float[np.ndarray, "4"]) -> Float[np.ndarray, " n"]:
+    """The part of each box that another one covers."""
+    both, _, theirs = _areas(by, boxes)
+    return both / np.maximum(theirs, 1e-9)
+
+
+def _areas(box: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
+    """Of the intersections of a box with each of others (n,), of itself, and of the others (n,)."""
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     both = np.prod(np.maximum(sides, 0.0), axis=1)
-    return both / np.maximum(np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1) - both, 1e-9)
+    return both, float(np.prod(box[2:] - box[:2])), np.prod(others[:, 2:] - others[:, :2], axis=1)
 
 
 def read_maps(

@@ -46,7 +46,7 @@ def look_at(graph: HandGraph, picture: np.ndarray, places: list[tuple[Square, bo
     for (square, mirrored), affine, reading in zip(places, affines, graph(picture, affines), strict=True):
         scale = square.side / graph.size
         uv = apply_affine(invert_affine(affine), reading.joints[:, :2])
-        extent = float(np.ptp(reading.joints[:, :2], axis=0).max())
+        extent = max(float(np.ptp(reading.joints[:, :2], axis=0).max()), 1e-6)
         odds = _log_odds(reading.left)
         looks.append(
             Look(

@@ -12,7 +12,7 @@ from knuckle.camera import Camera
 from knuckle.fit import Fit, fit_hand
 from knuckle.handmodel import HandModel
 from knuckle.predict.crop import Square, square_of_box
-from knuckle.predict.detect import Detection, box_of_joints, overlap
+from knuckle.predict.detect import Detection, box_of_joints, nested, overlap
 from knuckle.predict.look import Look, look_again, look_around, look_at
 from knuckle.predict.network import DetectorGraph, HandGraph
 from knuckle.predict.place import from_sight, scale_to_size, settle
@@ -248,6 +248,4 @@ def without_doubles(found: list[Found]) -> list[Found]:
 def is_among(hand: Found, others: list[Found]) -> bool:
     """Whether one of the others is the same hand seen again."""
     box, boxes = box_of_joints(hand.uv), np.array([box_of_joints(other.uv) for other in others]).reshape(-1, 4)
-    both = np.prod(np.maximum(np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2]), 0.0), axis=1)
-    smaller = np.minimum(np.prod(box[2:] - box[:2]), np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
-    return bool(((overlap(box, boxes) > _SAME_HAND) | (both > _WITHIN * smaller)).any())
+    return bool(((overlap(box, boxes) > _SAME_HAND) | (nested(box, boxes) > _WITHIN)).any())

@@ -18,7 +18,7 @@ from knuckle.image.cut import apply_affine, cut
 from knuckle.losses.joints import bone_distance, doubt_nll, heatmap_divergence, joint_distance, weighted_mean
 from knuckle.networks.hand import HandNetwork, HandOutput
 from knuckle.predict.crop import Square, hand_direction, square_of_joints
-from knuckle.predict.detect import box_of_joints
+from knuckle.predict.detect import box_of_joints, covered
 from knuckle.predict.place import to_sight
 from knuckle.sample import Sample
 from knuckle.systems.system import Example, Records
@@ -147,9 +147,10 @@ class Shipped:
     def _empty_records(self, picture: np.ndarray, samples: Sequence[Sample]) -> list[Example]:
         """Squares that show no more than a little of any hand, at random and on the arms; the same ones each time."""
         config = self._config
-        boxes = [box_of_joints(np.asarray(s.joints_image, float)) for s in samples if s.joints_image is not None]
+        found = [box_of_joints(np.asarray(s.joints_image, float)) for s in samples if s.joints_image is not None]
+        boxes = np.array(found).reshape(-1, 4)
         size = np.array(picture.shape[1::-1])
-        if any((box[2:] - box[:2]).max() > 0.4 * size.min() for box in boxes):
+        if ((boxes[:, 2:] - boxes[:, :2]) > 0.4 * size.min()).any():
             return []
         rng = np.random.default_rng(zlib.crc32(picture.tobytes()))
         places: list[tuple[np.ndarray, float]] = []
@@ -166,7 +167,7 @@ class Shipped:
         for centre, side in places:
             around = np.concatenate([centre - 0.5 * side, centre + 0.5 * side])
             outside = bool(((centre < 0) | (centre > size - 1)).any())
-            if outside or any(_covered(box, around) > 0.15 for box in boxes):
+            if outside or (covered(boxes, around) > 0.15).any():
                 continue
             wide = Square((centre[0], centre[1]), side * config.patch_reach, rng.uniform(-0.5, 0.5))
             records.append(
@@ -206,12 +207,6 @@ class _Exported(nn.Module):
             torch.sigmoid(output.side),
             torch.sigmoid(output.presence),
         )
-
-
-def _covered(box: np.ndarray, by: np.ndarray) -> float:
-    """The part of a box (x0, y0, x1, y1) that another one covers."""
-    both = np.maximum(np.minimum(box[2:], by[2:]) - np.maximum(box[:2], by[:2]), 0.0)
-    return float(np.prod(both) / np.maximum(np.prod(box[2:] - box[:2]), 1e-9))
 
 
 def _through(affine: np.ndarray, sighted: np.ndarray) -> np.ndarray:

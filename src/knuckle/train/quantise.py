@@ -1,4 +1,4 @@
-"""From a float ONNX file to one that multiplies 8-bit integers: a half of the time and two thirds of the space.
+"""From a float ONNX file to one that multiplies 8-bit integers: about half of the time and a third of the space.
 
 Weights and features become integers, layer by layer, with scales from pictures that the network is shown. The two
 layers next to the pixels and the one that says coordinates stay as they are: there a step of 1/128 of the range is too

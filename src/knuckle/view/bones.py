@@ -34,13 +34,14 @@ def draw_skeleton(
         joints_image: (21, 2) pixels, common order; a joint that is not finite is left out with its bones.
         doubt: (21,) expected error of each joint in pixels: drawn as a faint disc of that radius, and the joint and
             its bone fade as it grows. None draws every joint as certain.
-        thickness: of a bone in pixels; None takes 1/160 of the picture's longer side, at least 1.5.
+        thickness: of a bone in pixels; None takes 1/160 of the picture's longer side, of a small hand 1/50 of the
+            hand's, at least 1.5.
 
     Returns:
         (h, w, 3) uint8 RGB.
     """
     drawn = image.copy()
-    thickness = max(1.5, max(image.shape[:2]) / 160) if thickness is None else thickness
+    thickness = _fitting(image, joints_image) if thickness is None else thickness
     strength = np.ones(21) if doubt is None else _strength(doubt, thickness)
     if doubt is not None:
         for joint in range(21):
@@ -52,6 +53,13 @@ def draw_skeleton(
     for joint in range(21):
         _disc(drawn, joints_image[joint], 1.5 * thickness, _color(joint), float(strength[joint]))
     return drawn
+
+
+def _fitting(image: UInt8[np.ndarray, "h w 3"], joints_image: Float[np.ndarray, "21 2"]) -> float:
+    """A thickness that is seen in a large picture and leaves a small hand to be seen."""
+    seen = joints_image[np.isfinite(joints_image).all(axis=1)]
+    extent = float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
+    return max(1.5, min(max(image.shape[:2]) / 160, extent / 50))
 
 
 def _strength(doubt: Float[np.ndarray, "21"], thickness: float) -> Float[np.ndarray, "21"]:
