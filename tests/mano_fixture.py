@@ -10,6 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 import scipy.sparse
+from scipy.spatial.transform import Rotation
+
+from knuckle.handmodel.mano import TIP_VERTICES
+from knuckle.skeleton import ORDERS
 
 PARENTS = (0xFFFFFFFF, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 VERTICES = 778
@@ -125,3 +129,24 @@ def write_mano_pickle(path: Path, arrays: dict[str, np.ndarray]) -> None:
     ):
         data = data.replace(new, old)
     path.write_bytes(data)
+
+
+def mano_twin(arrays, pose48, betas, trans):
+    """MANO's formula as its paper has it: (vertices, 21 joints by manopth's tips) in the file's frame."""
+    shaped = arrays["v_template"] + arrays["shapedirs"] @ betas
+    joints = arrays["J_regressor"] @ shaped
+    turns = Rotation.from_rotvec(pose48.reshape(16, 3)).as_matrix()
+    posed = shaped + arrays["posedirs"] @ (turns[1:] - np.eye(3)).ravel()
+    world = []
+    for joint in range(16):
+        local = np.eye(4)
+        local[:3, :3] = turns[joint]
+        local[:3, 3] = joints[joint] - (joints[PARENTS[joint]] if joint else 0)
+        world.append(world[PARENTS[joint]] @ local if joint else local)
+    world = np.array(world)
+    about = world.copy()
+    about[:, :3, 3] -= np.einsum("jab,jb->ja", world[:, :3, :3], joints)
+    blended = np.einsum("vj,jab->vab", arrays["weights"], about)
+    vertices = np.einsum("vab,vb->va", blended, np.c_[posed, np.ones(len(posed))])[:, :3] + trans
+    both = np.concatenate([world[:, :3, 3] + trans, vertices[list(TIP_VERTICES["manopth"])]])
+    return vertices, both[list(ORDERS["mano_manopth"])]

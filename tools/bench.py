@@ -20,8 +20,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import evaluation, hand, predict
-from benchmarks.timing import Task, Timing, time_tasks
+from timings import evaluation, hand, predict
+from timings.timing import Task, Timing, time_tasks
 
 BENCHMARKS: dict[str, Callable[[], Task]] = {
     "skinning, torch, 64 hands": hand.torch_skinning,
@@ -43,7 +43,7 @@ BENCHMARKS: dict[str, Callable[[], Task]] = {
     "picture to hands: fit and mesh": predict.explain,
     "a video's next frame": predict.next_frame,
 }
-# Where it is installed; see benchmarks/predict.py.
+# Where it is installed; see timings/predict.py.
 if os.environ.get("MEDIAPIPE"):
     BENCHMARKS[predict.MEDIAPIPE] = predict.mediapipe
 

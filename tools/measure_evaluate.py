@@ -17,9 +17,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.evaluation import read_arrays, write_arrays
 from knuckle.evaluate import PROTOCOLS, evaluate
 from knuckle.evaluate.table import print_report
+from timings.evaluation import read_arrays, write_arrays
 
 
 def main() -> None:

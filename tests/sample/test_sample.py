@@ -18,7 +18,7 @@ from knuckle.sample import Batch, Hand, Sample, collate
 from knuckle.sample.validate import check_array, check_side
 from knuckle.skeleton import BOX_CORNERS
 
-GOLDEN = Path(__file__).parent / "golden" / "hand.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "hand.json"
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 

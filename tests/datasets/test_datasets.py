@@ -28,8 +28,7 @@ from knuckle.datasets.boxes import binary_order, oriented_corners
 from knuckle.datasets.layout import read_json, read_number_list, read_numbers
 from knuckle.handmodel import HandModel
 from knuckle.metrics import project
-from mano_fixture import mano_arrays, write_mano_pickle
-from test_handmodel_mano import mano_twin
+from mano_fixture import mano_arrays, mano_twin, write_mano_pickle
 
 # How each set is written, and read whole.
 SETS = {

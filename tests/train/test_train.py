@@ -87,7 +87,7 @@ def test_starts_from_a_checkpoint_without_its_optimiser(shipped, hand_records, t
 
 
 def test_checkpoints_are_averaged_and_trained_on_from(shipped, hand_records, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "tools"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
     from average_checkpoints import main
 
     config = TrainConfig(steps=2, batch=8, log_every=100)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
 from knuckle.files import RefusedFile
 from knuckle.handmodel import ANGLE_NAMES, HandModel
@@ -16,8 +15,7 @@ from knuckle.handmodel.mano import (
     rigid_to_mano,
     rotations_to_pose,
 )
-from knuckle.skeleton import ORDERS
-from mano_fixture import PARENTS, mano_arrays, write_mano_pickle
+from mano_fixture import mano_arrays, mano_twin, write_mano_pickle
 
 SIDES = ("right", "left")
 
@@ -32,27 +30,6 @@ def files(tmp_path_factory):
         write_mano_pickle(folder / f"MANO_{side.upper()}.pkl", arrays)
         made[side] = arrays, folder / f"MANO_{side.upper()}.pkl"
     return made
-
-
-def mano_twin(arrays, pose48, betas, trans):
-    """MANO's formula as its paper has it: (vertices, 21 joints by manopth's tips) in the file's frame."""
-    shaped = arrays["v_template"] + arrays["shapedirs"] @ betas
-    joints = arrays["J_regressor"] @ shaped
-    turns = Rotation.from_rotvec(pose48.reshape(16, 3)).as_matrix()
-    posed = shaped + arrays["posedirs"] @ (turns[1:] - np.eye(3)).ravel()
-    world = []
-    for joint in range(16):
-        local = np.eye(4)
-        local[:3, :3] = turns[joint]
-        local[:3, 3] = joints[joint] - (joints[PARENTS[joint]] if joint else 0)
-        world.append(world[PARENTS[joint]] @ local if joint else local)
-    world = np.array(world)
-    about = world.copy()
-    about[:, :3, 3] -= np.einsum("jab,jb->ja", world[:, :3, :3], joints)
-    blended = np.einsum("vj,jab->vab", arrays["weights"], about)
-    vertices = np.einsum("vab,vb->va", blended, np.c_[posed, np.ones(len(posed))])[:, :3] + trans
-    both = np.concatenate([world[:, :3, 3] + trans, vertices[list(TIP_VERTICES["manopth"])]])
-    return vertices, both[list(ORDERS["mano_manopth"])]
 
 
 @pytest.mark.parametrize("side", SIDES)

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-TOOLS = Path(__file__).parents[1] / "tools"
+TOOLS = Path(__file__).parents[2] / "tools"
 
 
 @pytest.fixture
 def tools(monkeypatch):
     monkeypatch.syspath_prepend(str(TOOLS))
     yield
-    for name in [name for name in sys.modules if name.split(".")[0] in ("bench", "benchmarks", "measure_fit")]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("bench", "timings", "measure_fit")]:
         del sys.modules[name]
 
 
 def test_tasks_are_timed_in_turn(tools):
-    from benchmarks.timing import MIN_RUNS, Task, time_tasks
+    from timings.timing import MIN_RUNS, Task, time_tasks
 
     calls = []
     tasks = {name: Task(lambda run, name=name: calls.append((name, run)), items=4) for name in "ab"}
@@ -37,7 +37,7 @@ def test_the_newest_times_are_compared_with(tools, tmp_path):
     from rich.console import Console
 
     from bench import last_kept, table_of
-    from benchmarks.timing import Task, Timing
+    from timings.timing import Task, Timing
 
     assert last_kept(tmp_path) == {}
     for stamp, rows in (("1", {"a": 5.0, "b": 7.0}), ("2", {"a": 2.0})):
@@ -57,7 +57,7 @@ def test_the_newest_times_are_compared_with(tools, tmp_path):
 
 def test_every_benchmark_runs(tools):
     from bench import BENCHMARKS
-    from benchmarks.predict import MEDIAPIPE
+    from timings.predict import MEDIAPIPE
 
     for prepare in BENCHMARKS.values():
         task = prepare()
@@ -67,7 +67,7 @@ def test_every_benchmark_runs(tools):
 
 
 def test_another_program_is_timed_through_its_own_python(tools, tmp_path):
-    from benchmarks.predict import Peer
+    from timings.predict import Peer
 
     python = tmp_path / "python"
     for script, works in (("while read -r number; do echo done; done", True), ("exit 1", False)):

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from scipy.optimize import least_squares
 
-from benchmarks.timing import Task
 from knuckle.fit import fit_hand
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.limits import angle_limits
+from timings.timing import Task
 
 HANDS = 64
 FIT_BATCH = 256

@@ -13,13 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.timing import Task
 from knuckle import Predictor
 from knuckle.camera import Camera
 from knuckle.image.read import decode_picture, read_picture
 from knuckle.predict.crop import square_of_box
 from knuckle.predict.predictor import checked_camera
 from knuckle.predict.video import VideoPredictor
+from timings.timing import Task
 
 MEDIAPIPE = "picture to hands, MediaPipe"
 THREADS = 2

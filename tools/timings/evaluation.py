@@ -8,9 +8,9 @@ import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial import KDTree
 
-from benchmarks.timing import Task
 from knuckle.evaluate import PROTOCOLS, Predictions, Truth, evaluate
 from knuckle.handmodel import HandModel
+from timings.timing import Task
 
 HANDS = 1024
 NAIVE_HANDS = 8

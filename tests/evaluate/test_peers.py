@@ -19,8 +19,7 @@ from knuckle.evaluate.submit import SUBMISSIONS, check_submission, write_submiss
 from knuckle.handmodel import HandModel
 from knuckle.sample import Sample
 from knuckle.skeleton import from_common
-from mano_fixture import mano_arrays, write_mano_pickle
-from test_handmodel_mano import mano_twin
+from mano_fixture import mano_arrays, mano_twin, write_mano_pickle
 
 SIZE = (256, 256)
 
