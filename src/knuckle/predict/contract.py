@@ -1,0 +1,147 @@
+"""What an exported network needs and what it gives, written into its ONNX file, so that any system predicts alike.
+
+The metadata of the file has one entry, `knuckle`, with the JSON of a `Contract`. Its inputs and outputs have the names
+listed here; every one has the crop (or picture) as its first axis.
+
+    input       shape             what
+    image       (B, H, W, 3)      uint8 RGB, the crop
+    K           (B, 3, 3)         float32, intrinsics of the crop, mirrored where the crop is
+    box         (B, 4)            float32, the crop's square x0, y0, x1, y1 in the picture, before it is turned
+
+    output      shape             what, for a hand
+    joints      (B, 21, 3)        as `coordinates` says; always there
+    uncertainty (B, 21)           mean absolute error to expect in each coordinate, in the first coordinate's unit
+    left        (B,)              probability that the crop, mirrored or not, shows a left hand
+    presence    (B,)              probability that it shows a hand at all
+    vertices    (B, V, 3)         as the joints
+    corners     (B, 8, 3)         of the held object's box, in the order of skeleton.BOX_CORNERS, as the joints
+    category    (B, C)            probabilities of the held object's categories
+    mask        (B, h, w)         probability that a cell shows the hand
+
+    output      shape             what, for a detector
+    maps        (B, 8, h, w)      see knuckle.predict.detect
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+METADATA_KEY = "knuckle"
+VERSION = 1
+INPUTS = ("image", "K", "box")
+OUTPUTS = {
+    "hand": ("joints", "uncertainty", "left", "presence", "vertices", "corners", "category", "mask"),
+    "detector": ("maps",),
+}
+# The one that a network cannot do without.
+REQUIRED_OUTPUT = {"hand": "joints", "detector": "maps"}
+
+
+class ContractError(ValueError):
+    """An ONNX file does not say what knuckle needs to know of it; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class CropRule:
+    """How the square that a network sees is cut out of a picture.
+
+    Attributes:
+        size: pixels along one side of the network's input.
+        orientation: "upright", so that the hand points up, or "picture", along the picture's own axes.
+        margin: side of the square over the longer side of the joints' extent.
+        hands: "either" side's, as they are, or "right": left hands are mirrored.
+    """
+
+    size: int = 128
+    orientation: Literal["upright", "picture"] = "upright"
+    margin: float = 1.3
+    hands: Literal["either", "right"] = "either"
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or not 0.1 <= self.margin <= 10:
+            raise ValueError(f"crop must have a size of 1 or more and a margin of 0.1 to 10 but got {self}")
+        if self.orientation not in ("upright", "picture") or self.hands not in ("either", "right"):
+            raise ValueError(f'crop must be "upright" or "picture", of "either" or "right" hands, but got {self}')
+
+
+@dataclass(frozen=True)
+class Contract:
+    """See the module.
+
+    Attributes:
+        system: the name of the system it was exported from.
+        kind: "hand" looks at crops, "detector" at whole pictures.
+        crop: of a hand network; a detector's has only a size.
+        coordinates: what joints, vertices and corners are. "sight": u, v in pixels of the crop and the depth along
+            the line of sight of joint 9 in such pixels (knuckle.predict.place). "2.5d": u, v in pixels of the crop and
+            the depth behind `root` in lengths of `bone`. "metric": metres in the frame of the crop's camera.
+        root, bone: of 2.5D coordinates.
+        inputs, outputs: names, in the graph's order.
+        categories: names of the held object's categories.
+    """
+
+    system: str
+    kind: Literal["hand", "detector"] = "hand"
+    crop: CropRule = field(default_factory=CropRule)
+    coordinates: Literal["sight", "2.5d", "metric"] = "sight"
+    root: int = 9
+    bone: tuple[int, int] = (0, 9)
+    inputs: tuple[str, ...] = ("image",)
+    outputs: tuple[str, ...] = ("joints",)
+    categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in OUTPUTS:
+            raise ValueError(f'kind must be "hand" or "detector" but got {self.kind!r}')
+        if self.coordinates not in ("sight", "2.5d", "metric"):
+            raise ValueError(f'coordinates must be "sight", "2.5d" or "metric" but got {self.coordinates!r}')
+        for what, given, known, needed in (
+            ("inputs", self.inputs, INPUTS, "image"),
+            ("outputs", self.outputs, OUTPUTS[self.kind], REQUIRED_OUTPUT[self.kind]),
+        ):
+            if needed not in given or not set(given) <= set(known) or len(set(given)) < len(given):
+                raise ValueError(f"{what} must be {needed} and others of {', '.join(known)} but got {given}")
+        joints = (self.root, *self.bone)
+        if not all(isinstance(j, int) and 0 <= j < 21 for j in joints) or len(self.bone) != 2:
+            raise ValueError(f"root and bone must name joints 0 to 20 but got {self.root} and {self.bone}")
+        if "category" in self.outputs and not self.categories:
+            raise ValueError("categories must name what the output category counts but is empty")
+
+    def to_metadata(self) -> dict[str, str]:
+        """The entry for the file's metadata."""
+        return {METADATA_KEY: json.dumps({"version": VERSION, **asdict(self)})}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> "Contract":
+        """Read back what to_metadata gave.
+
+        Raises:
+            ContractError: the file is another maker's, of a newer version, or its entry is damaged.
+        """
+        if METADATA_KEY not in metadata:
+            raise ContractError(
+                f"must say in its metadata, under {METADATA_KEY!r}, what it needs and gives but does not; "
+                "export it with `knuckle export`"
+            )
+        try:
+            data = json.loads(metadata[METADATA_KEY])
+            version = data.pop("version")
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ContractError(f"has damaged metadata ({error}); export it again") from None
+        if version != VERSION:
+            raise ContractError(f"must have metadata of version {VERSION} but has version {version}; export it again")
+        try:
+            return cls(**_entries(data))
+        except (TypeError, ValueError, KeyError) as error:
+            raise ContractError(f"has metadata that cannot be used ({error}); export it again") from None
+
+
+def _entries(data: dict[str, Any]) -> dict[str, Any]:
+    unknown = set(data) - {f.name for f in fields(Contract)}
+    if unknown:
+        raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
+    entries = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    if "crop" in entries:
+        entries["crop"] = CropRule(**entries["crop"])
+    return entries
