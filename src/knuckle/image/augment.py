@@ -4,6 +4,8 @@ All take and return (H, W, 3) uint8 RGB and leave what they were given untouched
 the crop's business.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from jaxtyping import UInt8
@@ -122,3 +124,49 @@ def cover(picture: Picture, other: Other, rng: np.random.Generator, reach: float
     covered = picture.copy()
     cv2.copyTo(filling, mask, covered)
     return covered
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Probabilities of what may happen to a picture between the scene and the file; 0 leaves it out.
+
+    Attributes:
+        cover: something in front of it, at most `cover_reach` sides of the picture from its middle to its edge.
+        mix_amplitude: another picture's low-frequency amplitudes.
+        shade, recolour, blur, noise, jpeg: see the functions.
+    """
+
+    cover: float = 0.3
+    cover_reach: float = 0.25
+    mix_amplitude: float = 0.4
+    shade: float = 0.3
+    recolour: float = 0.9
+    blur: float = 0.4
+    noise: float = 0.3
+    jpeg: float = 0.15
+
+
+def photometric_augment(picture: Picture, other: Other, config: AugmentConfig, rng: np.random.Generator) -> Picture:
+    """What may have happened to a picture between the scene and the file, in the order in which it happens.
+
+    Args:
+        picture: to be changed.
+        other: any picture, to mix amplitudes with and to cut occluders from; at least as large.
+        config: probabilities.
+    """
+    draw = rng.random(7)
+    if draw[0] < config.cover:
+        picture = cover(picture, other, rng, reach=config.cover_reach)
+    if draw[1] < config.mix_amplitude:
+        picture = mix_amplitude(picture, other, rng)
+    if draw[2] < config.shade:
+        picture = shade(picture, rng)
+    if draw[3] < config.recolour:
+        picture = recolour(picture, rng)
+    if draw[4] < config.blur:
+        picture = blur(picture, rng)
+    if draw[5] < config.noise:
+        picture = noise(picture, rng)
+    if draw[6] < config.jpeg:
+        picture = jpeg(picture, rng)
+    return picture

@@ -5,25 +5,27 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from knuckle.losses.mean import Mean
 
-def centre_focal(logits: Float[Tensor, "b h w"], wanted: Float[Tensor, "b h w"]) -> Tensor:
+
+def centre_focal(logits: Float[Tensor, "b h w"], wanted: Float[Tensor, "b h w"]) -> Mean:
     """Penalty-reduced focal loss on a map of centres, per hand.
 
     Args:
         logits: of each cell.
-        wanted: 1 in the cells of the centres, a bell around them, 0 elsewhere.
+        wanted: 1 in the cells of the centres, a Gaussian around them, 0 elsewhere.
 
     Source: Law and Deng, CornerNet, ECCV 2018, Eq. 1, with alpha 2 and beta 4.
     """
-    chance = torch.sigmoid(logits)
+    probability = torch.sigmoid(logits)
     centre = wanted >= 1.0
-    found = (1 - chance) ** 2 * functional.softplus(-logits)
-    invented = (1 - wanted) ** 4 * chance**2 * functional.softplus(logits)
-    return torch.where(centre, found, invented).sum() / centre.sum().clamp(min=1)
+    positive = (1 - probability) ** 2 * functional.softplus(-logits)
+    negative = (1 - wanted) ** 4 * probability**2 * functional.softplus(logits)
+    return Mean(torch.where(centre, positive, negative).sum(), centre.sum().to(logits.dtype))
 
 
 def box_overlap_loss(guess: Float[Tensor, "b 4 h w"], truth: Float[Tensor, "b 4 h w"]) -> Float[Tensor, "b h w"]:
-    """1 - generalised intersection over union of boxes given as ways from one point to left, top, right and bottom.
+    """1 - generalised intersection over union of boxes given as (left, top, right, bottom) distances from a point.
 
     Source: Rezatofighi et al., CVPR 2019.
     """

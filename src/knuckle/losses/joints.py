@@ -7,41 +7,45 @@ from torch import Tensor
 from knuckle.skeleton import BONES
 
 
-def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Mean of `values` under `weights` (broadcast against each other); 0 where all weights are 0."""
-    weights = weights.expand_as(values)
-    return (values * weights).sum() / weights.sum().clamp(min=1e-6)
+def joint_distance(
+    guess: Float[Tensor, "b 21 d"], truth: Float[Tensor, "b 21 d"], weights: Tensor | None = None
+) -> Float[Tensor, "b 21"]:
+    """Mean absolute difference of each joint's coordinates.
 
-
-def joint_distance(guess: Float[Tensor, "b 21 d"], truth: Float[Tensor, "b 21 d"]) -> Float[Tensor, "b 21"]:
-    """Mean absolute difference of each joint's coordinates; as robust as the distance and smooth nowhere but there."""
-    return (guess - truth).abs().mean(-1)
+    Args:
+        weights: broadcast to (B, 21, D): 0 for coordinates without a label, which do not count; 1 for the others.
+    """
+    apart = (guess - truth).abs()
+    if weights is None:
+        return apart.mean(-1)
+    weights = weights.to(apart.dtype).expand_as(apart)
+    return (apart * weights).sum(-1) / weights.sum(-1).clamp(min=1.0)
 
 
 def bone_distance(guess: Float[Tensor, "b 21 d"], truth: Float[Tensor, "b 21 d"]) -> Float[Tensor, "b 20"]:
-    """The same for the 20 bones as vectors: right where the hand as a whole is displaced."""
+    """Mean absolute difference of the 20 bones as vectors: 0 where the hand as a whole is displaced."""
     parents, children = zip(*BONES, strict=True)
     error = guess - truth
     return (error[:, list(children)] - error[:, list(parents)]).abs().mean(-1)
 
 
-def doubt_nll(log_doubt: Float[Tensor, "b 21"], error: Float[Tensor, "b 21"]) -> Float[Tensor, "b 21"]:
-    """Negative log likelihood (less a constant) of an error under a Laplace distribution of that mean absolute error.
+def laplace_nll(log_scale: Float[Tensor, "b 21"], error: Float[Tensor, "b 21"]) -> Float[Tensor, "b 21"]:
+    """Negative log-likelihood (less a constant) of an error under a Laplace distribution of that mean absolute error.
 
-    The error is taken as given: doubt learns what the error is and cannot trade it for being unsure.
+    The error is detached: the scale learns what the error is, and the error cannot be traded for uncertainty.
     """
-    return error.detach() * torch.exp(-log_doubt) + log_doubt
+    return error.detach() * torch.exp(-log_scale) + log_scale
 
 
 def heatmap_divergence(
     logits: Float[Tensor, "b 21 h w"], uv: Float[Tensor, "b 21 2"], deviation: float = 1.0
 ) -> Float[Tensor, "b 21"]:
-    """Kullback-Leibler divergence of a heatmap from a bell around the joint's true place, in nats.
+    """Kullback-Leibler divergence of a heatmap from a Gaussian around the joint's true place, in nats.
 
     Args:
         logits: of the cells.
         uv: the true place in sides of the map, (0, 0) its upper left corner and (1, 1) its lower right.
-        deviation: standard deviation of the bell in cells.
+        deviation: standard deviation of the Gaussian in cells.
     """
     rows, columns = logits.shape[-2:]
     across = torch.arange(columns, device=uv.device) + 0.5

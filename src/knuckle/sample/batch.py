@@ -20,7 +20,7 @@ class Batch:
 
     Attributes:
         present: for every field of Sample, (B,) bool: which samples have it.
-        image: (B, 3, H, W) uint8.
+        image: (B, 3, H, W) uint8, channels last in memory.
         camera: K (B, 3, 3) and so on; its size is None where the samples' differ.
         left: (B,) bool, True where side is "left".
         source, id, object_category: tuples of B strings or None.
@@ -35,6 +35,7 @@ class Batch:
     joints_camera: Array = None
     joints_image: Array = None
     visibility: Array = None
+    in_frame: Array = None
     vertices_camera: Array = None
     angles: Array = None
     wrist_angles: Array = None
@@ -122,7 +123,8 @@ def collate(samples: Sequence[Sample], dtype: str = "float32") -> Batch:
         array = _stack(name, [getattr(s, name) for s in samples], floating)
         stacked[name] = None if array is None else torch.from_numpy(array)
     if stacked["image"] is not None:
-        stacked["image"] = stacked["image"].permute(0, 3, 1, 2).contiguous()
+        # Channels first in shape and last in memory, as convolutions on a CPU want them: nothing is copied.
+        stacked["image"] = stacked["image"].permute(0, 3, 1, 2)
     cameras = [s.camera for s in samples]
     sizes = {c.size for c in cameras if c is not None}
     parts = [

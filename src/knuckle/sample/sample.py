@@ -17,6 +17,7 @@ ARRAY_FIELDS: dict[str, tuple[tuple[int | str, ...], str]] = {
     "joints_camera": ((21, 3), "floating-point"),
     "joints_image": ((21, 2), "floating-point"),
     "visibility": ((21,), "boolean"),
+    "in_frame": ((21,), "boolean"),
     "vertices_camera": (("V", 3), "floating-point"),
     "angles": ((23,), "floating-point"),
     "wrist_angles": ((2,), "floating-point"),
@@ -31,6 +32,7 @@ ARRAY_FIELDS: dict[str, tuple[tuple[int | str, ...], str]] = {
     "contacts": ((21,), "boolean"),
 }
 _PIXEL_FIELDS = ("image", "mask_complete", "mask_visible", "object_mask")
+_CAMERA_FIELDS = ("joints_camera", "vertices_camera", "T_camera_hand", "T_camera_object", "object_corners_camera")
 _JOINT_FIELDS = ("joints_camera", "joints_image")
 
 
@@ -47,6 +49,7 @@ class Sample:
         joints_camera: (21, 3) metres; a joint without a label is a row of NaN.
         joints_image: (21, 2) pixels; a joint without a label is a row of NaN.
         visibility: (21,) bool, True where the joint itself can be seen.
+        in_frame: (21,) bool, True where the joint lies within the picture as it was taken, before any crop.
         vertices_camera: (V, 3) metres.
         angles: (23,) radians, in the order of handmodel.ANGLE_NAMES.
         wrist_angles: (2,) radians, flexion and deviation.
@@ -74,6 +77,7 @@ class Sample:
     joints_camera: np.ndarray | None = None
     joints_image: np.ndarray | None = None
     visibility: np.ndarray | None = None
+    in_frame: np.ndarray | None = None
     vertices_camera: np.ndarray | None = None
     angles: np.ndarray | None = None
     wrist_angles: np.ndarray | None = None
@@ -127,14 +131,22 @@ class Sample:
 
         Returns:
             A Sample with the crop as its camera. A mirrored crop changes the side. The box becomes the one around
-            its four corners. Visibility and contacts stay; whether a joint is inside the crop, joints_image says.
+            its four corners. Visibility, in_frame and contacts stay; whether a joint is inside the crop, joints_image
+            says. A sample without a camera is seen through a crop of any camera of its picture's size, and has none
+            afterwards either: its labels in the picture are all it can have.
 
         Raises:
-            ValueError: this sample has no camera, or the crop has no size.
+            ValueError: the crop has no size, or there are labels in space and no camera.
         """
-        if self.camera is None or crop.size is None:
-            raise ValueError("camera must be known, and the crop's size, to see a sample through a crop; got None")
+        if crop.size is None:
+            raise ValueError("crop must have a size to see a sample through it but got None")
         camera = self.camera
+        if camera is None:
+            placed = [name for name in _CAMERA_FIELDS if getattr(self, name) is not None]
+            if placed:
+                raise ValueError(f"camera must be known to see {', '.join(placed)} through a crop but got None")
+            # Only its pixels are used.
+            camera = Camera(np.eye(3))
 
         def pixels(uv: np.ndarray) -> np.ndarray:
             return crop.from_picture(camera.to_picture(uv)).astype(uv.dtype)
@@ -146,7 +158,7 @@ class Sample:
             return crop.pose_from_camera(camera.pose_to_camera(T)).astype(T.dtype)
 
         affine = (crop.warp @ np.linalg.inv(camera.warp))[:2].astype(np.float64)
-        changed: dict[str, Array] = {"camera": crop}
+        changed: dict[str, Array] = {} if self.camera is None else {"camera": crop}
         for name, change in (
             ("joints_camera", points),
             ("vertices_camera", points),

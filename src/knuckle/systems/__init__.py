@@ -1,4 +1,36 @@
 """The systems: one file each, with its configuration, network, losses, and how its examples are made.
 
-A system is a plain object with the methods of `knuckle.systems.system.System`; the training loop knows no more.
+`SYSTEMS` has them by the names that the command line, checkpoints and tables use. Adding one is a file and a line.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from knuckle.systems.system import System
+
+SYSTEMS = {
+    "shipped": "knuckle.systems.shipped:Shipped",
+    "detector": "knuckle.systems.detector:Detector",
+}
+
+
+def open_system(name: str, config: Any = None, settings: list[str] | None = None) -> "System":
+    """The system of that name.
+
+    Args:
+        name: one of `SYSTEMS`.
+        config: entries of its configuration as JSON has them, as a checkpoint holds them; defaults where None.
+        settings: further ones as they are typed, `name=value`.
+
+    Raises:
+        ValueError: there is no such system, or no such entry.
+    """
+    if name not in SYSTEMS:
+        raise ValueError(f"system must be one of {', '.join(SYSTEMS)} but got {name!r}")
+    from knuckle.systems.config import from_json, with_settings
+
+    module, _, cls = SYSTEMS[name].partition(":")
+    kind = getattr(importlib.import_module(module), cls)
+    made = from_json(kind().config, config or {}, f"{name}'s config")
+    return kind(with_settings(made, settings or []))

@@ -1,0 +1,190 @@
+"""Data sets as they are named on the command line, and read picture by picture: shards and every reader alike.
+
+pictures                    a folder of shards that `knuckle synth` wrote
+freihand:ROOT               the training split of a data set, by the names in knuckle.datasets.readers
+rhd:ROOT:evaluation         another split of it
+weak:ROOT:2d                only the labels in the picture, whatever else there is
+pictures@0.3                three of ten examples of every batch
+"""
+
+import hashlib
+import inspect
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from knuckle.datasets.readers import READERS, open_reader
+from knuckle.datasets.shards import read_pictures, samples_of, shard_paths
+from knuckle.handmodel import HandModel
+from knuckle.sample import Sample
+
+SHARDS = "shards"
+# What is known in space; ":2d" leaves it out.
+_SPATIAL = (
+    "joints_camera",
+    "vertices_camera",
+    "angles",
+    "wrist_angles",
+    "shape",
+    "T_camera_hand",
+    "T_camera_object",
+    "object_corners_camera",
+)
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """A data set as it was named.
+
+    Attributes:
+        text: as it was given, without the share.
+        name: "shards", or one of readers.READERS.
+        root: its folder.
+        split: None for the one that the set trains on.
+        only_2d: use the labels in the picture alone.
+        share: of every batch; None for what the others leave.
+    """
+
+    text: str
+    name: str
+    root: Path
+    split: str | None = None
+    only_2d: bool = False
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """A picture with the hands in it; each of them has the picture as its image, joints_image where its joints are known.
+
+    Attributes:
+        group: what must not be split between training and held-out examples; unique within the set.
+    """
+
+    image: np.ndarray
+    hands: Sequence[Sample]
+    group: str
+
+
+def parse_spec(text: str) -> DataSpec:
+    """Read a data set's name; see the module for what there is.
+
+    Raises:
+        ValueError: it names no known set, or its share is not between 0 and 1.
+    """
+    head, at, tail = text.rpartition("@")
+    share = None
+    if at:
+        try:
+            share = float(tail)
+        except ValueError:
+            head = text  # an @ in the folder's name
+        else:
+            if not 0 < share <= 1:
+                raise ValueError(f"the share of {text} must be above 0 and at most 1 but got {tail}")
+    named = head if at else text
+    only_2d = named.endswith(":2d")
+    place = named.removesuffix(":2d")
+    name, colon, rest = place.partition(":")
+    if colon and name in READERS:
+        root, split = rest, None
+        if ":" in rest and not Path(rest).exists():
+            root, _, split = rest.rpartition(":")
+        if not root:
+            raise ValueError(f"{text} must name a folder, as in {name}:ROOT, but names none")
+        return DataSpec(named, name, Path(root), split, only_2d, share)
+    if colon and not Path(place).exists():
+        raise ValueError(
+            f"data must be a folder of shards or NAME:ROOT with NAME of {', '.join(READERS)} but got {text!r}"
+        )
+    return DataSpec(named, SHARDS, Path(place), None, only_2d, share)
+
+
+class DataSet:
+    """A data set that is there.
+
+    Args:
+        spec: which.
+
+    Raises:
+        FileNotFoundError: its folder, or what must be in it, is missing.
+        ValueError: its split is unknown, or a file is damaged.
+    """
+
+    def __init__(self, spec: DataSpec) -> None:
+        self.spec = spec
+        if spec.name == SHARDS:
+            if spec.root.exists() and not any(spec.root.glob("*.tar")) and not spec.root.is_file():
+                raise FileNotFoundError(
+                    f"{spec.root} must hold .tar shards but has none; draw some with `knuckle synth {spec.root}`, "
+                    f"or say what it is: NAME:{spec.root} with NAME of {', '.join(READERS)}"
+                )
+            shard_paths(spec.root)
+        else:
+            open_reader(spec.name, spec.root, spec.split, images=False)
+
+    @property
+    def name(self) -> str:
+        return self.spec.text
+
+    def pictures(self, masks: bool = False, vertices: bool = False) -> Iterator[LabelledPicture]:
+        """The pictures in their order.
+
+        Args:
+            masks: shards: decode the masks too. Readers bring those that their set has.
+            vertices: bring meshes too.
+        """
+        read = self._shards if self.spec.name == SHARDS else self._reader
+        for picture in read(masks, vertices):
+            yield replace(picture, hands=[_labelled_in_picture(hand, self.spec.only_2d) for hand in picture.hands])
+
+    def fingerprint(self) -> str:
+        """Changes when a file of the set does: of all their names, sizes and times of change."""
+        digest = hashlib.sha256(f"{self.spec.name} {self.spec.split} {self.spec.only_2d}".encode())
+        for path, size, changed in _files(self.spec.root):
+            digest.update(f"{path} {size} {changed}\n".encode())
+        return digest.hexdigest()
+
+    def _shards(self, masks: bool, vertices: bool) -> Iterator[LabelledPicture]:
+        model = HandModel.open() if vertices else None
+        for picture in read_pictures(self.spec.root, masks):
+            yield LabelledPicture(picture.image, samples_of(picture, "all", model), str(picture.label["id"]))
+
+    def _reader(self, masks: bool, vertices: bool) -> Iterator[LabelledPicture]:
+        options = {}
+        reader = open_reader(self.spec.name, self.spec.root, self.spec.split, images=False)
+        # Some meshes take gigabytes to read: those readers can leave them out.
+        if "vertices" in inspect.signature(type(reader)).parameters:
+            options["vertices"] = vertices
+        reader = open_reader(self.spec.name, self.spec.root, self.spec.split, images=True, **options)
+        for _, indices in groupby(range(len(reader)), reader.picture):
+            rows = list(indices)
+            hands = [reader[i] for i in rows]
+            image = hands[0].image
+            if image is None:
+                raise ValueError(
+                    f"{self.spec.root} must have pictures to train on but {reader.picture(rows[0])} is none"
+                )
+            yield LabelledPicture(image, hands, reader.group(rows[0]))
+
+
+def _files(root: Path) -> list[tuple[str, int, int]]:
+    if root.is_file():
+        about = root.stat()
+        return [(root.name, about.st_size, about.st_mtime_ns)]
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            about = os.stat(os.path.join(folder, name))
+            found.append((os.path.relpath(os.path.join(folder, name), root), about.st_size, about.st_mtime_ns))
+    return sorted(found)
+
+
+def _labelled_in_picture(hand: Sample, only_2d: bool) -> Sample:
+    if hand.joints_image is None and hand.joints_camera is not None and hand.camera is not None:
+        hand = replace(hand, joints_image=np.asarray(hand.camera.project(hand.joints_camera)))
+    return replace(hand, **dict.fromkeys(_SPATIAL)) if only_2d else hand
