@@ -1,7 +1,5 @@
-"""`knuckle train` and `knuckle export`: from labelled pictures to a checkpoint, and from there to an ONNX file."""
+"""`knuckle train` and `knuckle export`: from labelled pictures to a checkpoint, and from there to ONNX files."""
 
-import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,23 +7,29 @@ from cyclopts import Parameter
 
 
 def train(
-    system: Literal["shipped", "detector"],
+    system: str,
     *,
-    data: Annotated[list[Path], Parameter(negative="")],
+    data: Annotated[list[str], Parameter(negative="")],
     out: Path,
-    steps: int = 10000,
+    set: Annotated[list[str] | None, Parameter(negative="")] = None,
+    steps: int = 0,
     minutes: float = 0.0,
-    batch: int = 64,
-    rate: float = 2e-3,
-    size: int = 0,
+    batch: int = 0,
+    rate: float = 0.0,
     seed: int = 0,
-    device: str = "cpu",
+    device: Literal["cpu", "cuda"] = "cpu",
+    devices: int = 1,
+    nodes: int = 1,
     threads: int = 2,
+    workers: int = 0,
+    precision: Literal["auto", "bfloat16", "float32"] = "auto",
     save_every: int = 500,
+    log_every: int = 50,
     from_checkpoint: Path | None = None,
+    pretrained: bool = False,
     board: bool = False,
 ) -> int:
-    """Train a system on generated pictures.
+    """Train a system on generated pictures, on data sets, or on both.
 
     Called again with the same OUT it goes on where it was stopped, with the same results.
 
@@ -35,74 +39,68 @@ def train(
 
         knuckle train detector --data frames --out runs/detector --steps 6000
 
+        knuckle train shipped --data pictures --data freihand:FreiHAND_pub_v2@0.3 --data weak:photographs:2d@0.2
+        --out runs/mixed --set crop.size=96 --set augment.blur=0
+
+        knuckle train shipped --data pictures --out runs/gpus --device cuda --devices 4 --workers 8
+
     Parameters
     ----------
     system
         shipped: the hand network; detector: the detector.
     data
-        Folders with the shards of `knuckle synth`.
+        A folder of `knuckle synth`, or NAME:ROOT[:SPLIT] with NAME a data set's (freihand, rhd, stb, ho3d-v2, ho3d-v3,
+        dexycb, fpha, obman, interhand, ganerated, hop, coco, truth, weak, ...); :2d at its end uses only its labels in
+        the picture, @0.3 takes three of ten examples from it. Given several times, all are mixed.
     out
-        Folder for checkpoints, the log and what is kept of the pictures.
+        Folder for checkpoints, the log and what is decoded of the pictures.
+    set
+        name=value for any entry of the system's configuration, as config.json of a checkpoint shows them.
     steps
-        Length of the schedule.
+        Length of the schedule, over all stages; the system's own where it is 0.
     minutes
         Length of the schedule by the clock instead.
     batch
-        Examples a step.
+        Examples a step, over all processes; the system's own where it is 0.
     rate
-        Highest learning rate.
-    size
-        Side of the network's input in pixels; 0 for the usual one.
+        Highest learning rate; the system's own where it is 0.
     seed
         Of all randomness.
     device
         cpu or cuda.
+    devices
+        Processes on each machine, one a GPU.
+    nodes
+        Machines; the command is started on each (torchrun, Slurm, or MASTER_ADDR and NODE_RANK).
     threads
         On a CPU: as many copies of the network, each with a part of the batch.
+    workers
+        Processes that make examples ahead, for a GPU.
+    precision
+        auto: bfloat16 where the hardware multiplies it, else float32.
     save_every
         Steps between checkpoints.
+    log_every
+        Steps between lines of the log.
     from_checkpoint
         A checkpoint whose weights to begin with, with a schedule of its own.
+    pretrained
+        Begin with the pretrained backbone of a system that has one; it is fetched.
     board
         Also write TensorBoard's files into OUT (needs the extra "board").
     """
-    import cv2
+    from knuckle.train.job import TrainJob, run_job
 
-    from knuckle.systems.choose import choose_system
-    from knuckle.train.checkpoint import checkpoints
-    from knuckle.train.loop import TrainConfig
-    from knuckle.train.loop import train as run_training
-    from knuckle.train.records import join_records, labelled_pictures, open_records, records_folder, write_records
-    from knuckle.train.report import Report
-
-    # The examples are made on threads already.
-    cv2.setNumThreads(1)
-    chosen = choose_system(system, {"size": size} if size else {})
-    folders = []
-    for folder in data:
-        records = records_folder(out / "records", chosen, folder)
-        if not records.exists():
-            print(f"keeping what {system} needs of {folder}", file=sys.stderr)
-            write_records(records, chosen, labelled_pictures(folder))
-        folders.append(records)
-    config = TrainConfig(
-        steps=steps, minutes=minutes, batch=batch, rate=rate, seed=seed, device=device, threads=threads,
-        save_every=save_every,
+    job = TrainJob(
+        system, data, out, set or (), steps, minutes, batch, rate, seed, device, devices, nodes, threads, workers,
+        precision, save_every, log_every, from_checkpoint, pretrained, board,
     )  # fmt: skip
-    report = Report(out if board else None)
-    records = join_records([open_records(f) for f in folders])
-    try:
-        last = run_training(chosen, records, out, config, from_checkpoint, report)
-    except KeyboardInterrupt:
-        if kept := checkpoints(out):
-            print(f"the last checkpoint is {kept[-1]}; the same command goes on from there", file=sys.stderr)
-        raise
-    print(f"trained; the checkpoint is {last}")
+    print(f"trained; the checkpoint is {run_job(job)}")
     return 0
 
 
-def export(checkpoint: Path, *, out: Path, half: bool = False, int8: Path | None = None) -> int:
-    """Turn a checkpoint into one ONNX file, from uint8 pixels to joints or boxes.
+def export(checkpoint: Path, *, out: Path, half: bool = False, int8: str | None = None) -> int:
+    """Turn a checkpoint into one ONNX file that says in its metadata how to use it.
 
     Examples:
 
@@ -119,27 +117,11 @@ def export(checkpoint: Path, *, out: Path, half: bool = False, int8: Path | None
     half
         Keep the weights as float16, in half the space; joints then move by some hundredths of a pixel.
     int8
-        A folder of knuckle synth, of whose pictures some 500 are taken to turn the network into 8-bit integers: about
-        twice as fast; joints then move by about half a percent of the crop's side.
+        A data set, as for `knuckle train`, of which some 500 examples are taken to turn the network into 8-bit
+        integers: about twice as fast; joints then move by about half a percent of the crop's side.
     """
-    if half and int8:
-        raise ValueError("half and int8 are two ways to hold the weights but got both; give one of them")
+    from knuckle.train.job import export_checkpoint
 
-    from knuckle.systems.choose import choose_system
-    from knuckle.train.checkpoint import load
-    from knuckle.train.export import export_onnx, trained_network
-    from knuckle.train.quantise import network_inputs, quantise_onnx
-    from knuckle.train.records import labelled_pictures
-
-    about = load(checkpoint).about
-    system = choose_system(about["system"], about["config"])
-    network = trained_network(system, checkpoint)
-    if int8:
-        pictures = network_inputs(system, labelled_pictures(int8))
-        with tempfile.TemporaryDirectory(prefix="knuckle-") as folder:
-            export_onnx(system, network, Path(folder) / "float.onnx")
-            quantise_onnx(Path(folder) / "float.onnx", pictures, out)
-    else:
-        export_onnx(system, network, out, half)
-    print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    for path in export_checkpoint(checkpoint, out, half, int8):
+        print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from knuckle.datasets.readers import READERS, open_reader
+from knuckle.datasets.reader import Reader
+from knuckle.datasets.readers import READERS, open_reader, training_split
 from knuckle.datasets.shards import read_pictures, samples_of, shard_paths
 from knuckle.handmodel import HandModel
 from knuckle.sample import Sample
@@ -59,7 +60,7 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """A picture with the hands in it; each of them has the picture as its image, joints_image where its joints are known.
+    """A picture with the hands in it; each has the picture as its image, and joints_image where its joints are known.
 
     Attributes:
         group: what must not be split between training and held-out examples; unique within the set.
@@ -125,7 +126,7 @@ class DataSet:
                 )
             shard_paths(spec.root)
         else:
-            open_reader(spec.name, spec.root, spec.split, images=False)
+            self._open(images=False)
 
     @property
     def name(self) -> str:
@@ -154,13 +155,15 @@ class DataSet:
         for picture in read_pictures(self.spec.root, masks):
             yield LabelledPicture(picture.image, samples_of(picture, "all", model), str(picture.label["id"]))
 
-    def _reader(self, masks: bool, vertices: bool) -> Iterator[LabelledPicture]:
-        options = {}
-        reader = open_reader(self.spec.name, self.spec.root, self.spec.split, images=False)
+    def _open(self, images: bool, vertices: bool = False) -> Reader:
+        split = self.spec.split or training_split(self.spec.name)
+        reader = open_reader(self.spec.name, self.spec.root, split, images=False)
         # Some meshes take gigabytes to read: those readers can leave them out.
-        if "vertices" in inspect.signature(type(reader)).parameters:
-            options["vertices"] = vertices
-        reader = open_reader(self.spec.name, self.spec.root, self.spec.split, images=True, **options)
+        chosen = {"vertices": vertices} if "vertices" in inspect.signature(type(reader)).parameters else {}
+        return open_reader(self.spec.name, self.spec.root, split, images, **chosen) if images else reader
+
+    def _reader(self, masks: bool, vertices: bool) -> Iterator[LabelledPicture]:
+        reader = self._open(images=True, vertices=vertices)
         for _, indices in groupby(range(len(reader)), reader.picture):
             rows = list(indices)
             hands = [reader[i] for i in rows]

@@ -1,5 +1,6 @@
 """Photographs with 2D joints and no more: weak supervision, such as another network's predictions."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,20 @@ class WeakLabels(Reader):
 
     def with_images(self, index: int, sample: Sample) -> Sample:
         sample = super().with_images(index, sample)
-        size = tuple(self._hands[index][0]["size"])
         assert sample.image is not None
-        if sample.image.shape[1::-1] != size:
+        size, found = np.array(self._hands[index][0]["size"], float), np.array(sample.image.shape[1::-1])
+        scale = found / size
+        if abs(scale[0] / scale[1] - 1) > 0.02:
             raise BrokenDataset(
-                f"{self.picture(index)} must be {size} pixels (width, height), as {self._path.name} has it and its "
-                f"labels are measured in, but is {sample.image.shape[1::-1]}; take the picture that was labelled"
+                f"{self.picture(index)} must have the shape of {tuple(size.astype(int))} pixels (width, height) that "
+                f"{self._path.name} measures its labels in but is {tuple(found)}; take the picture that was labelled"
             )
-        return sample
+        if (found == size).all():
+            return sample
+
+        # The same picture in another resolution; pixel centres are at integers.
+        def scaled(points: np.ndarray) -> np.ndarray:
+            return ((points.reshape(-1, 2) + 0.5) * scale - 0.5).reshape(points.shape)
+
+        changed = {n: scaled(v) for n in ("joints_image", "box") if (v := getattr(sample, n)) is not None}
+        return replace(sample, **changed)

@@ -12,7 +12,7 @@ class DetectorOutput(NamedTuple):
     """Per cell of a map with one cell for every 8 pixels."""
 
     centre: Tensor  # (B, h, w) logit: the middle of a hand's box lies in this cell
-    edges: Tensor  # (B, 4, h, w) logarithm of the way from the cell's centre to left, top, right, bottom, in cells
+    edges: Tensor  # (B, 4, h, w) log of the (left, top, right, bottom) distances from the cell's centre, in cells
     direction: Tensor  # (B, 2, h, w) x and y of the direction from the wrist to the knuckles; shorter where unsure
     side: Tensor  # (B, h, w) logit: a left hand
 

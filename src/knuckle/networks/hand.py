@@ -1,4 +1,4 @@
-"""From an upright crop of a hand to 21 joints with their doubt: heatmaps first, then the joints correct each other."""
+"""From an upright crop of a hand to 21 joints with uncertainty: heatmaps first, then self-attention over the joints."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ from knuckle.skeleton import JOINT_NAMES
 
 
 class HandOutput(NamedTuple):
-    """What the network says of each crop; lengths in sides of the crop, u and v from its upper left corner."""
+    """The output for each crop; lengths in sides of the crop, u and v from its upper left corner."""
 
     heat: Tensor  # (B, 21, h, w) logits over the cells
     rough: Tensor  # (B, 21, 3) u, v and depth as the heatmaps have them
     joints: Tensor  # (B, 21, 3) u, v and depth after the joints corrected each other
-    log_doubt: Tensor  # (B, 21) logarithm of the mean absolute error to expect
+    log_scale: Tensor  # (B, 21) logarithm of the mean absolute error to expect in each coordinate
     side: Tensor  # (B,) logit: this crop shows a left hand
     presence: Tensor  # (B,) logit: there is a hand
 

@@ -8,6 +8,7 @@ has to say does not depend on where in the picture the hand is, how far away, or
 import numpy as np
 from jaxtyping import Float
 
+from knuckle.arrays import Array, namespace
 from knuckle.camera import Camera
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.skeleton import BONES
@@ -22,17 +23,20 @@ def sight_lines(intrinsics: Float[np.ndarray, "3 3"], uv: Float[np.ndarray, "n 2
 
 
 def to_sight(
-    intrinsics: Float[np.ndarray, "3 3"], joints_camera: Float[np.ndarray, "21 3"]
-) -> Float[np.ndarray, "21 3"]:
-    """Joints in the camera's frame -> (u, v, depth) in pixels of the picture.
+    intrinsics: Float[Array, "*#batch 3 3"], joints_camera: Float[Array, "*#batch 21 3"]
+) -> Float[Array, "*batch 21 3"]:
+    """Joints in the camera's frame -> (u, v, depth) in pixels of the picture; any array library.
 
     depth = (distance along the root's line of sight / the root's distance - 1) * focal length in that direction
     """
-    rays = joints_camera @ intrinsics.T
-    uv = rays[:, :2] / rays[:, 2:]
-    sight = joints_camera[ROOT] / joints_camera[ROOT, 2]
-    along = joints_camera @ sight
-    return np.column_stack([uv, (along / along[ROOT] - 1.0) * _focal(intrinsics) * np.linalg.norm(sight)])
+    xp = namespace(intrinsics, joints_camera)
+    rays = joints_camera @ xp.matrix_transpose(intrinsics)
+    uv = rays[..., :2] / rays[..., 2:]
+    sight = joints_camera[..., ROOT : ROOT + 1, :] / joints_camera[..., ROOT : ROOT + 1, 2:]
+    along = xp.sum(joints_camera * sight, axis=-1)
+    scale = _focal(intrinsics)[..., None] * xp.sqrt(xp.sum(sight**2, axis=-1))
+    depth = (along / along[..., ROOT : ROOT + 1] - 1.0) * scale
+    return xp.concat([uv, depth[..., None]], axis=-1)
 
 
 def from_sight(intrinsics: Float[np.ndarray, "3 3"], sighted: Float[np.ndarray, "21 3"]) -> Float[np.ndarray, "21 3"]:
@@ -61,9 +65,10 @@ def scale_to_size(
     return float((weights * lengths).sum() / np.maximum((weights * found).sum(), 1e-12))
 
 
-def _focal(intrinsics: Float[np.ndarray, "3 3"]) -> float:
+def _focal(intrinsics: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
     """One focal length for a camera whose two differ a little; a turned camera's matrix has them mixed."""
-    return float(np.sqrt(abs(np.linalg.det(intrinsics[:2, :2]))))
+    K = intrinsics
+    return abs(K[..., 0, 0] * K[..., 1, 1] - K[..., 0, 1] * K[..., 1, 0]) ** 0.5
 
 
 def settle(

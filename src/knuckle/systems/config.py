@@ -1,7 +1,7 @@
 """Configurations: frozen dataclasses of numbers, texts, tuples, mappings and further dataclasses, as JSON and back.
 
 A configuration has a default for every entry, and an entry keeps the type of its default. So `--set crop.size=96` and
-the config.json of a checkpoint are read by the same few lines, and an unknown name is an error that lists the known ones.
+the config.json of a checkpoint are read by the same lines, and an unknown name is an error that lists the known ones.
 """
 
 import json

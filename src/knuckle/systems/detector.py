@@ -1,48 +1,99 @@
 """The detector that ships: boxes, direction and side of all hands in a picture, from one 256 x 256 view of it.
 
-One answer a cell at an eighth of the input: Zhou et al., Objects as Points, 2019, with the ways to the four edges of
-Tian et al., FCOS, ICCV 2019, and the direction from the wrist to the knuckles, so that the hand network gets upright
-crops. It judges no joints: what it is unsure of, the hand network's presence settles.
+One answer a cell at an eighth of the input: Zhou et al., Objects as Points, 2019, with the distances to the four edges
+of Tian et al., FCOS, ICCV 2019, and the direction from the wrist to the knuckles, so that the hand network gets upright
+crops. It judges no joints: what it is uncertain of, the hand network's presence settles.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from knuckle.image import augment
-from knuckle.image.cut import apply_affine, cut, square
+from knuckle.camera import Camera
+from knuckle.datasets.sets import DataSet, LabelledPicture
+from knuckle.image.augment import AugmentConfig, photometric_augment
+from knuckle.image.cut import cut
 from knuckle.losses.detection import box_overlap_loss, centre_focal
-from knuckle.losses.joints import weighted_mean
+from knuckle.losses.mean import Mean, weighted_mean
 from knuckle.networks.detector import DetectorNetwork, DetectorOutput
+from knuckle.predict.contract import Contract, CropRule
 from knuckle.predict.crop import hand_direction
-from knuckle.predict.detect import STRIDE, box_of_joints, letterbox
+from knuckle.predict.detect import STRIDE, box_of_joints
 from knuckle.sample import Sample
-from knuckle.systems.system import Example, Records
+from knuckle.systems.records import ConcatRecords, Record, open_records, records_folder, write_records
+from knuckle.systems.system import Graph, Moment, Part, Stage
 
 # Pictures with more hands than this are cut down to the first ones.
-MOST_HANDS = 3
+MAX_HANDS = 3
+_ASSUMED_FOV = 1.05  # radians; only pixels are used
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """How views of whole pictures are made.
+
+    Attributes:
+        size: of the network's input.
+        patch: whole pictures are kept at this size.
+        zoom, turn, shift: standard deviations of the view: logarithm of its side, radians, sides.
+        close_up: share of examples in which one hand nearly fills the view.
+    """
+
+    size: int = 256
+    patch: int = 300
+    zoom: float = 0.25
+    turn: float = 0.2
+    shift: float = 0.12
+    close_up: float = 0.3
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """Sizes of the network and how its examples are made."""
+    """Sizes of the network, how its examples are made, and how it is trained."""
 
-    size: int = 256
     stem: tuple[int, ...] = (16, 32)
     widths: tuple[int, ...] = (64, 128, 192)
     blocks: tuple[int, ...] = (1, 2, 2)
     width: int = 96
-    # Whole pictures are kept at this size.
-    patch: int = 300
-    # Of the view: logarithmic zoom, turn in radians, shift in sides of the picture.
-    zoom: float = 0.25
-    turn: float = 0.2
-    shift: float = 0.12
-    # Share of examples in which one hand nearly fills the view.
-    close_up: float = 0.3
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(cover=0.0, jpeg=0.0))
+    stages: tuple[Stage, ...] = (
+        Stage(
+            batch=32,
+            rates={"": 2e-3},
+            optimiser="muon",
+            losses={"centre": 1.0, "box": 2.0, "direction": 1.0, "side": 1.0},
+        ),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class SceneBatch:
+    """Views with their maps to learn, one cell for every `STRIDE` pixels.
+
+    Attributes:
+        image: (B, 3, H, W) uint8, channels last in memory.
+        centre, weight, side: (B, h, w); edges: (B, 4, h, w); direction: (B, 2, h, w).
+    """
+
+    image: Tensor
+    centre: Tensor
+    weight: Tensor
+    edges: Tensor
+    direction: Tensor
+    side: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def to(self, device: Any) -> "SceneBatch":
+        """The same batch on a device."""
+        return SceneBatch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
 
 
 class Detector:
@@ -55,91 +106,176 @@ class Detector:
     def config(self) -> DetectorConfig:
         return self._config
 
-    def network(self) -> nn.Module:
+    @property
+    def stages(self) -> Sequence[Stage]:
+        return self._config.stages
+
+    def network(self, pretrained: bool = False) -> nn.Module:
+        if pretrained:
+            raise ValueError("pretrained must be off for this system, whose trunk is its own; begin from a checkpoint")
         c = self._config
         return DetectorNetwork(c.stem, c.widths, c.blocks, c.width)
 
-    def records(self, picture: np.ndarray, samples: Sequence[Sample]) -> list[Example]:
-        """The whole picture, with the joints of its hands; NaN where there are fewer than `MOST_HANDS`."""
-        size = self._config.patch
-        affine = letterbox(picture.shape[1], picture.shape[0], size)
-        joints = np.full((MOST_HANDS, 21, 2), np.nan, np.float32)
-        left = np.zeros(MOST_HANDS, bool)
-        hands = [s for s in samples if s.joints_image is not None]
-        for i, sample in enumerate(hands[:MOST_HANDS]):
-            joints[i] = apply_affine(affine, np.asarray(sample.joints_image, float))
-            left[i] = sample.side == "left"
-        return [{"picture": cut(picture, affine, (size, size)), "joints": joints, "left": left}]
+    def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> "Scenes":
+        return Scenes(sets, self._config.scene, self._config.augment, cache, advance)
 
-    def example(self, records: Records, index: int, rng: np.random.Generator) -> Example:
-        size = self._config.size
-        joints = np.asarray(records["joints"][index], float)
-        joints = joints[~np.isnan(joints[:, 0, 0])]
-        left = np.asarray(records["left"][index])[: len(joints)]
-        mirrored = bool(rng.random() < 0.5)
-        affine = self._view(joints, rng, mirrored)
-        picture = cut(records["picture"][index], affine, (size, size))
-        other = records["picture"][rng.integers(len(records["picture"]))]
-        targets = _targets(apply_affine(affine, joints), left ^ mirrored, size)
-        return {"picture": _photograph(picture, other, rng), **targets}
+    def forward(self, network: nn.Module, batch: SceneBatch, now: Moment) -> DetectorOutput:
+        return network(batch.image.permute(0, 2, 3, 1))
 
-    def losses(self, output: DetectorOutput, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        weight = batch["weight"]
-        direction = (output.direction - batch["direction"]).square().sum(1)
-        side = nn.functional.binary_cross_entropy_with_logits(output.side, batch["side"], reduction="none")
+    def losses(self, output: DetectorOutput, batch: SceneBatch, now: Moment) -> dict[str, Mean]:
+        direction = (output.direction - batch.direction).square().sum(1)
+        side = nn.functional.binary_cross_entropy_with_logits(output.side, batch.side, reduction="none")
         return {
-            "centre": centre_focal(output.centre, batch["centre"]),
-            "box": 2.0 * weighted_mean(box_overlap_loss(output.edges.exp(), batch["edges"]), weight),
-            "direction": 1.0 * weighted_mean(direction, weight),
-            "side": 1.0 * weighted_mean(side, weight),
+            "centre": centre_focal(output.centre, batch.centre),
+            "box": weighted_mean(box_overlap_loss(output.edges.exp(), batch.edges), batch.weight),
+            "direction": weighted_mean(direction, batch.weight),
+            "side": weighted_mean(side, batch.weight),
         }
 
-    def errors(self, output: DetectorOutput, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Near the centres overlap of boxes, degrees of direction, share of right sides; hands found and invented."""
-        weight = batch["weight"]
-        centre = batch["centre"] >= 1.0
-        sure = output.centre > 0.0
-        cosine = nn.functional.cosine_similarity(output.direction, batch["direction"], dim=1)
+    def errors(self, output: DetectorOutput, batch: SceneBatch) -> dict[str, Mean]:
+        """Near the centres overlap of boxes, degrees of direction, share of correct sides; recall, false positives."""
+        weight = batch.weight
+        centre = batch.centre >= 1.0
+        positive = output.centre > 0.0
+        cosine = nn.functional.cosine_similarity(output.direction, batch.direction, dim=1)
+        views = torch.tensor(float(len(batch)), device=weight.device)
         return {
-            "box": weighted_mean(1 - box_overlap_loss(output.edges.exp(), batch["edges"]), weight),
+            "box": weighted_mean(1 - box_overlap_loss(output.edges.exp(), batch.edges), weight),
             "degrees": weighted_mean(torch.rad2deg(torch.arccos(cosine.clamp(-1, 1))), weight),
-            "side": weighted_mean(((output.side > 0) == (batch["side"] > 0.5)).float(), weight),
-            "found": (sure & centre).sum() / centre.sum().clamp(min=1),
-            "invented": (sure & (batch["centre"] < 0.3)).sum() / len(centre),
+            "side": weighted_mean(((output.side > 0) == (batch.side > 0.5)).float(), weight),
+            "recall": Mean((positive & centre).sum().float(), centre.sum().float()),
+            "false_positives": Mean((positive & (batch.centre < 0.3)).sum().float(), views),
         }
 
-    def for_export(self, network: nn.Module) -> tuple[nn.Module, Tensor, list[str]]:
-        size = self._config.size
-        return _Exported(network), torch.zeros(2, size, size, 3, dtype=torch.uint8), ["maps"]
+    def graphs(self, network: nn.Module) -> dict[str, Graph]:
+        size = self._config.scene.size
+        contract = Contract("detector", kind="detector", crop=CropRule(size), outputs=("maps",))
+        return {"detector": Graph(_AsMaps(network), (torch.zeros(2, size, size, 3, dtype=torch.uint8),), contract)}
 
-    def _view(self, joints: np.ndarray, rng: np.random.Generator, mirrored: bool) -> np.ndarray:
-        """A random part of the picture, or more than the whole of it."""
+
+class Scenes:
+    """The source of whole pictures with all their hands: an example is a list of Samples of one view.
+
+    Pictures with a hand whose joints nobody has placed are left out: it would be taught to be no hand.
+
+    Args:
+        sets: opened.
+        config, augment: see there.
+        cache: folder for the pictures as they are kept.
+        advance: called with a set's name and the number of pictures so far.
+
+    Raises:
+        ValueError: a set has no picture of use.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[DataSet],
+        config: SceneConfig,
+        augment: AugmentConfig,
+        cache: Path,
+        advance: Callable[[str, int], None] = lambda name, count: None,
+    ) -> None:
+        self._config, self._augment = config, augment
+        records = [open_records(_kept(data, config, cache, advance)) for data in sets]
+        self._records = ConcatRecords(records)
+        self.parts = [
+            Part(data.name, count, data.spec.share) for data, count in zip(sets, self._records.lengths, strict=True)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def group(self, index: int) -> str:
+        """See Source."""
+        return bytes(self._records.column("group", index)).decode()
+
+    def sample(self, index: int, rng: np.random.Generator) -> list[Sample]:
+        """One view: first a Sample with the picture alone, then one for each hand, without the picture."""
+        record, size = self._records[index], self._config.size
+        patch = Camera.from_fov((self._config.patch, self._config.patch), _ASSUMED_FOV)
+        joints = record["joints"][~np.isnan(record["joints"][:, 0, 0])]
+        hands = [
+            Sample(side="left" if left else "right", joints_image=np.array(uv, float))
+            for uv, left in zip(joints, record["left"], strict=False)
+        ]
+        centre, side, turn = self._view(joints, rng)
+        view = patch.crop_around(centre, side, (size, size), -turn, bool(rng.random() < 0.5))
+        seen = Sample(image=record["image"]).seen_by(view, cut)
+        other = self._records.column("image", int(rng.integers(len(self))))
+        picture = replace(seen, image=photometric_augment(np.asarray(seen.image), other, self._augment, rng))
+        return [picture, *(hand.seen_by(view, cut) for hand in hands)]
+
+    def collate(self, samples: Sequence[list[Sample]]) -> SceneBatch:
+        """See Source."""
+        size = self._config.size
+        targets = [_targets(hands, size) for _, *hands in samples]
+        maps = {name: torch.from_numpy(np.stack([t[name] for t in targets])) for name in targets[0]}
+        image = torch.from_numpy(np.stack([np.asarray(picture.image) for picture, *_ in samples]))
+        return SceneBatch(image=image.permute(0, 3, 1, 2), **maps)
+
+    def _view(self, joints: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float, float]:
+        """Centre, side and turn of a random part of the picture, or of more than the whole of it."""
         config = self._config
-        middle = np.full(2, (config.patch - 1) / 2)
-        side = config.patch * np.exp(np.clip(rng.normal(0.0, config.zoom), -0.5, 0.5))
+        centre = np.full(2, (config.patch - 1) / 2)
+        side = config.patch * float(np.exp(np.clip(rng.normal(0.0, config.zoom), -0.5, 0.5)))
         if len(joints) and rng.random() < config.close_up:
             hand = joints[rng.integers(len(joints))]
-            middle = (hand.min(0) + hand.max(0)) / 2
+            centre = (hand.min(0) + hand.max(0)) / 2
             side = float(np.ptp(hand, axis=0).max()) * rng.uniform(1.15, 2.5)
-        middle = middle + rng.normal(0.0, config.shift, 2) * side * (0.4 if side < config.patch else 1.0)
-        return square((middle[0], middle[1]), side, rng.normal(0.0, config.turn), config.size, mirrored)
+        centre = centre + rng.normal(0.0, config.shift, 2) * side * (0.4 if side < config.patch else 1.0)
+        return centre, side, rng.normal(0.0, config.turn)
 
 
-class _Exported(nn.Module):
-    """The network as it runs in the package: one stack of maps, edges in pixels, chances instead of logits."""
+def _kept(data: DataSet, config: SceneConfig, cache: Path, advance: Callable[[str, int], None]) -> Path:
+    key = {"data": data.fingerprint(), "patch": config.patch, "scenes": 1}
+    folder = records_folder(cache, key, data.name)
+    if folder.exists():
+        return folder
+
+    def records() -> Iterator[Record]:
+        for count, picture in enumerate(data.pictures()):
+            advance(data.name, count)
+            if all(h.joints_image is not None and np.isfinite(h.joints_image).all() and h.side for h in picture.hands):
+                yield _record(picture, data.name, config.patch)
+
+    try:
+        write_records(folder, records())
+    except ValueError as error:
+        raise ValueError(f"{data.name}: {error}; all hands of a picture need joints_image and side") from None
+    return folder
+
+
+def _record(picture: LabelledPicture, name: str, size: int) -> Record:
+    """The whole picture, in the middle of a square, and the joints of its hands; NaN where there are fewer."""
+    height, width = picture.image.shape[:2]
+    camera = Camera.from_fov((width, height), _ASSUMED_FOV)
+    whole = camera.crop_around(((width - 1) / 2, (height - 1) / 2), max(width, height), (size, size))
+    joints = np.full((MAX_HANDS, 21, 2), np.nan, np.float32)
+    left = np.zeros(MAX_HANDS, bool)
+    for i, hand in enumerate(picture.hands[:MAX_HANDS]):
+        joints[i] = whole.from_picture(np.asarray(hand.joints_image, float))
+        left[i] = hand.side == "left"
+    group = np.array(f"{name} {picture.group}".encode()[-64:], "S64")
+    image = cut(picture.image, whole.warp[:2], (size, size))
+    return {"image": image, "joints": joints, "left": left, "group": group}
+
+
+class _AsMaps(nn.Module):
+    """The network as it is exported: one stack of maps, edges in pixels, probabilities instead of logits."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> tuple[Tensor]:
         """(B, H, W, 3) -> (B, 8, H / 8, W / 8): centre, left, top, right, bottom, direction x and y, left hand."""
-        output: DetectorOutput = self.network(pictures)
+        output: DetectorOutput = self.network(image)
         centre, side = torch.sigmoid(output.centre)[:, None], torch.sigmoid(output.side)[:, None]
-        return torch.cat([centre, STRIDE * output.edges.exp(), output.direction, side], dim=1)
+        return (torch.cat([centre, STRIDE * output.edges.exp(), output.direction, side], dim=1),)
 
 
-def _targets(joints: np.ndarray, left: np.ndarray, size: int) -> dict[str, np.ndarray]:
+def _targets(hands: Sequence[Sample], size: int) -> dict[str, np.ndarray]:
     """Maps to learn, one cell for every `STRIDE` pixels; of hands that mostly lie in the view."""
     cells = size // STRIDE
     down, across = np.mgrid[:cells, :cells].astype(np.float32)
@@ -148,11 +284,12 @@ def _targets(joints: np.ndarray, left: np.ndarray, size: int) -> dict[str, np.nd
     edges = np.ones((4, cells, cells), np.float32)
     direction = np.zeros((2, cells, cells), np.float32)
     side = np.zeros((cells, cells), np.float32)
-    for uv, is_left in zip(joints, left, strict=True):
+    for hand in hands:
+        uv = np.asarray(hand.joints_image)
         inside = ((uv > 0) & (uv < size)).all(1)
         if inside.mean() < 0.5:
             continue
-        # Where a hand leaves the picture its box ends there: nobody can say how far it goes on.
+        # Where a hand leaves the picture its box ends there: how far it goes on cannot be seen.
         box = np.clip(box_of_joints(uv), -0.5, size - 0.5)
         x0, y0, x1, y1 = (box + 0.5) / STRIDE
         column, row = min(int((x0 + x1) / 2), cells - 1), min(int((y0 + y1) / 2), cells - 1)
@@ -161,15 +298,15 @@ def _targets(joints: np.ndarray, left: np.ndarray, size: int) -> dict[str, np.nd
         near = (bell > 0.5) & (bell > weight)
         centre = np.maximum(centre, bell)
         x, y = across + 0.5, down + 0.5
-        ways = np.stack([x - x0, y - y0, x1 - x, y1 - y])
-        near &= (ways > 0.1).all(0)
+        distances = np.stack([x - x0, y - y0, x1 - x, y1 - y])
+        near &= (distances > 0.1).all(0)
         weight = np.where(near, bell, weight)
-        edges = np.where(near, ways, edges)
+        edges = np.where(near, distances, edges)
         pointing = hand_direction(uv)
         # Of length 1 where it is clear, shorter where the hand points at the camera.
         pointing = pointing / max(np.linalg.norm(pointing), 0.3)
         direction = np.where(near, pointing[:, None, None], direction)
-        side = np.where(near, float(is_left), side)
+        side = np.where(near, float(hand.side == "left"), side)
     return {
         "centre": centre.astype(np.float32),
         "weight": weight.astype(np.float32),
@@ -177,18 +314,3 @@ def _targets(joints: np.ndarray, left: np.ndarray, size: int) -> dict[str, np.nd
         "direction": direction.astype(np.float32),
         "side": side.astype(np.float32),
     }
-
-
-def _photograph(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    chance = rng.random(5)
-    if chance[0] < 0.4:
-        picture = augment.mix_amplitude(picture, other, rng)
-    if chance[1] < 0.3:
-        picture = augment.shade(picture, rng)
-    if chance[2] < 0.9:
-        picture = augment.recolour(picture, rng)
-    if chance[3] < 0.4:
-        picture = augment.blur(picture, rng)
-    if chance[4] < 0.3:
-        picture = augment.noise(picture, rng)
-    return picture

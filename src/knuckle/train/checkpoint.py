@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -29,11 +30,27 @@ class Checkpoint:
     state: dict[str, Tensor]
 
 
+def folder_of(run: Path, step: int) -> Path:
+    """Where the checkpoint of a step belongs."""
+    return run / f"step-{step:07d}"
+
+
+def step_of(folder: Path) -> int:
+    """The step of a checkpoint by its folder's name."""
+    return int(folder.name.removeprefix("step-"))
+
+
+def newest(run: Path) -> Path | None:
+    """The last complete checkpoint of a run; None where there is none."""
+    found = checkpoints(run)
+    return found[-1] if found else None
+
+
 def save(
     run: Path, step: int, about: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Tensor], keep: int = 2
 ) -> Path:
     """Writes `run/step-N` and removes all but the newest `keep`."""
-    folder = run / f"step-{step:07d}"
+    folder = folder_of(run, step)
     unfinished = run / f".step-{step:07d}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -58,12 +75,16 @@ def load(folder: Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: it is none.
+        ValueError: a file of it is damaged.
     """
-    if not (folder / "config.json").exists():
+    if not (folder / "config.json").exists() or not (folder / "weights.safetensors").exists():
         raise FileNotFoundError(f"{folder} must be a checkpoint (config.json, weights.safetensors) but is none")
-    about = json.loads((folder / "config.json").read_text())
     state = folder / "state.safetensors"
-    return Checkpoint(about, load_file(folder / "weights.safetensors"), load_file(state) if state.exists() else {})
+    try:
+        about = json.loads((folder / "config.json").read_text())
+        return Checkpoint(about, load_file(folder / "weights.safetensors"), load_file(state) if state.exists() else {})
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{folder} must be a checkpoint but is damaged ({error}); train or copy it again") from error
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -88,5 +109,13 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tenso
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Strictly: every name and shape must fit."""
-    network.load_state_dict(weights, strict=True)
+    """Strictly: every name and shape must fit.
+
+    Raises:
+        ValueError: one does not: the weights are of another configuration.
+    """
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        first = " ".join(str(error).split())[:300]
+        raise ValueError(f"the weights must be of a network of this configuration but are not: {first}") from error

@@ -1,4 +1,4 @@
-"""From a checkpoint to one ONNX file that does everything from the pixels on."""
+"""From a checkpoint to ONNX files that say in their metadata what they need and give."""
 
 import copy
 import logging
@@ -11,41 +11,56 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from knuckle.files import atomic_write
-from knuckle.systems.system import System
+from knuckle.systems import open_system
+from knuckle.systems.system import Graph, System
 from knuckle.train import checkpoint
 
 # Tensors smaller than this stay as they are: halving them saves nothing.
 _LARGE = 256
 
 
-def trained_network(system: System, folder: Path) -> nn.Module:
-    """The network of a checkpoint with its averaged weights, ready to be used."""
+def open_checkpoint(folder: Path) -> tuple[System, nn.Module]:
+    """The system of a checkpoint, and its network with the averaged weights, ready to be used.
+
+    Raises:
+        FileNotFoundError: the folder is no checkpoint.
+        ValueError: it is damaged, or of a system or configuration that is not known.
+    """
+    loaded = checkpoint.load(folder)
+    system = open_system(str(loaded.about.get("system")), loaded.about.get("config"))
     network = system.network()
-    checkpoint.load_weights(network, checkpoint.load(folder).weights)
-    return network.eval()
+    checkpoint.load_weights(network, loaded.weights)
+    return system, network.eval()
 
 
-def export_onnx(system: System, network: nn.Module, out: Path, half: bool = False) -> None:
-    """Writes a network as one ONNX graph: uint8 pictures (batch, height, width, 3) in, named outputs out.
+def exported_model(folder: Path, out: Path) -> Path:
+    """The main graph of a checkpoint as `out/NAME.onnx`."""
+    system, network = open_checkpoint(folder)
+    name, graph = next(iter(system.graphs(network).items()))
+    export_onnx(graph, out / f"{name}.onnx")
+    return out / f"{name}.onnx"
+
+
+def export_onnx(graph: Graph, out: Path, half: bool = False) -> None:
+    """Writes one ONNX file, its inputs and outputs named by the contract, with a free first axis.
 
     Args:
-        system: says what the outputs are.
-        network: in evaluation mode; left as it is.
+        graph: in evaluation mode; left as it is.
         out: the file.
         half: hold large weights as float16, in half the space; they are used as float32, rounded.
     """
-    module, example, names = system.for_export(copy.deepcopy(network))
-    module = fused(module.eval())
+    module = fused(copy.deepcopy(graph.module).eval())
+    batch = torch.export.Dim("batch", min=1, max=256)
     # The exporter reports its progress through warnings and the log; what goes wrong it raises.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             module,
-            (example,),
-            input_names=["pictures"],
-            output_names=names,
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=256)},),
+            graph.inputs,
+            input_names=list(graph.contract.inputs),
+            output_names=list(graph.contract.outputs),
+            dynamic_shapes=tuple({0: batch} for _ in graph.inputs),
             dynamo=True,
             verbose=False,
         )
@@ -60,6 +75,12 @@ def export_onnx(system: System, network: nn.Module, out: Path, half: bool = Fals
         node.doc_string = ""
     for value in model.graph.value_info:
         del value.metadata_props[:]
+    write_model(model, graph, out)
+
+
+def write_model(model: onnx.ModelProto, graph: Graph, out: Path) -> None:
+    """Checks a model and writes it with its contract."""
+    helper.set_model_props(model, graph.contract.to_metadata())
     onnx.checker.check_model(model)
     with atomic_write(out) as unfinished:
         unfinished.write_bytes(model.SerializeToString())

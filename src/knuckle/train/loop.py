@@ -1,10 +1,10 @@
 """The training loop: all of it, on one page."""
 
+import itertools
 import json
-import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,213 +12,297 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from knuckle.systems.system import Records, System
+from knuckle.losses.mean import Mean
+from knuckle.systems.config import differences, to_json
+from knuckle.systems.system import Moment, Source, Stage, System
 from knuckle.train import checkpoint
-from knuckle.train.batches import held_out, indices_of_step, make_batch
-from knuckle.train.muon import MuonAdamW
-from knuckle.train.replicas import Replicas
+from knuckle.train.examples import make_batch, prefetched
+from knuckle.train.optimise import prepare_stage, set_modes, set_rates, update_average
+from knuckle.train.order import Order
+from knuckle.train.ranks import Alone, Ranks, require_same
+from knuckle.train.replicas import Maker, Replicas, mean_errors
 from knuckle.train.stop import Stop
+
+# Held-out examples that are looked at, over all data sets together.
+_HELD_OUT = 512
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the system has a configuration of its own.
+    """How a run is carried out. What it trains, and how, is the system's configuration.
 
     Attributes:
-        steps: length of the schedule, where `minutes` is 0.
-        minutes: length of the schedule by the clock, over all sessions of the run.
-        batch: examples a step.
-        rate: highest learning rate.
-        optimiser: "muon" (for matrices, AdamW for the rest) or "adamw".
-        warmup: part of the schedule over which the rate rises.
-        average: decay of the averaged weights, a step.
+        name: the system's, in knuckle.systems.SYSTEMS; written into checkpoints.
+        data: names of the data sets, written into checkpoints and compared when the run goes on.
+        minutes: length of all stages together by the clock, over all sessions of the run; 0 takes their steps.
+        seed: of all randomness.
+        threads: of a CPU; see `Replicas`.
+        workers: processes that make examples ahead, for a GPU; 0 makes them on the threads.
+        dtype: torch.bfloat16 or torch.float32.
         log_every, save_every: steps.
-        threads: copies of the network on a CPU, each with a part of the batch (see `Replicas`).
     """
 
-    steps: int = 10000
+    name: str = "shipped"
+    data: tuple[str, ...] = ()
     minutes: float = 0.0
-    batch: int = 64
-    rate: float = 2e-3
-    weight_decay: float = 0.02
-    optimiser: str = "muon"
-    warmup: float = 0.03
-    clip: float = 2.0
-    average: float = 0.998
     seed: int = 0
-    device: str = "cpu"
-    bfloat16: bool = True
+    threads: int = 2
+    workers: int = 0
+    dtype: torch.dtype = torch.float32
     log_every: int = 50
     save_every: int = 1000
-    threads: int = 2
+
+
+@dataclass
+class _Position:
+    """How far a run is: steps in all, the stage, steps of it, seconds."""
+
+    step: int = 0
+    stage: int = 0
+    stage_step: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Learner:
+    """What a checkpoint holds."""
+
+    network: nn.Module
+    average: nn.Module
+    optimiser: torch.optim.Optimizer | None = None
 
 
 def train(
     system: System,
-    records: Records,
+    source: Source,
     run: Path,
     config: TrainConfig,
+    *,
+    ranks: Ranks | None = None,
     start_from: Path | None = None,
+    pretrained: bool = False,
     report: Callable[[dict[str, float]], None] = lambda numbers: None,
     stop_after: int | None = None,
 ) -> Path:
-    """Trains, or goes on with a run that was broken off.
+    """Trains, or goes on with a run that was interrupted.
 
     Args:
         system: what to train.
-        records: of its examples.
+        source: of its examples.
         run: folder for checkpoints and the log (`log.jsonl`); where it holds a checkpoint the run goes on from there,
             with the same results as if it had never stopped (schedules by the clock excepted).
+        ranks: the processes that train together; this one alone where None.
         start_from: a checkpoint whose weights to begin with, with a schedule of its own.
-        report: is given the numbers of every `log_every` steps.
+        pretrained: begin with a pretrained backbone.
+        report: is given the numbers of every `log_every` steps, in the first process.
         stop_after: steps of this call, for tests of going on.
 
     Returns:
         The last checkpoint.
 
     Raises:
+        ValueError: the run in that folder was begun with another configuration; the message says what differs.
         KeyboardInterrupt: the process was told to end; the step at hand was finished and a checkpoint written.
+        RankLost: another process of the run has ended.
+        FloatingPointError: the gradient is no longer finite.
     """
+    ranks = ranks or Alone()
+    about = {"system": config.name, "config": to_json(system.config), "run": _run_json(config)}
+    require_same(ranks, json.dumps(about), lambda one, other: differences(json.loads(one), json.loads(other)))
     torch.manual_seed(config.seed)
-    # Threads are used by the copies of the network; see `Replicas` for why no operation is spread over cores.
-    torch.set_num_threads(1)
-    device = torch.device(config.device)
-    network = system.network().to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    average = system.network().to(device).eval()
-    optimiser = make_optimiser(network, config)
-    step, elapsed = 0, 0.0
-    found = checkpoint.checkpoints(run)
-    if found:
-        step, elapsed = _restore(found[-1], network, average, optimiser)
+    learner = _new_learner(system, ranks.device, pretrained)
+    at, saved = _Position(), checkpoint.newest(run)
+    if saved is not None:
+        at = _restored(saved, learner, about)
     elif start_from is not None:
-        checkpoint.load_weights(network, checkpoint.load(start_from).weights)
-    if not found:
-        average.load_state_dict(network.state_dict())
-
+        checkpoint.load_weights(learner.network, checkpoint.load(start_from).weights)
+        checkpoint.load_weights(learner.average, checkpoint.load(start_from).weights)
     run.mkdir(parents=True, exist_ok=True)
-    replicas = Replicas(system, network, config.threads, config.bfloat16)
-    sums: dict[str, float] = {}
-    began, first, saved = time.monotonic() - elapsed, step, None
-    logged = (time.monotonic(), step)
+    order = Order(source, config.seed)
+    replicas = Replicas(system, learner.network, ranks, config.threads, config.dtype, config.seed)
+    log = _Log(run if ranks.rank == 0 else None, report, at.step)
+    began, first = time.monotonic() - at.seconds, at.step
+    stopped = False
     with Stop() as stop:
-        while (progress := _progress(config, step, time.monotonic() - began)) < 1.0:
-            if stop.asked or (stop_after is not None and step - first >= stop_after):
+        for number in range(at.stage, len(system.stages)):
+            if stopped:
                 break
-            for group in optimiser.param_groups:
-                group["lr"] = config.rate * schedule(progress, config.warmup)
-            indices = indices_of_step(records, config.seed, step, config.batch)
-            numbers = replicas.gradient(records, indices, (config.seed, 2, step))
-            norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-            if not torch.isfinite(norm):
-                raise FloatingPointError(f"the gradient became {norm.item()} at step {step}; lower the rate")
-            optimiser.step()
-            step += 1
-            update_average(average, network, min(config.average, (1 + step) / (10 + step)))
-
-            for name, value in (numbers | {"gradient": float(norm)}).items():
-                sums[name] = sums.get(name, 0.0) + value
-            if step % config.log_every == 0:
-                now = time.monotonic()
-                means = {name: value / (step - logged[1]) for name, value in sums.items()}
-                rate = config.batch * (step - logged[1]) / (now - logged[0])
-                _log(run, {"step": float(step), "progress": progress, "examples_per_second": rate, **means}, report)
-                sums, logged = {}, (now, step)
-            if step % config.save_every == 0:
-                saved = _save(run, step, time.monotonic() - began, system, config, network, average, optimiser)
-                _log(run, {"step": float(step), **validate(system, average, records, config)}, report)
-    if saved is None or step % config.save_every:
-        saved = _save(run, step, time.monotonic() - began, system, config, network, average, optimiser)
+            stage = system.stages[number]
+            at = at if number == at.stage else replace(at, stage=number, stage_step=0)
+            learner.optimiser = prepare_stage(learner.network, stage, config.threads, config.dtype)
+            if saved is not None and at.stage_step:
+                checkpoint.restore_optimiser(learner.optimiser, checkpoint.load(saved).state)
+            set_modes(learner.network)
+            batches = _batches(source, order, stage, number, at, config, ranks)
+            replicas.begin(stage, make_batch(source, order.indices(stage, number, 0), range(2), (config.seed, 5)))
+            while True:
+                told, at.seconds = _agreed(ranks, stop.asked, time.monotonic() - began)
+                progress = _progress(system.stages, config, at)
+                stopped = told or (stop_after is not None and at.step - first >= stop_after)
+                if stopped or progress >= 1.0:
+                    break
+                set_rates(learner.optimiser, stage, progress)
+                numbers = replicas.gradient(next(batches), stage.batch, at.step, progress)
+                _clip_and_step(learner, stage, at.step, numbers)
+                at.step, at.stage_step = at.step + 1, at.stage_step + 1
+                log.add(numbers, stage)
+                if at.step % config.log_every == 0:
+                    log.write(at.step, progress, stage.batch)
+                if at.step % config.save_every == 0:
+                    saved = _save(run, at, about, learner, ranks)
+                    log.write_held_out(at.step, held_out_errors(system, learner.average, source, order, config, ranks))
+    if saved is None or checkpoint.step_of(saved) != at.step:
+        saved = _save(run, at, about, learner, ranks)
     replicas.close()
-    if stop.asked:
+    if stopped and stop.asked:
         raise KeyboardInterrupt
     return saved
 
 
-def make_optimiser(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weight decay is for matrices and kernels; biases, scales and embeddings go without."""
-    decayed = [p for p in network.parameters() if p.ndim >= 2]
-    free = [p for p in network.parameters() if p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-    if config.optimiser == "muon":
-        return MuonAdamW(groups, lr=config.rate, threads=config.threads)
-    if config.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.99))
-    raise ValueError(f'optimiser must be "muon" or "adamw" but got "{config.optimiser}"')
+def held_out_errors(
+    system: System, network: nn.Module, source: Source, order: Order, config: TrainConfig, ranks: Ranks
+) -> dict[str, float]:
+    """Errors of a network on the examples held out, augmented always in the same way; {} where there are none.
+
+    With several data sets each one's are given too, as `NAME/error`.
+    """
+    parts = [(part.name, indices) for part, indices in zip(order.parts, order.held_out, strict=True) if len(indices)]
+    if not parts or ranks.rank != 0:
+        return {}
+    stage, every, found = system.stages[-1], [], {}
+    for name, indices in parts:
+        chosen = indices[
+            np.linspace(0, len(indices) - 1, min(len(indices), max(_HELD_OUT // len(parts), 1))).astype(int)
+        ]
+        numbers = []
+        for begin in range(0, len(chosen), stage.batch):
+            rows = chosen[begin : begin + stage.batch]
+            batch = make_batch(source, rows, range(len(rows)), (0, 3, begin)).to(ranks.device)
+            now = Moment(0, 1.0, stage, torch.Generator(ranks.device).manual_seed(begin))
+            with (
+                torch.no_grad(),
+                torch.autocast(ranks.device.type, torch.bfloat16, enabled=config.dtype == torch.bfloat16),
+            ):
+                output = system.forward(network, batch, now)
+            with torch.no_grad():
+                numbers.append(system.errors(output, batch))
+        every += numbers
+        if len(parts) > 1:
+            found |= {f"{name}/{error}": value for error, value in mean_errors(numbers).items()}
+    return mean_errors(every) | found
 
 
-def schedule(progress: float, warmup: float) -> float:
-    """A straight rise, then a cosine down to nearly nothing; in parts of the highest rate."""
-    if progress < warmup:
-        return max(progress, 1e-3 * warmup) / warmup
-    return 0.005 + 0.995 * 0.5 * (1.0 + math.cos(math.pi * (progress - warmup) / (1.0 - warmup)))
+class _Log:
+    """Numbers of some steps, as lines of log.jsonl and to whoever wants them; in the first process alone."""
+
+    def __init__(self, run: Path | None, report: Callable[[dict[str, float]], None], step: int) -> None:
+        self._run, self._report = run, report
+        self._numbers: list[dict[str, Mean]] = []
+        self._since = (time.monotonic(), step)
+
+    def add(self, numbers: dict[str, Mean], stage: Stage) -> None:
+        losses = [stage.losses[n.removeprefix("loss/")] * m.value for n, m in numbers.items() if n.startswith("loss/")]
+        one = torch.ones((), dtype=torch.float64)
+        self._numbers.append(numbers | {"loss": Mean(torch.stack(losses).sum(), one)})
+
+    def write(self, step: int, progress: float, batch: int) -> None:
+        now = time.monotonic()
+        speed = batch * (step - self._since[1]) / max(now - self._since[0], 1e-9)
+        self._line({"step": step, "progress": progress, "examples_per_second": speed, **mean_errors(self._numbers)})
+        self._numbers, self._since = [], (now, step)
+
+    def write_held_out(self, step: int, errors: dict[str, float]) -> None:
+        if errors:
+            self._line({"step": step, **{f"held_out/{name}": value for name, value in errors.items()}})
+
+    def _line(self, numbers: dict[str, float]) -> None:
+        if self._run is None:
+            return
+        rounded = {name: float(np.format_float_positional(v, 5, fractional=False)) for name, v in numbers.items()}
+        with (self._run / "log.jsonl").open("a") as file:
+            file.write(json.dumps(rounded) + "\n")
+        self._report(rounded)
 
 
-@torch.no_grad()
-def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Moves the averaged weights, and the statistics of the normalisation, a little towards the current ones."""
-    for mine, theirs in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mine.dtype.is_floating_point:
-            mine.lerp_(theirs, 1.0 - decay)
-        else:
-            mine.copy_(theirs)
+def _batches(
+    source: Source, order: Order, stage: Stage, number: int, at: _Position, config: TrainConfig, ranks: Ranks
+) -> Iterator[Maker]:
+    """What makes the parts of each batch of a stage, from its step at hand on."""
+    seeds = ((config.seed, 2, step) for step in itertools.count(at.step))
+    if config.workers:
+        ahead = prefetched(source, order, stage, number, at.stage_step, seeds, config.workers, ranks.rank, ranks.count)
+        for batch in ahead:
+            yield lambda places, batch=batch: batch
+        return
+    for step, seed in zip(itertools.count(at.stage_step), seeds, strict=False):
+        indices = order.indices(stage, number, step)
+        yield lambda places, indices=indices, seed=seed: make_batch(source, indices, places, seed)
 
 
-@torch.no_grad()
-def validate(system: System, average: nn.Module, records: Records, config: TrainConfig) -> dict[str, float]:
-    """Errors of the averaged weights on the records held out, augmented always in the same way."""
-    indices = held_out(records)[:512]
-    sums: dict[str, float] = {}
-    for at in range(0, len(indices), config.batch):
-        part = indices[at : at + config.batch]
-        batch = make_batch(system, records, part, (0, 3, at))
-        batch = {name: values.to(config.device) for name, values in batch.items()}
-        with torch.autocast(torch.device(config.device).type, torch.bfloat16, enabled=config.bfloat16):
-            output = average(batch["picture"])
-        for name, value in system.errors(output, batch).items():
-            sums[name] = sums.get(name, 0.0) + float(value) * len(part) / len(indices)
-    return {f"held_out/{name}": value for name, value in sums.items()}
+def _clip_and_step(learner: _Learner, stage: Stage, step: int, numbers: dict[str, Mean]) -> None:
+    assert learner.optimiser is not None
+    trained = [p for p in learner.network.parameters() if p.requires_grad]
+    norm = nn.utils.clip_grad_norm_(trained, stage.clip or float("inf"))
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"the gradient became {norm.item()} at step {step}; lower the rate of {stage.name}")
+    learner.optimiser.step()
+    update_average(learner.average, learner.network, min(stage.average, (2 + step) / (11 + step)))
+    numbers["gradient"] = Mean(norm.double().cpu(), torch.ones((), dtype=torch.float64))
 
 
-def _progress(config: TrainConfig, step: int, elapsed: float) -> float:
-    return elapsed / (60.0 * config.minutes) if config.minutes else step / config.steps
+def _progress(stages: Sequence[Stage], config: TrainConfig, at: _Position) -> float:
+    """The part of the stage that is done."""
+    stage = stages[at.stage]
+    if not config.minutes:
+        return at.stage_step / stage.steps
+    every = sum(s.steps for s in stages)
+    before, share = sum(s.steps for s in stages[: at.stage]) / every, stage.steps / every
+    return (at.seconds / (60.0 * config.minutes) - before) / share
 
 
-def _log(run: Path, numbers: Mapping[str, float], report: Callable[[dict[str, float]], None]) -> None:
-    rounded = {name: float(np.format_float_positional(value, 5, fractional=False)) for name, value in numbers.items()}
-    with (run / "log.jsonl").open("a") as file:
-        file.write(json.dumps(rounded) + "\n")
-    report(rounded)
+def _agreed(ranks: Ranks, stop: bool, seconds: float) -> tuple[bool, float]:
+    """Whether any process was told to stop, and the first one's clock."""
+    if ranks.count == 1:
+        return stop, seconds
+    told = ranks.sum(torch.tensor([float(stop), seconds * (ranks.rank == 0)], dtype=torch.float64, device=ranks.device))
+    return bool(told[0] > 0), float(told[1])
 
 
-def _save(
-    run: Path,
-    step: int,
-    elapsed: float,
-    system: System,
-    config: TrainConfig,
-    network: nn.Module,
-    average: nn.Module,
-    optimiser: torch.optim.Optimizer,
-) -> Path:
-    about: dict[str, Any] = {
-        "system": type(system).__name__.lower(),
-        "step": step,
-        "elapsed": elapsed,
-        "config": asdict(system.config),
-        "train": asdict(config),
-    }
-    state: dict[str, Tensor] = {f"network.{n}": t for n, t in network.state_dict().items()}
-    state |= checkpoint.optimiser_tensors(optimiser)
-    return checkpoint.save(run, step, about, average.state_dict(), state)
+def _new_learner(system: System, device: torch.device, pretrained: bool) -> _Learner:
+    network = system.network(pretrained).to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    average = system.network().to(device).eval()
+    average.load_state_dict(network.state_dict())
+    return _Learner(network, average.requires_grad_(False))
 
 
-def _restore(
-    folder: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[int, float]:
+def _run_json(config: TrainConfig) -> dict[str, Any]:
+    """What of the run a later session must not change."""
+    return {"data": list(config.data), "minutes": config.minutes, "seed": config.seed}
+
+
+def _save(run: Path, at: _Position, about: dict[str, Any], learner: _Learner, ranks: Ranks) -> Path:
+    assert learner.optimiser is not None
+    folder = checkpoint.folder_of(run, at.step)
+    if ranks.rank == 0:
+        state: dict[str, Tensor] = {f"network.{n}": t for n, t in learner.network.state_dict().items()}
+        state |= checkpoint.optimiser_tensors(learner.optimiser)
+        checkpoint.save(run, at.step, about | {"position": asdict(at)}, learner.average.state_dict(), state)
+    ranks.wait()
+    return folder
+
+
+def _restored(folder: Path, learner: _Learner, about: dict[str, Any]) -> _Position:
     saved = checkpoint.load(folder)
     if not saved.state:
         raise ValueError(f"{folder} must hold the optimiser's state to go on but has none; start from it in a new run")
-    network.load_state_dict({n.removeprefix("network."): t for n, t in saved.state.items() if n.startswith("network.")})
-    average.load_state_dict(saved.weights)
-    checkpoint.restore_optimiser(optimiser, saved.state)
-    return saved.about["step"], saved.about["elapsed"]
+    then = {name: saved.about.get(name) for name in about}
+    if lines := differences(then, about):
+        more = f" and {len(lines) - 5} more" if len(lines) > 5 else ""
+        raise ValueError(
+            f"{folder.parent} holds a run with other settings: {'; '.join(lines[:5])}{more}; "
+            "give the same ones to go on, or another folder"
+        )
+    network = {n.removeprefix("network."): t for n, t in saved.state.items() if n.startswith("network.")}
+    checkpoint.load_weights(learner.network, network)
+    checkpoint.load_weights(learner.average, saved.weights)
+    return _Position(**saved.about["position"])

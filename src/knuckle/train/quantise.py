@@ -8,39 +8,39 @@ coarse, and the first ones would not even get faster.
 import contextlib
 import io
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
-from jaxtyping import UInt8
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from knuckle.files import atomic_write
-from knuckle.sample import Sample
-from knuckle.systems.system import Example, System
+from knuckle.systems.system import Graph, Source
+from knuckle.train.examples import make_batch
+from knuckle.train.export import write_model
 
 # Of the features seen; the few above are cut off so that the others keep finer steps.
 _PERCENTILE = 99.999
 _BATCH = 16
 
 
-def quantise_onnx(source: Path, pictures: UInt8[np.ndarray, "n h w 3"], out: Path) -> None:
+def quantise_onnx(source: Path, graph: Graph, inputs: Mapping[str, np.ndarray], out: Path) -> None:
     """Writes the 8-bit version of an exported network.
 
     Weights have 7 bits: the products of two neighbours then fit the 16 bits in which processors without VNNI add them.
 
     Args:
         source: as `export_onnx` wrote it.
-        pictures: inputs as the network will see them; some hundreds.
+        graph: what it was exported from; its contract goes into the file.
+        inputs: as the network will see them, by name; some hundreds along the first axis.
         out: the file.
 
     Raises:
-        ValueError: there are no pictures.
+        ValueError: there are none.
     """
-    if not len(pictures):
-        raise ValueError("pictures must hold inputs to take the ranges of the features from but got none")
+    if not len(next(iter(inputs.values()))):
+        raise ValueError("inputs must hold examples to take the ranges of the features from but got none")
     with tempfile.TemporaryDirectory(prefix="knuckle-") as folder:
         prepared, made = Path(folder) / "prepared.onnx", Path(folder) / "made.onnx"
         quant_pre_process(source, prepared)
@@ -48,7 +48,7 @@ def quantise_onnx(source: Path, pictures: UInt8[np.ndarray, "n h w 3"], out: Pat
             quantize_static(
                 prepared,
                 made,
-                _Pictures(pictures),
+                _Batches(inputs),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
                 nodes_to_exclude=outer_convolutions(onnx.load(prepared)),
@@ -59,24 +59,26 @@ def quantise_onnx(source: Path, pictures: UInt8[np.ndarray, "n h w 3"], out: Pat
                 calibrate_method=CalibrationMethod.Percentile,
                 extra_options={"CalibPercentile": _PERCENTILE},
             )
-        with atomic_write(out) as unfinished:
-            unfinished.write_bytes(made.read_bytes())
+        write_model(onnx.load(made), graph, out)
 
 
-def network_inputs(
-    system: System, pictures: Iterable[tuple[np.ndarray, Sequence[Sample]]], count: int = 512
-) -> UInt8[np.ndarray, "n h w 3"]:
-    """What the network of a system sees of the first labelled pictures, made as in training; the same each time."""
-    kept: list[Example] = []
-    for picture, samples in pictures:
-        kept += system.records(picture, samples)
-        if len(kept) >= count:
-            break
-    if not kept:
-        raise ValueError("the data must hold at least one picture of use to this system but got none; check the folder")
-    records = {name: np.stack([np.asarray(record[name]) for record in kept]) for name in kept[0]}
-    examples = (system.example(records, i, np.random.default_rng([0, i])) for i in range(min(len(kept), count)))
-    return np.stack([example["picture"] for example in examples])
+def network_inputs(graph: Graph, source: Source, count: int = 512) -> dict[str, np.ndarray]:
+    """What an exported network will see of a source's examples, as they are made for training; the same each time.
+
+    Raises:
+        ValueError: the network has an input that a batch does not hold.
+    """
+    indices = np.linspace(0, len(source) - 1, min(count, len(source))).astype(int)
+    batch = make_batch(source, indices, range(len(indices)), (0,))
+    found = {}
+    for name in graph.contract.inputs:
+        if name == "image":
+            found[name] = np.ascontiguousarray(batch.image.permute(0, 2, 3, 1).numpy())
+        elif name == "K":
+            found[name] = batch.camera.K.numpy().astype(np.float32)
+        else:
+            raise ValueError(f"ranges can be taken for the inputs image and K but the network asks for {name}")
+    return found
 
 
 def outer_convolutions(model: onnx.ModelProto, first: int = 2) -> list[str]:
@@ -98,14 +100,14 @@ def outer_convolutions(model: onnx.ModelProto, first: int = 2) -> list[str]:
     return outer + last
 
 
-class _Pictures(CalibrationDataReader):
-    """Hands the library batches of one size, as it wants them; the few pictures left over are not used."""
+class _Batches(CalibrationDataReader):
+    """Hands the library batches of one size, as it wants them; the few examples left over are not used."""
 
-    def __init__(self, pictures: UInt8[np.ndarray, "n h w 3"]) -> None:
-        size = min(_BATCH, len(pictures))
-        starts = range(0, len(pictures) - size + 1, size)
-        self._batches: Iterator[np.ndarray] = iter([pictures[start : start + size] for start in starts])
+    def __init__(self, inputs: Mapping[str, np.ndarray]) -> None:
+        count = len(next(iter(inputs.values())))
+        size = min(_BATCH, count)
+        starts = range(0, count - size + 1, size)
+        self._batches = iter([{n: values[at : at + size] for n, values in inputs.items()} for at in starts])
 
     def get_next(self) -> dict[str, np.ndarray] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        batch = next(self._batches, None)
-        return None if batch is None else {"pictures": batch}
+        return next(self._batches, None)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 
-class Report:
+class TerminalLog:
     """Called with the numbers of some steps.
 
     Args:

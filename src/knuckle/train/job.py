@@ -1,0 +1,196 @@
+"""A training run and an export as a person asks for them: names, folders and a few numbers."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import torch
+
+from knuckle.datasets.sets import DataSet, parse_spec
+from knuckle.systems import open_system
+from knuckle.systems.config import from_json, to_json
+from knuckle.systems.system import Source, Stage, System
+from knuckle.train import checkpoint
+from knuckle.train.export import export_onnx, open_checkpoint
+from knuckle.train.loop import TrainConfig, train
+from knuckle.train.precision import Precision, choose_precision
+from knuckle.train.quantise import network_inputs, quantise_onnx
+from knuckle.train.ranks import Ranks, join_ranks
+from knuckle.train.terminal import TerminalLog
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What to train, on what, and where.
+
+    Attributes:
+        system: a name in knuckle.systems.SYSTEMS.
+        data: data sets as knuckle.datasets.sets reads them.
+        out: folder for checkpoints, the log, and what is decoded of the data.
+        settings: entries of the system's configuration, `name=value`.
+        steps: of all stages together, each in proportion to its own; 0 takes the stages' own.
+        minutes: by the clock instead.
+        batch, rate: of every stage, in place of its own; the rates of a stage keep their ratios. 0 takes the stage's.
+        seed: of all randomness.
+        device, devices, nodes: see `knuckle.train.ranks.join_ranks`.
+        threads: of each process on a CPU.
+        workers: processes that make examples ahead for a GPU, of each process.
+        precision: "auto" is bfloat16 where the hardware has it.
+        save_every, log_every: steps.
+        from_checkpoint: whose weights to begin with.
+        pretrained: begin with a backbone's pretrained weights.
+        board: write TensorBoard's files.
+    """
+
+    system: str
+    data: Sequence[str]
+    out: Path
+    settings: Sequence[str] = ()
+    steps: int = 0
+    minutes: float = 0.0
+    batch: int = 0
+    rate: float = 0.0
+    seed: int = 0
+    device: str = "cpu"
+    devices: int = 1
+    nodes: int = 1
+    threads: int = 2
+    workers: int = 0
+    precision: Precision = "auto"
+    save_every: int = 500
+    log_every: int = 50
+    from_checkpoint: Path | None = None
+    pretrained: bool = False
+    board: bool = False
+
+
+def run_job(job: TrainJob) -> Path:
+    """Trains, or goes on where a job of the same folder was stopped; the last checkpoint.
+
+    Raises:
+        ValueError: the job asks for what does not exist, or the folder holds a run with other settings.
+        KeyboardInterrupt: told to end; what was trained is saved.
+    """
+    specs = [parse_spec(text) for text in job.data]
+    if not specs:
+        raise ValueError("data must name a data set at least, such as a folder of `knuckle synth`, but names none")
+    system = with_lengths(open_system(job.system, settings=list(job.settings)), job)
+    ranks = join_ranks(job.device, job.devices, job.nodes)
+    # Examples are made on threads already.
+    cv2.setNumThreads(1)
+    dtype = choose_precision(ranks.device, job.precision)
+    if ranks.rank == 0:
+        print(_opening(job, ranks, dtype), file=sys.stderr)
+    sets = [DataSet(spec) for spec in specs]
+    source = _source(system, sets, job.out / "records", ranks)
+    config = TrainConfig(
+        name=job.system,
+        data=tuple(f"{s.text}@{s.share:g}" if s.share else s.text for s in specs),
+        minutes=job.minutes,
+        seed=job.seed,
+        threads=job.threads,
+        workers=job.workers,
+        dtype=dtype,
+        log_every=job.log_every,
+        save_every=job.save_every,
+    )
+    try:
+        return train(
+            system,
+            source,
+            job.out,
+            config,
+            ranks=ranks,
+            start_from=job.from_checkpoint,
+            pretrained=job.pretrained,
+            report=TerminalLog(job.out if job.board and ranks.rank == 0 else None),
+        )
+    except KeyboardInterrupt:
+        if ranks.rank == 0 and (kept := checkpoint.newest(job.out)):
+            print(f"the last checkpoint is {kept}; the same command goes on from there", file=sys.stderr)
+        raise
+
+
+def with_lengths(system: System, job: TrainJob) -> System:
+    """The system with the job's steps, batch and rate in its stages: its configuration says how it is trained."""
+    every = sum(stage.steps for stage in system.stages)
+    stages = tuple(_stage(stage, job, every) for stage in system.stages)
+    if stages == tuple(system.stages):
+        return system
+    changed = from_json(system.config, to_json(replace(system.config, stages=stages)))
+    return type(system)(changed)  # pyright: ignore[reportCallIssue]
+
+
+def export_checkpoint(folder: Path, out: Path, half: bool = False, int8: str | None = None) -> list[Path]:
+    """Writes the graphs of a checkpoint: the main one as `out`, others beside it as `out-NAME.onnx`.
+
+    Args:
+        half: hold the weights as float16.
+        int8: a data set from which to take the ranges of 8-bit integers.
+
+    Returns:
+        The files.
+    """
+    if half and int8:
+        raise ValueError("half and int8 are two ways to hold the weights but got both; give one of them")
+    if out.suffix != ".onnx":
+        raise ValueError(f"out must end in .onnx but got {out}")
+    system, network = open_checkpoint(folder)
+    written = []
+    for name, graph in system.graphs(network).items():
+        path = out if not written else out.with_name(f"{out.stem}-{name}.onnx")
+        if int8:
+            with tempfile.TemporaryDirectory(prefix="knuckle-") as temporary:
+                work = Path(temporary)
+                source = system.source([DataSet(parse_spec(int8))], work / "records", lambda name, count: None)
+                export_onnx(graph, work / "float.onnx")
+                quantise_onnx(work / "float.onnx", graph, network_inputs(graph, source), path)
+        else:
+            export_onnx(graph, path, half)
+        written.append(path)
+    return written
+
+
+def _stage(stage: Stage, job: TrainJob, every: int) -> Stage:
+    highest = max(stage.rates.values())
+    factor = job.rate / highest if job.rate and highest else 1.0
+    return replace(
+        stage,
+        steps=max(1, round(stage.steps * job.steps / every)) if job.steps else stage.steps,
+        batch=job.batch or stage.batch,
+        rates={prefix: rate * factor for prefix, rate in stage.rates.items()},
+    )
+
+
+def _source(system: System, sets: Sequence[DataSet], cache: Path, ranks: Ranks) -> Source:
+    """The first process decodes, the others find what it left."""
+    last = [time.monotonic()]
+
+    def advance(name: str, count: int) -> None:
+        if time.monotonic() - last[0] > 5:
+            last[0] = time.monotonic()
+            print(f"caching {name}: {count} so far", file=sys.stderr)
+
+    source = system.source(sets, cache, advance) if ranks.rank == 0 else None
+    ranks.wait()
+    return source or system.source(sets, cache, advance)
+
+
+def _opening(job: TrainJob, ranks: Ranks, dtype: torch.dtype) -> str:
+    """One line on what will compute, and how."""
+    where = f"{ranks.count} processes on {job.device}" if ranks.count > 1 else job.device
+    if ranks.device.type == "cuda":
+        where += f" ({torch.cuda.get_device_name(ranks.device)})"
+    kind = str(dtype).removeprefix("torch.")
+    reason = (
+        ""
+        if job.precision != "auto"
+        else ", which the hardware multiplies"
+        if kind == "bfloat16"
+        else (", as the hardware has no bfloat16")
+    )
+    return f"training {job.system} on {where} in {kind}{reason}"

@@ -1,0 +1,137 @@
+"""Processes that train together: each computes a part of every batch, and sums go around between them.
+
+`Alone` is one process. `FabricRanks` are several on one machine or many, with or without GPUs, through Lightning
+Fabric, which starts them, finds their devices and connects them. A process that ends takes the others with it, and
+they say so.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+Result = TypeVar("Result")
+
+
+class RankLost(ConnectionError):
+    """Another process of the run has ended; what was saved last is where the next start goes on."""
+
+
+class Ranks(Protocol):
+    """Attributes: rank of this process, count of all, device to compute on."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over all processes of a tensor of the same shape in each."""
+        ...
+
+    def texts(self, text: str) -> list[str]:
+        """What each process says, in the order of their ranks."""
+        ...
+
+    def wait(self) -> None:
+        """Until all have come here."""
+        ...
+
+
+class Alone:
+    """One process."""
+
+    rank, count = 0, 1
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    def sum(self, values: Tensor) -> Tensor:
+        return values
+
+    def texts(self, text: str) -> list[str]:
+        return [text]
+
+    def wait(self) -> None:
+        return
+
+
+class FabricRanks:
+    """Processes connected by Lightning Fabric.
+
+    The first process starts the others of its machine with its own command line; on several machines the command is
+    typed on each, with MASTER_ADDR, MASTER_PORT and NODE_RANK in the environment, or by torchrun or Slurm.
+
+    Args:
+        device: "cpu" or "cuda".
+        devices: processes on each machine, one a GPU.
+        nodes: machines.
+
+    Raises:
+        ValueError: there are fewer GPUs.
+    """
+
+    def __init__(self, device: str, devices: int, nodes: int) -> None:
+        from lightning_fabric import Fabric
+
+        if device == "cuda" and torch.cuda.device_count() < devices:
+            raise ValueError(
+                f"devices must be at most {torch.cuda.device_count()}, the GPUs there are, but got {devices}"
+            )
+        self._fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy="ddp")
+        self._fabric.launch()
+        self.rank, self.count = self._fabric.global_rank, self._fabric.world_size
+        self.device = self._fabric.device
+
+    def sum(self, values: Tensor) -> Tensor:
+        summed: Any = self._connected(lambda: self._fabric.all_reduce(values, reduce_op="sum"))
+        return summed
+
+    def texts(self, text: str) -> list[str]:
+        gathered: list[Any] = [None] * self.count
+        self._connected(lambda: torch.distributed.all_gather_object(gathered, text))
+        return gathered
+
+    def wait(self) -> None:
+        self._connected(self._fabric.barrier)
+
+    def _connected(self, call: Callable[[], Result]) -> Result:
+        try:
+            return call()
+        except RuntimeError as error:
+            raise RankLost(
+                f"process {self.rank} of {self.count} has lost the others ({str(error).splitlines()[0][:120]}); "
+                "the same command goes on from the last checkpoint"
+            ) from error
+
+
+def join_ranks(device: str, devices: int = 1, nodes: int = 1) -> Ranks:
+    """One process, or several where more devices or machines than one are asked for.
+
+    Raises:
+        ValueError: the device is not there.
+    """
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f'device must be "cpu" or "cuda" but got {device!r}')
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device must be cpu as torch finds no GPU here; or install torch for the GPU's driver")
+    if devices < 1 or nodes < 1:
+        raise ValueError(f"devices and nodes must be 1 or more but got {devices} and {nodes}")
+    return Alone(device) if devices == nodes == 1 else FabricRanks(device, devices, nodes)
+
+
+def require_same(ranks: Ranks, what: str, told: Callable[[str, str], list[str]]) -> None:
+    """Raises where the processes disagree on how to train.
+
+    Args:
+        what: this process's view as text.
+        told: gives the differences of two views, a line each.
+
+    Raises:
+        ValueError: in every process alike.
+    """
+    views = ranks.texts(what)
+    for rank, view in enumerate(views):
+        if view != views[0]:
+            lines = "; ".join(told(views[0], view)[:5])
+            raise ValueError(f"all processes must train alike but process {rank} differs from the first: {lines}")
