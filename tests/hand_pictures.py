@@ -1,5 +1,9 @@
 """Samples for tests of training: a drawn skeleton of the free hand, quick to make and learnable."""
 
+import json
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 
@@ -43,7 +47,26 @@ def drawn_samples(count: int, seed: int = 0, size: int = 128) -> list[Sample]:
     return samples
 
 
-def records_of(system, samples: list[Sample]) -> dict[str, np.ndarray]:
-    """What a system keeps of them, in memory."""
-    kept = [record for sample in samples for record in system.records(sample.image, [sample])]
-    return {name: np.stack([record[name] for record in kept]) for name in kept[0]}
+def write_truth(folder: Path, samples: list[Sample], grey: bool = False) -> str:
+    """The samples as a folder that the reader "truth" reads; its name as a data set.
+
+    Args:
+        grey: leave the hands out of the pictures; the labels stay.
+    """
+    folder.mkdir(parents=True)
+    entries = []
+    for i, sample in enumerate(samples):
+        picture = np.asarray(sample.image)
+        picture = np.full_like(picture, 90) if grey else picture
+        cv2.imwrite(str(folder / f"{i:04d}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        entry = {"image": f"{i:04d}.png", "side": sample.side}
+        if sample.camera is not None:
+            entry["K"] = np.asarray(sample.camera.K).tolist()
+        for name in ("joints_camera", "joints_image"):
+            value = getattr(sample, name)
+            if value is not None:
+                entry[name] = np.asarray(value).tolist()
+        entries.append(entry)
+    (folder / "truth.json").write_text(json.dumps(entries))
+    os.utime(folder / "truth.json", ns=(0, 0))
+    return f"truth:{folder}"

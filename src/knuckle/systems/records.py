@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-Record = dict[str, np.ndarray]
+# Arrays by name; scalars among them.
+Record = dict[str, Any]
 
 
 def records_folder(cache: Path, key: Mapping[str, Any], name: str) -> Path:
@@ -93,7 +94,7 @@ class ConcatRecords:
         row = index - int(self._starts[part])
         return {name: values[row] for name, values in self._sets[part].items()}
 
-    def column(self, name: str, index: int) -> np.ndarray:
+    def column(self, name: str, index: int) -> Any:
         """One array of a record."""
         part = int(np.searchsorted(self._starts, index, side="right")) - 1
         return self._sets[part][name][index - int(self._starts[part])]

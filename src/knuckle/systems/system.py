@@ -94,6 +94,7 @@ class Part:
     share: float | None = None
 
 
+@runtime_checkable
 class Source(Protocol):
     """Examples to train on, by index; the parts lie one after the other."""
 

@@ -208,12 +208,14 @@ class _Log:
     def write(self, step: int, progress: float, batch: int) -> None:
         now = time.monotonic()
         speed = batch * (step - self._since[1]) / max(now - self._since[0], 1e-9)
-        self._line({"step": step, "progress": progress, "examples_per_second": speed, **mean_errors(self._numbers)})
+        self._line(
+            {"step": float(step), "progress": progress, "examples_per_second": speed, **mean_errors(self._numbers)}
+        )
         self._numbers, self._since = [], (now, step)
 
     def write_held_out(self, step: int, errors: dict[str, float]) -> None:
         if errors:
-            self._line({"step": step, **{f"held_out/{name}": value for name, value in errors.items()}})
+            self._line({"step": float(step), **{f"held_out/{name}": value for name, value in errors.items()}})
 
     def _line(self, numbers: dict[str, float]) -> None:
         if self._run is None:

@@ -6,7 +6,7 @@ they say so.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ class RankLost(ConnectionError):
     """Another process of the run has ended; what was saved last is where the next start goes on."""
 
 
+@runtime_checkable
 class Ranks(Protocol):
     """Attributes: rank of this process, count of all, device to compute on."""
 

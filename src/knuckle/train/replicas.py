@@ -183,12 +183,13 @@ class Replicas:
 
 
 def mean_errors(numbers: Sequence[dict[str, Mean]]) -> dict[str, float]:
-    """Means over several batches, by their weights."""
+    """Means over several batches, by their weights; without those that nothing was labelled for."""
     found: dict[str, list[Mean]] = {}
     for one in numbers:
         for name, mean in one.items():
             found.setdefault(name, []).append(mean)
-    return {name: float(_joined(means).value) for name, means in found.items()}
+    joined = {name: _joined(means) for name, means in found.items()}
+    return {name: float(mean.value) for name, mean in joined.items() if mean.weight > 0}
 
 
 def _joined(means: Sequence[Mean]) -> Mean:

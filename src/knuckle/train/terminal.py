@@ -27,7 +27,9 @@ class TerminalLog:
         if self._writer is not None:
             for name, value in numbers.items():
                 self._writer.add_scalar(name, value, step)
-        shown = {n: v for n, v in numbers.items() if not n.startswith("loss/") and n not in ("step", "progress")}
+        # Losses one by one, and errors set by set, are in the file.
+        shown = {n: v for n, v in numbers.items() if n not in ("step", "progress") and not n.startswith("loss/")}
+        shown = {n: v for n, v in shown.items() if n.count("/") < 2}
         head = f"step {step}"
         if "progress" in numbers:
             head += f", {numbers['progress']:.1%}"
