@@ -68,7 +68,7 @@ PAPER = Paper(
                 _row("a quarter of the pictures", quarter=True),
             ),
             "Trained on nothing but pictures of the preset `crop`, for the same number of steps in every row; tested "
-            "with crops from the truth, on held-out pictures of the same preset and of `gesture`, whose poses are others.",
+            "with crops from the truth, on held-out pictures of that preset and of `gesture`, which has other poses.",
         ),
     ),
 )
