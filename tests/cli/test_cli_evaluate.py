@@ -128,6 +128,7 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
 class TestModels:
     """A model in the place of predictions: the pictures are read and it is run."""
 
+    @pytest.mark.egl
     def test_an_exported_network(self, tmp_path, capsys):
         write_shards(tmp_path, Settings(preset="crop", size=128, seed=5), images=4, shard_images=4)
         assert cli.evaluate(weights_path("hand"), protocol="own", root=tmp_path, resamples=0) == 0

@@ -21,6 +21,7 @@ def folder(tmp_path_factory):
     return out
 
 
+@pytest.mark.egl
 def test_pictures_come_back_as_drawn(folder):
     generator = Generator(SETTINGS)
     read = list(read_pictures(folder))
@@ -35,6 +36,7 @@ def test_pictures_come_back_as_drawn(folder):
     generator.close()
 
 
+@pytest.mark.egl
 def test_samples(folder):
     model = HandModel.open()
     samples = list(read_samples(folder, hands="first", model=model))
@@ -52,6 +54,7 @@ def test_samples(folder):
     assert everyone[0].mask_complete is None
 
 
+@pytest.mark.egl
 def test_a_cut_off_shard_is_refused(folder, tmp_path):
     data = (folder / "shard-000000.tar").read_bytes()
     (tmp_path / "cut.tar").write_bytes(data[: len(data) // 2 + 100])
@@ -76,6 +79,7 @@ def test_no_shards(tmp_path):
         list(read_pictures(tmp_path))
 
 
+@pytest.mark.egl
 def test_a_shard_that_is_still_being_written_is_passed_over(folder, tmp_path):
     whole = sorted(folder.glob("shard-*.tar"))[0]
     (tmp_path / whole.name).write_bytes(whole.read_bytes())

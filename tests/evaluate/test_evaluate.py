@@ -406,6 +406,7 @@ class TestWhatCannotBeScored:
 
 
 class TestShards:
+    @pytest.mark.egl
     def test_generated_shards_are_a_set_of_ones_own(self, tmp_path):
         write_shards(tmp_path, Settings(preset="crop", size=64, seed=3), images=5, shard_images=3)
         source = read_source(PROTOCOLS["own"], tmp_path)

@@ -7,6 +7,7 @@ from knuckle.cli import main
 from knuckle.cli.synth import synth
 
 
+@pytest.mark.egl
 def test_writes_shards_and_a_sheet(tmp_path, capsys):
     assert synth(tmp_path, images=3, preset="detector", size=64, seed=2, workers=1, sheet=True) == 0
     printed = capsys.readouterr().out

@@ -27,6 +27,7 @@ def _near(mask: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return np.array([len(pixels) > 0 and np.linalg.norm(pixels - p, axis=1).min() <= 1 for p in uv])
 
 
+@pytest.mark.egl
 def test_joints_lie_in_the_complete_mask(pictures):
     near = []
     for picture in pictures:
@@ -40,6 +41,7 @@ def test_joints_lie_in_the_complete_mask(pictures):
     assert np.mean(near) >= 0.99
 
 
+@pytest.mark.egl
 def test_labels_say_what_was_posed(pictures):
     model = HandModel.open()
     sides = set()
@@ -56,6 +58,7 @@ def test_labels_say_what_was_posed(pictures):
     assert sides == {"left", "right"}
 
 
+@pytest.mark.egl
 def test_a_visible_joint_is_seen(pictures):
     shares = []
     for picture in pictures:
@@ -68,6 +71,7 @@ def test_a_visible_joint_is_seen(pictures):
     assert 0.3 < np.mean(shares) < 0.95
 
 
+@pytest.mark.egl
 def test_the_hand_fills_its_crop_and_the_box_holds_it(pictures):
     for picture in pictures:
         rows, columns = np.nonzero(picture.complete & 1)
@@ -79,6 +83,7 @@ def test_the_hand_fills_its_crop_and_the_box_holds_it(pictures):
         assert max(x1 - x0, y1 - y0) > 0.3 * 128
 
 
+@pytest.mark.egl
 def test_same_number_same_picture(generator, pictures):
     again = generator.picture(5)
     np.testing.assert_array_equal(again.image, pictures[5].image)
@@ -86,12 +91,14 @@ def test_same_number_same_picture(generator, pictures):
     assert np.any(pictures[5].image != pictures[6].image)
 
 
+@pytest.mark.egl
 def test_pictures_are_lit_and_have_soft_edges(pictures):
     brightness = [picture.image[picture.visible == 1].mean() for picture in pictures if (picture.visible == 1).any()]
     assert 40 < np.mean(brightness) < 210
     assert np.std(brightness) > 10
 
 
+@pytest.mark.egl
 def test_detector_frames_hold_no_to_three_hands():
     generator = Generator(Settings(preset="detector", size=96, seed=1))
     pictures = [generator.picture(i) for i in range(30)]

@@ -22,6 +22,7 @@ def _bytes(out):
     return {path.name: path.read_bytes() for path in sorted(out.glob("*.tar"))}
 
 
+@pytest.mark.egl
 def test_manifest_and_members(written):
     out, manifest = written
     assert json.loads((out / "manifest.json").read_text()) == manifest
@@ -35,6 +36,7 @@ def test_manifest_and_members(written):
         assert picture.shape == (64, 64, 3)
 
 
+@pytest.mark.egl
 def test_bytes_do_not_depend_on_workers_and_a_broken_off_run_goes_on(written, tmp_path):
     out, manifest = written
     # As a killed run leaves it: one whole shard, one cut off, one unnamed, and the manifest of the first.
@@ -54,6 +56,7 @@ def test_bytes_do_not_depend_on_workers_and_a_broken_off_run_goes_on(written, tm
     assert seen[-1] == 14
 
 
+@pytest.mark.egl
 def test_other_settings_are_refused(written):
     out, _ = written
     with pytest.raises(ValueError, match="choose an empty folder"):
