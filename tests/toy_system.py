@@ -1,5 +1,5 @@
-"""A system unlike those that ship, in one file: pixels and intrinsics in, two stages with a frozen part, dropout, a rate
-of its own for one part, and the corners of the held object's box out.
+"""A system unlike those that ship, in one file: pixels and intrinsics in, two stages with a frozen part, dropout, a
+rate of its own for one part, and the corners of the held object's box out.
 
 Its one line is `SYSTEMS["toy"] = "toy_system:Toy"`; run as a script, this file is `knuckle` with that line.
 """

@@ -308,7 +308,7 @@ def _sample_of(record: Record) -> Sample:
         if name in ("group", "K", "side"):
             continue
         if name == "object_category":
-            fields[name] = bytes(value).decode() or None
+            fields[name] = value.item().decode() or None
         elif name == "image":
             fields[name] = value
         elif value.dtype == np.uint8:
