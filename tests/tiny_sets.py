@@ -425,3 +425,39 @@ def truth_list(root, n=4):
         entries.append({"image": f"{i:05d}.jpg", "side": side, "K": K.tolist(), "joints_camera": joints[i].tolist()})
     dump(root / "truth.json", entries)
     return TinySet(root, joints, left)
+
+
+def arrays(root, n=3):
+    joints, _ = hands(n, left=False, depth=0.5)
+    np.save(root / "joints.npy", joints)
+    return TinySet(root, joints, np.zeros(n, bool))
+
+
+def weak(root):
+    """A picture of two hands, one of one hand, one of a hand with a box only, one of none; two groups."""
+    left = np.array([True, False, True])
+    joints, _ = hands(4, left=[*left, False], depth=0.6)
+    joints[0] -= [0.08, 0, 0]
+    joints[1] += [0.08, 0, 0]
+    K = np.array([[400.0, 0, 160], [0, 400, 120], [0, 0, 1]])
+    dots(joints[:2].reshape(-1, 3), K, (320, 240), root / "day1" / "a.jpg")
+    for k, name in enumerate(("day1/b.jpg", "day2/c.jpg", "day2/d.jpg")):
+        dots(joints[min(k + 2, 3)] if k < 2 else np.full((1, 3), 1.0), K, (320, 240), root / name)
+    uv = np.stack([cv2.projectPoints(j, np.zeros(3), np.zeros(3), K, None)[0][:, 0] for j in joints])
+    labelled = [
+        {
+            "box": [*p.min(0), *p.max(0)],
+            "side": "left" if is_left else "right",
+            "score": 0.9,
+            "joints_image": p.tolist(),
+        }
+        for p, is_left in zip(uv, left, strict=False)
+    ]
+    del labelled[2]["box"]
+    labelled[2]["joints_image"][5] = [None, None]
+    uv[2, 5] = np.nan
+    shown = {"day1/a.jpg": labelled[:2], "day1/b.jpg": labelled[2:]}
+    shown |= {"day2/c.jpg": [{"box": [*uv[3].min(0), *uv[3].max(0)]}], "day2/d.jpg": []}
+    pictures = [{"image": name, "size": [320, 240], "group": name[:4], "hands": found} for name, found in shown.items()]
+    dump(root / "labels.json", pictures)
+    return TinySet(root, joints[:3], left), uv[:3]

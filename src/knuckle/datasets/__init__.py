@@ -12,10 +12,13 @@ from knuckle.datasets.interhand import InterHand
 from knuckle.datasets.layout import BrokenDataset
 from knuckle.datasets.obman import ObMan
 from knuckle.datasets.reader import Reader
+from knuckle.datasets.readers import READERS, open_reader, training_split
 from knuckle.datasets.rhd import Rhd
 from knuckle.datasets.stb import Stb
+from knuckle.datasets.weak import WeakLabels
 
 __all__ = [
+    "READERS",
     "ArrayFolder",
     "BrokenDataset",
     "CocoHands",
@@ -32,4 +35,7 @@ __all__ = [
     "Rhd",
     "Stb",
     "TruthList",
+    "WeakLabels",
+    "open_reader",
+    "training_split",
 ]

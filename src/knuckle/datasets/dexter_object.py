@@ -77,6 +77,9 @@ class DexterObject(Reader):
     def picture(self, index: int) -> Path:
         return self._pictures[index]
 
+    def group(self, index: int) -> str:
+        return self._pictures[index].parents[1].name
+
     def labels(self, index: int) -> Sample:
         joints = np.full((21, 3), np.nan)
         joints[list(TIPS)] = self._tips[index]

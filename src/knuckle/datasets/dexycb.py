@@ -40,6 +40,7 @@ class DexYcb(Reader):
     """
 
     source = "dexycb"
+    training_split = "s0-train"
     layout = (
         "  20200709-subject-01/20200709_141754/meta.yml\n"
         "  20200709-subject-01/20200709_141754/836212060125/color_000000.jpg labels_000000.npz ...\n"
@@ -97,6 +98,9 @@ class DexYcb(Reader):
     def picture(self, index: int) -> Path:
         path = self._labels[index]
         return path.with_name(path.name.replace("labels_", "color_")).with_suffix(".jpg")
+
+    def group(self, index: int) -> str:
+        return self._labels[index].parts[-4]
 
     def labels(self, index: int) -> Sample:
         path = self._labels[index]

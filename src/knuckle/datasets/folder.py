@@ -7,7 +7,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.datasets.layout import BrokenDataset, choice, entry, read_json, require
-from knuckle.datasets.reader import Reader
+from knuckle.datasets.reader import Reader, picture_group
 from knuckle.sample import Sample
 
 
@@ -22,6 +22,7 @@ class CocoHands(Reader):
     """
 
     source = "coco"
+    training_split = "all"
     layout = (
         "  annotations.json    COCO: images (id, file_name, width, height), annotations (image_id, lefthand_kpts and\n"
         "                      righthand_kpts of 63 numbers u, v, visible; lefthand_box x, y, w, h; lefthand_valid)\n"
@@ -97,6 +98,7 @@ class TruthList(Reader):
     """
 
     source = "own"
+    training_split = "all"
     layout = (
         '  truth.json    [{"image": "0001.jpg", "side": "left", "K": 3x3, "joints_camera": 21x3}, ...]\n'
         "  images/0001.jpg ..."
@@ -123,6 +125,9 @@ class TruthList(Reader):
         name = self._entries[index]["image"]
         inside = self.root / "images" / name
         return inside if inside.exists() else self.root / name
+
+    def group(self, index: int) -> str:
+        return picture_group(Path(self._entries[index]["image"]), self.root)
 
     def labels(self, index: int) -> Sample:
         hand = self._entries[index]
@@ -155,6 +160,7 @@ class ArrayFolder(Reader):
     """
 
     source = "own"
+    training_split = "all"
     layout = "  joints.npy (N, 21, 3)\n  vertices.npy K.npy joints_image.npy left.npy ids.txt      (optional)"
 
     def __init__(self, root: Path | str, split: str = "all", images: bool = False):
@@ -185,6 +191,9 @@ class ArrayFolder(Reader):
 
     def picture(self, index: int) -> Path:
         raise FileNotFoundError(f"{self.root} holds arrays and no pictures")
+
+    def group(self, index: int) -> str:
+        return self.ids[index].partition(":")[0]
 
     def labels(self, index: int) -> Sample:
         def row(array: Any) -> np.ndarray | None:

@@ -46,6 +46,7 @@ class Fpha(Reader):
     """
 
     source = "fpha"
+    training_split = "ho-train"
     layout = (
         "  Video_files/Subject_1/ACTION/1/color/color_0000.jpeg ...\n"
         "  Hand_pose_annotation_v1/Subject_1/ACTION/1/skeleton.txt          frame, 63 numbers, world mm\n"
@@ -119,6 +120,9 @@ class Fpha(Reader):
         names = [n for n in OBJECTS if (folder / f"{n}_model" / f"{n}_model.ply").exists()]
         files = {n: folder / f"{n}_model" / f"{n}_model.ply" for n in names}
         return {n: oriented_corners(read_vertices(path, self.layout)) for n, path in files.items()}
+
+    def group(self, index: int) -> str:
+        return self._rows[index][0][0]
 
     def labels(self, index: int) -> Sample:
         sequence, frame = self._rows[index]

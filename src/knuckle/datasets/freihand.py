@@ -27,6 +27,7 @@ class FreiHand(Reader):
     """
 
     source = "freihand"
+    training_split = "training"
     layout = (
         "  training/rgb/00000000.jpg ...      four versions after one another\n"
         "  training/mask/00000000.jpg ...\n"
@@ -74,9 +75,15 @@ class FreiHand(Reader):
     def picture(self, index: int) -> Path:
         return self.root / self.split / "rgb" / f"{self._first + index:08d}.jpg"
 
+    def _label(self, index: int) -> int:
+        """The row of sample `index` in the annotation files: versions share their labels."""
+        return (self._first + index) % len(self._K)
+
+    def group(self, index: int) -> str:
+        return f"{self._label(index):08d}"  # the versions of a picture are one photograph
+
     def labels(self, index: int) -> Sample:
-        # Versions share their labels.
-        i = (self._first + index) % len(self._K)
+        i = self._label(index)
         return Sample(
             camera=Camera(self._K[i], _SIZE),
             side="right",
@@ -90,5 +97,5 @@ class FreiHand(Reader):
         sample = super().with_images(index, sample)
         if self.split != "training":
             return sample
-        path = self.root / "training" / "mask" / f"{(self._first + index) % len(self._K):08d}.jpg"
+        path = self.root / "training" / "mask" / f"{self._label(index):08d}.jpg"
         return replace(sample, mask_visible=read_picture(path, self.layout, grey=True) > 127)

@@ -24,6 +24,7 @@ class GaneratedHands(Reader):
     """
 
     source = "ganerated"
+    training_split = "all"
     layout = (
         "  noObject/0001/0001_color_composed.png   (also withObject)\n"
         "  noObject/0001/0001_joint_pos_global.txt 63 numbers, mm\n"
@@ -47,6 +48,10 @@ class GaneratedHands(Reader):
 
     def picture(self, index: int) -> Path:
         return self._pictures[index]
+
+    def group(self, index: int) -> str:
+        # No sequence is named anywhere: the numbered folder is the finest part in which frames may follow one another.
+        return "/".join(self._pictures[index].parts[-3:-1])
 
     def labels(self, index: int) -> Sample:
         picture = self._pictures[index]

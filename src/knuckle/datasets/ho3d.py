@@ -1,5 +1,6 @@
 """HO-3D versions 2 and 3: right hands that hold YCB objects (Hampali et al., CVPR 2020)."""
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from knuckle.skeleton import to_common
 _SIZE = (640, 480)
 # Stored in OpenGL's camera (y up, z backward); ours has both the other way round.
 OPENGL = np.array([1.0, -1.0, -1.0])
+_CAMERA_DIGIT = re.compile(r"(?<=\d)\d$")
 _COUNTS = {("v2", "train"): 66034, ("v2", "evaluation"): 11524, ("v3", "train"): 78297, ("v3", "evaluation"): 20137}
 
 
@@ -38,6 +40,7 @@ class Ho3d(Reader):
     """
 
     source = "ho3d"
+    training_split = "train"
     layout = (
         "  train.txt evaluation.txt                                     lines SEQUENCE/0000\n"
         "  train/SEQUENCE/rgb/0000.png (v3: .jpg) train/SEQUENCE/meta/0000.pkl ...\n"
@@ -88,6 +91,10 @@ class Ho3d(Reader):
     @cached_property
     def _vertices(self) -> np.ndarray | None:
         return self._published("verts", (778, 3))
+
+    def group(self, index: int) -> str:
+        # "ABF10" to "ABF14" are five cameras before one recording, and published splits divide them.
+        return _CAMERA_DIGIT.sub("", self._names[index].split("/")[0])
 
     def labels(self, index: int) -> Sample:
         sequence, number = self._names[index].split("/")

@@ -35,6 +35,7 @@ class Hop(Reader):
     """
 
     source = "hop"
+    training_split = "train"
     layout = (
         "  color/*.png              the second character of a name is the object's category\n"
         "  mask_hand/*.png mask_object/*.png\n"

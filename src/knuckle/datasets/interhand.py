@@ -24,6 +24,7 @@ class InterHand(Reader):
     """
 
     source = "interhand"
+    training_split = "train"
     layout = (
         "  annotations/test/InterHand2.6M_test_data.json, and ..._camera.json, ..._joint_3d.json beside it\n"
         "  images/test/Capture0/..."
@@ -68,6 +69,11 @@ class InterHand(Reader):
             "single" or "interacting".
         """
         return "interacting" if self._hands[index][1]["hand_type"] == "interacting" else "single"
+
+    def group(self, index: int) -> str:
+        picture = self._hands[index][0]
+        # A subject may have come for several captures.
+        return f"Subject{picture['subject']}" if "subject" in picture else f"Capture{picture['capture']}"
 
     def labels(self, index: int) -> Sample:
         picture, hand, side = self._hands[index]

@@ -29,6 +29,7 @@ class ObMan(Reader):
     """
 
     source = "obman"
+    training_split = "train"
     layout = "  test/rgb/00000000.jpg ...   (also train, val)\n  test/meta/00000000.pkl ..."
 
     def __init__(

@@ -22,6 +22,7 @@ class Reader(ABC, Sequence[Sample]):
         source: the data set's name, as in Sample.source.
         layout: how its folder looks, shown when something is missing.
         official_count: how many samples the published split has, None where that is not fixed.
+        training_split: the split to train on, None for a set that was published for testing only.
 
     Raises:
         FileNotFoundError: the folder or an annotation file is missing.
@@ -32,6 +33,7 @@ class Reader(ABC, Sequence[Sample]):
     source: str
     layout: str
     official_count: int | None = None
+    training_split: str | None = None
 
     def __init__(self, root: Path | str, split: str, images: bool = True):
         self.root = require(Path(root), self.layout)
@@ -48,6 +50,20 @@ class Reader(ABC, Sequence[Sample]):
     @abstractmethod
     def picture(self, index: int) -> Path:
         """Where the picture of sample `index` is."""
+
+    def group(self, index: int) -> str:
+        """What must not be divided between training and held-out samples; hold out whole groups, never single samples.
+
+        The subject where the set names it, else the video, else the picture: hands of one picture, frames of one video
+        and views of one moment resemble each other too much to test one on the others. Costs no reading of files.
+
+        Args:
+            index: a sample.
+
+        Returns:
+            A name that is the same for all samples of the group, on every machine; unique within this reader only.
+        """
+        return picture_group(self.picture(index), self.root)
 
     def with_images(self, index: int, sample: Sample) -> Sample:
         """The sample with its picture; readers whose set has masks add them."""
@@ -67,3 +83,17 @@ class Reader(ABC, Sequence[Sample]):
         index %= len(self)
         sample = self.labels(index)
         return self.with_images(index, sample) if self.images else sample
+
+
+def picture_group(path: Path, root: Path) -> str:
+    """The group of a hand of which no more is known than its picture.
+
+    Args:
+        path: the picture.
+        root: the data set's folder.
+
+    Returns:
+        The picture's path without its suffix, relative to the root where it lies inside.
+    """
+    inside = path.relative_to(root) if path.is_relative_to(root) else path
+    return inside.with_suffix("").as_posix()

@@ -31,6 +31,7 @@ class Rhd(Reader):
     """
 
     source = "rhd"
+    training_split = "training"
     layout = (
         "  training/color/00000.png training/mask/00000.png training/anno_training.pickle\n"
         "  evaluation/color/00000.png evaluation/mask/00000.png evaluation/anno_evaluation.pickle"

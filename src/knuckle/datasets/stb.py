@@ -43,6 +43,7 @@ class Stb(Reader):
     """
 
     source = "stb"
+    training_split = "train"
     layout = (
         "  images/B1Counting/BB_left_0.png BB_right_0.png SK_color_0.png ...\n"
         "  labels/B1Counting_BB.mat labels/B1Counting_SK.mat ...       with handPara (3, 21, 1500)"
@@ -87,6 +88,9 @@ class Stb(Reader):
     def picture(self, index: int) -> Path:
         sequence, frame = self._frames[index]
         return self.root / "images" / sequence / f"{self.view}_{frame}.png"
+
+    def group(self, index: int) -> str:
+        return self._frames[index][0]
 
     def labels(self, index: int) -> Sample:
         sequence, frame = self._frames[index]
