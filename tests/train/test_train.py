@@ -109,7 +109,7 @@ def _exported(system, records, folder: Path, half: bool):
     with torch.no_grad():
         wanted = system.for_export(network)[0](pictures)
     session = onnxruntime.InferenceSession(str(folder / "network.onnx"), providers=["CPUExecutionProvider"])
-    return session.run(None, {"pictures": pictures.numpy()}), wanted
+    return session.run(None, {"image": pictures.numpy()}), wanted
 
 
 def test_hand_network_exports_exactly(shipped, hand_records, tmp_path):
@@ -129,7 +129,7 @@ def test_8_bit_network_says_nearly_the_same(shipped, hand_records, tmp_path):
     quantise_onnx(tmp_path / "float.onnx", shown, tmp_path / "int8.onnx")
     # Ranges taken from pictures without anything in them fit no others.
     quantise_onnx(tmp_path / "float.onnx", np.full_like(shown, 128), tmp_path / "blind.onnx")
-    asked = {"pictures": np.asarray(make_batch(shipped, hand_records, np.arange(8), (7,))["picture"])}
+    asked = {"image": np.asarray(make_batch(shipped, hand_records, np.arange(8), (7,))["picture"])}
     joints = {}
     for name in ("float", "int8", "blind"):
         session = onnxruntime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])

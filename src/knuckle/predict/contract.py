@@ -154,7 +154,7 @@ def _entries(data: dict[str, Any]) -> dict[str, Any]:
     unknown = set(data) - {f.name for f in fields(Contract)}
     if unknown:
         raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
-    entries = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    entries: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     if "crop" in entries:
         entries["crop"] = CropRule(**entries["crop"])
     return entries

@@ -72,9 +72,7 @@ def square_of_joints(
     return Square((float(centre[0]), float(centre[1])), rule.margin * float((high - low).max()), angle)
 
 
-def square_of_box(
-    box: Float[np.ndarray, "4"], direction: Float[np.ndarray, "2"], rule: CropRule = UPRIGHT
-) -> Square:
+def square_of_box(box: Float[np.ndarray, "4"], direction: Float[np.ndarray, "2"], rule: CropRule = UPRIGHT) -> Square:
     """The same from a detector's box (x0, y0, x1, y1) and direction, before any joint is known.
 
     An upright box around a tilted hand is larger than the hand; the side is shrunk for the tilt by what a hand of
@@ -94,7 +92,7 @@ def square_of_labels(uv: Float[np.ndarray, "21 2"], rule: CropRule) -> Square | 
 
     A hand whose wrist or knuckles are not known stands as it does in the picture.
     """
-    known = np.isfinite(uv).all(axis=1)
+    known = np.asarray(np.isfinite(uv).all(axis=1))
     if known.sum() < 2 or not np.ptp(uv[known], axis=0).max() > 0:
         return None
     upward = known[[_WRIST, *_KNUCKLES]].all()

@@ -118,16 +118,15 @@ class HandGraph:
                 if values is None:
                     raise ValueError(f"{name} must be given to {self._path}, whose contract asks for it, but is None")
                 given[name] = values.astype(np.float32)
-        outputs = dict(zip(self._wanted, self._session.run(self._wanted, given), strict=True))
+        found = self._session.run(self._wanted, given)
+        outputs = {name: np.asarray(values) for name, values in zip(self._wanted, found, strict=True)}
         for name in ("joints", "vertices", "corners"):
             if name in outputs and not np.isfinite(outputs[name]).all():
                 raise ValueError(f"{self._path}: {name} must be finite but are not; was the network trained to an end?")
         return outputs
 
 
-def _open(
-    path: Path, kind: Literal["hand", "detector"], threads: int
-) -> tuple[onnxruntime.InferenceSession, Contract]:
+def _open(path: Path, kind: Literal["hand", "detector"], threads: int) -> tuple[onnxruntime.InferenceSession, Contract]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} must be an existing ONNX file but is not; check the path")
     try:
@@ -190,4 +189,3 @@ def _check_shape(node: onnxruntime.NodeArg, wanted: tuple[int | None, ...], kind
     if not fits or alone:
         expected = ", ".join(["B", *("any" if want is None else str(want) for want in wanted)])
         raise ContractError(f"must have {node.name} of the shape ({expected}) but has {shape}; {_AGAIN}")
-

@@ -91,7 +91,9 @@ class CropPasses:
             wanted += [(old.square, True)] if keep else [(square, False), (square, True)]
         seen = iter(self.run(picture, camera, wanted))
         return [
-            _mean_estimate([old, next(seen)], 0.0) if keep else _mean_estimate([next(seen), next(seen)], old.left_log_odds)
+            _mean_estimate([old, next(seen)], 0.0)
+            if keep
+            else _mean_estimate([next(seen), next(seen)], old.left_log_odds)
             for old, keep in zip(before, kept, strict=True)
         ]
 

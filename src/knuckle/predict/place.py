@@ -70,9 +70,7 @@ def place_hand(
     )
 
 
-def _held_object(
-    corners: Float[np.ndarray, "8 3"], category: np.ndarray | None, names: tuple[str, ...]
-) -> HeldObject:
+def _held_object(corners: Float[np.ndarray, "8 3"], category: np.ndarray | None, names: tuple[str, ...]) -> HeldObject:
     if category is None:
         return HeldObject.from_corners(corners)
     best = int(np.argmax(category))

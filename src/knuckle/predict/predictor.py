@@ -154,7 +154,9 @@ class Predictor:
             estimates = self._first.refine(image, camera, estimates)
         if c.passes > 1:
             estimates = self._first.refine_mirrored(image, camera, estimates)
-        scored = [(estimate, self._score(estimate, score)) for estimate, (_, score) in zip(estimates, pairs, strict=True)]
+        scored = [
+            (estimate, self._score(estimate, score)) for estimate, (_, score) in zip(estimates, pairs, strict=True)
+        ]
         return [
             place_hand(self._first.contract, camera, estimate, self._bone_lengths, score)
             for estimate, score in scored

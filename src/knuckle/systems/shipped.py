@@ -124,7 +124,7 @@ class Shipped:
     def for_export(self, network: nn.Module) -> tuple[nn.Module, Tensor, list[str]]:
         size = self._config.size
         example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-        return _Exported(network), example, ["joints", "doubt", "side", "presence"]
+        return _Exported(network), example, ["joints", "uncertainty", "left", "presence"]
 
     def _record(self, picture: np.ndarray, sample: Sample) -> Example | None:
         if sample.joints_camera is None or sample.camera is None or sample.side is None:

@@ -11,6 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from knuckle.files import atomic_write
+from knuckle.predict.contract import Contract, CropRule
+from knuckle.predict.crop import MARGIN
+from knuckle.systems.choose import choose_system
 from knuckle.systems.system import System
 from knuckle.train import checkpoint
 
@@ -43,7 +46,7 @@ def export_onnx(system: System, network: nn.Module, out: Path, half: bool = Fals
         program = torch.onnx.export(
             module,
             (example,),
-            input_names=["pictures"],
+            input_names=["image"],
             output_names=names,
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=256)},),
             dynamo=True,
@@ -55,6 +58,8 @@ def export_onnx(system: System, network: nn.Module, out: Path, half: bool = Fals
     if half:
         _hold_as_half(model)
     del model.metadata_props[:]
+    for key, value in _contract(system, names, example.shape[1]).to_metadata().items():
+        model.metadata_props.add(key=key, value=value)
     for node in model.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -63,6 +68,21 @@ def export_onnx(system: System, network: nn.Module, out: Path, half: bool = Fals
     onnx.checker.check_model(model)
     with atomic_write(out) as unfinished:
         unfinished.write_bytes(model.SerializeToString())
+
+
+def exported_model(checkpoint_folder: Path, folder: Path) -> Path:
+    """The ONNX file, written into a folder, of a checkpoint (config.json, weights.safetensors)."""
+    about = checkpoint.load(checkpoint_folder).about
+    system = choose_system(about["system"], about["config"])
+    out = folder / f"{about['system']}.onnx"
+    export_onnx(system, trained_network(system, checkpoint_folder), out)
+    return out
+
+
+def _contract(system: System, outputs: list[str], size: int) -> Contract:
+    name = type(system).__name__.lower()
+    kind = "detector" if outputs == ["maps"] else "hand"
+    return Contract(name, kind, CropRule(size, margin=MARGIN), outputs=tuple(outputs))
 
 
 def fused(module: nn.Module) -> nn.Module:

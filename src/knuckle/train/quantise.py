@@ -108,4 +108,4 @@ class _Pictures(CalibrationDataReader):
 
     def get_next(self) -> dict[str, np.ndarray] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         batch = next(self._batches, None)
-        return None if batch is None else {"pictures": batch}
+        return None if batch is None else {"image": batch}
