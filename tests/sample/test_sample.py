@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from knuckle.camera import Camera
 from knuckle.geometry.rigid import make_rigid, transform_points
 from knuckle.handmodel import ANGLE_NAMES
-from knuckle.sample import Batch, Hand, Sample, collate
+from knuckle.sample import Batch, Hand, HeldObject, Sample, collate
 from knuckle.sample.validate import check_array, check_side
 from knuckle.skeleton import BOX_CORNERS
 
@@ -249,6 +249,14 @@ def test_json_round_trip():
     json.dumps(single.to_json(), allow_nan=False)
 
 
+def test_json_round_trip_with_an_object():
+    held = HeldObject.from_corners(np.array(BOX_CORNERS) + 1.0, "cup", 0.5)
+    data = json.loads(json.dumps(hand(object=held).to_json(), allow_nan=False))
+    assert Hand.from_json(data, camera()).to_json()["object"] == data["object"] == held.to_json()
+    with pytest.raises(ValueError, match="object must be null or have the keys"):
+        Hand.from_json(data | {"object": {}}, camera())
+
+
 def test_joints_image_is_the_projection():
     np.testing.assert_array_equal(hand().joints_image, camera().project(hand().joints_camera))
 
@@ -268,6 +276,7 @@ def test_joints_image_is_the_projection():
         ({"shape": np.zeros(9)}, r"shape must be a floating-point array \(10\)"),
         ({"joints_network": np.zeros((16, 3))}, "joints_network must be"),
         ({"camera": Camera(np.eye(3)[None])}, "camera must be a Camera with K"),
+        ({"vertices_network": np.zeros((16, 2))}, "vertices_network must be"),
     ],
 )
 def test_what_a_hand_refuses(changes, message):

@@ -1,7 +1,7 @@
 """From what a network says of a hand to the hand that explains it: joints, mesh, angles and pose of one body."""
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from knuckle.predict.place import settle
 from knuckle.sample import Hand
 
 
+@runtime_checkable
 class Explain(Protocol):
     """Turns a network's estimate into a `Hand`."""
 

@@ -1,7 +1,7 @@
 """Exported networks behind plain functions of NumPy arrays: an ONNX file, held against the contract it carries."""
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime
@@ -28,6 +28,7 @@ _AGAIN = "export it again"
 _KINDS = {"hand": "a hand network", "detector": "a detector"}
 
 
+@runtime_checkable
 class HandDetector(Protocol):
     """Finds hands in whole pictures."""
 
@@ -36,6 +37,7 @@ class HandDetector(Protocol):
         ...
 
 
+@runtime_checkable
 class HandNetwork(Protocol):
     """What an exported hand network is to the rest: its contract, and outputs for crops."""
 

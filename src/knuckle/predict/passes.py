@@ -178,7 +178,7 @@ def _rows(outputs: dict[str, np.ndarray], count: int) -> list[dict[str, np.ndarr
 
 def _mean_estimate(estimates: list[CropEstimate], earlier_log_odds: float) -> CropEstimate:
     def mean(name: str) -> np.ndarray:
-        return np.mean([getattr(estimate, name) for estimate in estimates], axis=0)
+        return np.asarray(np.mean([getattr(estimate, name) for estimate in estimates], axis=0))
 
     first = estimates[0]
     optional = [name for name in ("vertices", "corners", "category") if getattr(first, name) is not None]
