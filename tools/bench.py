@@ -39,7 +39,7 @@ BENCHMARKS: dict[str, Callable[[], Task]] = {
     "picture to hands": predict.whole,
     "picture to hands: decoding before it": predict.decode,
     "picture to hands: detector": predict.detect,
-    "picture to hands: looks of the hand network": predict.look,
+    "picture to hands: passes of the hand network": predict.estimate,
     "picture to hands: fit and mesh": predict.explain,
     "a video's next frame": predict.next_frame,
 }

@@ -24,13 +24,13 @@ draw crops 90000 crop 192 1
 draw gestures 24000 gesture 192 2
 draw frames 14000 detector 320 3
 
-$knuckle train detector --data "$work/frames" --out "$work/detector-1" --minutes "$(scaled 40)" --batch 32 --size 192
-$knuckle train detector --data "$work/frames" --out "$work/detector-2" --minutes "$(scaled 40)" --batch 32 \
+$knuckle train detector --data "$work/frames" --out "$work/detector-1" --minutes "$(scaled 40)" --set scene.size=192
+$knuckle train detector --data "$work/frames" --out "$work/detector-2" --minutes "$(scaled 40)" \
     --rate 1.5e-3 --seed 2 --from-checkpoint "$(last "$work/detector-1")"
 hands="--data $work/crops --data $work/gestures --data $work/frames"
 # Most is learned at 96 pixels, at nearly twice the speed of 128.
 # shellcheck disable=SC2086
-$knuckle train shipped $hands --out "$work/hand-1" --minutes "$(scaled 120)" --size 96
+$knuckle train shipped $hands --out "$work/hand-1" --minutes "$(scaled 120)" --set crop.size=96
 # shellcheck disable=SC2086
 $knuckle train shipped $hands --out "$work/hand-2" --minutes "$(scaled 90)" --seed 2 \
     --from-checkpoint "$(last "$work/hand-1")"

@@ -28,6 +28,26 @@ def _matrix(rows: list[list[Array]]) -> Array:
     return xp.stack([xp.stack(xp.broadcast_arrays(*row), axis=-1) for row in rows], axis=-2)
 
 
+def crop_affine(
+    centre: tuple[Array, Array], scale: tuple[Array, Array], cos: Array, sin: Array, size: tuple[int, int]
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """The affine map from a picture's pixels to those of a crop; plain arithmetic, for floats and arrays alike.
+
+    Args:
+        centre: (u, v) in the picture that becomes the middle of the crop.
+        scale: pixels of the crop in one of the picture along the crop's x and y; a negative first one mirrors.
+        cos, sin: of the angle by which the crop's box is turned in the picture, from x towards y.
+        size: width and height of the crop in pixels.
+
+    Returns:
+        a, b, x, c, d, y: crop = (a u + b v + x, c u + d v + y), pixel centres at integers in both.
+    """
+    (u, v), (along_x, along_y) = centre, scale
+    a, b = along_x * cos, along_x * sin
+    c, d = -along_y * sin, along_y * cos
+    return a, b, (size[0] - 1) / 2 - (a * u + b * v), c, d, (size[1] - 1) / 2 - (c * u + d * v)
+
+
 def square_box(box: Float[Array, "*batch 4"], margin: float = 1.0) -> Float[Array, "*batch 4"]:
     """The square about a box's centre whose side is its longer side times a margin.
 
@@ -248,20 +268,15 @@ class Camera:
         rotation = array_like(rotation, self.K)
         # False and True to 1 and -1, as numbers first: xp.where takes no Python bool.
         flip = 1 - 2 * array_like(mirror, self.K)
-        cos, sin = xp.cos(rotation), xp.sin(rotation)
-        fx, fy = flip * size[0] / extent[..., 0], size[1] / extent[..., 1]
-        linear = _matrix([[fx * cos, fx * sin], [-fy * sin, fy * cos]])
-        middle = array_like([(size[0] - 1) / 2, (size[1] - 1) / 2], self.K)
-        shift = middle - (linear @ centre[..., None])[..., 0]
-        zero, one = xp.zeros_like(shift[..., 0]), xp.ones_like(shift[..., 0])
-        affine = _matrix(
-            [
-                [linear[..., 0, 0], linear[..., 0, 1], shift[..., 0]],
-                [linear[..., 1, 0], linear[..., 1, 1], shift[..., 1]],
-                [zero, zero, one],
-            ]
+        a, b, x, c, d, y = crop_affine(
+            (centre[..., 0], centre[..., 1]),
+            (flip * size[0] / extent[..., 0], size[1] / extent[..., 1]),
+            xp.cos(rotation),
+            xp.sin(rotation),
+            size,
         )
-        return self._warped(affine, flip, size)
+        zero, one = xp.zeros_like(x), xp.ones_like(x)
+        return self._warped(_matrix([[a, b, x], [c, d, y], [zero, zero, one]]), flip, size)
 
     def _warped(self, affine: Array, flip: Array, size: tuple[int, int]) -> "Camera":
         """affine @ K split into an upper triangle and a turn about the optical axis, mirrored where flip is -1."""

@@ -77,6 +77,8 @@ PALM_RECIPES: Mapping[str, tuple[tuple[int, ...], float]] = MappingProxyType(
 BOX_CORNERS: tuple[tuple[float, float, float], ...] = tuple(
     ((i >> 2 & 1) - 0.5, (i >> 1 & 1) - 0.5, (i & 1) - 0.5) for i in range(8)
 )
+# The numbers of a mirrored box's corners: its own x axis is mirrored with it, and x is the bit of 4.
+MIRRORED_BOX_CORNERS: tuple[int, ...] = (4, 5, 6, 7, 0, 1, 2, 3)
 # Two corners share an edge where one bit differs.
 BOX_EDGES: tuple[tuple[int, int], ...] = tuple((i, i | bit) for bit in (4, 2, 1) for i in range(8) if not i & bit)
 # Four corners a face, anticlockwise seen from outside: -x, +x, -y, +y, -z, +z.

@@ -9,17 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 import tiny_sets
+from known_networks import unproject_nodes, write_onnx
 from knuckle.cli import evaluate as cli
 from knuckle.cli import main
 from knuckle.evaluate import PROTOCOLS
 from knuckle.evaluate.peers import ADAPTERS
 from knuckle.evaluate.predictions import FORMATS
 from knuckle.evaluate.submit import SUBMISSIONS
+from knuckle.predict import Contract, CropRule
+from knuckle.predict.crop import square_of_labels
 from knuckle.synth import Settings, write_shards
-from knuckle.systems.choose import choose_system
+from knuckle.systems import open_system
 from knuckle.train import checkpoint
 from knuckle.weights import weights_path
 
@@ -139,15 +141,53 @@ class TestModels:
     def test_a_checkpoint(self, tmp_path, capsys):
         tiny_sets.truth_list(tmp_path / "set", n=2)
         config = {"stem": [8], "widths": [8, 8, 8], "blocks": [1, 1, 1], "width": 8, "layers": 1}
-        weights = choose_system("shipped", config).network().state_dict()
+        weights = open_system("shipped", config).network().state_dict()
         folder = checkpoint.save(tmp_path, 1, {"system": "shipped", "config": config}, weights, {})
         assert cli.evaluate(folder, protocol="own", root=tmp_path / "set", resamples=0) == 0
         assert "step-0000001" in capsys.readouterr().out
 
+    def test_crops_of_the_truth(self, tmp_path, capsys):
+        """A file that knows one hand's pixels in the crop of the truth, and its depths, scores no error to speak of."""
+        truth = tiny_sets.truth_list(tmp_path / "set", n=1)
+        rule = CropRule(64, "picture", 1.5, "right")
+        uv = truth.joints[0] @ np.array([[480.0, 0, 128], [0, 480, 128], [0, 0, 1]]).T
+        uv = uv[:, :2] / uv[:, 2:]
+        affine = square_of_labels(uv, rule).affine(64, mirrored=True)  # the first hand is a left one
+        nodes = unproject_nodes(uv @ affine[:, :2].T + affine[:, 2], truth.joints[0, :, 2])
+        contract = Contract("s2", crop=rule, coordinates="metric", inputs=("image", "K"))
+        path = write_onnx(tmp_path / "s2.onnx", contract, {}, nodes)
+        arguments = ["eval", str(path), "--protocol", "own", "--root", str(tmp_path / "set"), "--resamples", "0"]
+        assert main([*arguments, "--crops", "truth", "--json", str(tmp_path / "scores.json")]) == 0
+        assert "crops from the truth" in " ".join(capsys.readouterr().out.split())
+        report = json.loads((tmp_path / "scores.json").read_text())
+        assert report["scores"]["joints_camera"]["value"] < 1.5
+        assert report["scores"]["side_right"]["value"] == 100
+        np.save(tmp_path / "joints.npy", truth.joints)
+        arguments[1] = str(tmp_path / "joints.npy")
+        assert main([*arguments, "--crops", "truth"]) == 2
+        assert "--crops truth is for a model that is run, but" in capsys.readouterr().err
+
+    def test_objects_are_scored(self, tmp_path, capsys):
+        tiny_sets.fpha(tmp_path / "set")
+        outputs = ("joints", "uncertainty", "left", "presence", "corners")
+        contract = Contract("s5", crop=CropRule(64), coordinates="metric", inputs=("image", "K"), outputs=outputs)
+        hand = tiny_sets.hands(1, left=False)[0][0]
+        constants = {
+            "joints": hand, "uncertainty": np.full(21, 0.005), "left": 0.1, "presence": 0.9, "corners": hand[:8],
+        }  # fmt: skip
+        path = write_onnx(tmp_path / "s5.onnx", contract, constants)
+        arguments = ["eval", str(path), "--protocol", "fpha-ho", "--root", str(tmp_path / "set"), "--crops", "truth"]
+        assert main([*arguments, "--resamples", "0"]) == 0
+        said = capsys.readouterr().out
+        assert "object corners" in said
+        assert "object 2D projection" in said
+
     def test_a_detector_and_a_set_without_pictures(self, tmp_path):
-        folder = checkpoint.save(tmp_path, 1, {"system": "detector", "config": {}}, {"a": torch.zeros(1)}, {})
+        config = {"stem": [8], "widths": [8, 8, 8], "blocks": [1, 1, 1]}
+        weights = open_system("detector", config).network().state_dict()
+        folder = checkpoint.save(tmp_path, 1, {"system": "detector", "config": config}, weights, {})
         tiny_sets.truth_list(tmp_path / "set", n=2)
-        with pytest.raises(ValueError, match="must be of a hand network to be scored but is of a detector"):
+        with pytest.raises(ValueError, match="must be a hand network but is a detector"):
             cli.evaluate(folder, protocol="own", root=tmp_path / "set")
         (tmp_path / "arrays").mkdir()
         np.save(tmp_path / "arrays" / "joints.npy", np.zeros((2, 21, 3)))

@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -194,9 +195,19 @@ class TestWeakLabels:
 
     def test_a_picture_of_another_size_is_named(self, tmp_path):
         tiny_sets.weak(tmp_path)
-        self.change(tmp_path, lambda pictures: pictures[0].update(size=[640, 480]))
-        with pytest.raises(BrokenDataset, match=r"a\.jpg must be \(640, 480\) pixels .* but is \(320, 240\)"):
+        self.change(tmp_path, lambda pictures: pictures[0].update(size=[640, 640]))
+        with pytest.raises(BrokenDataset, match=r"a\.jpg must have the shape of .*640.* but is .*320.*"):
             WeakLabels(tmp_path)[0]
+
+    def test_labels_of_another_resolution_are_scaled_to_the_picture(self, tmp_path):
+        tiny_sets.weak(tmp_path)
+        before = WeakLabels(tmp_path)[1]
+        path = tmp_path / "day1" / "a.jpg"
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (640, 480)))
+        after = WeakLabels(tmp_path)[1]
+        np.testing.assert_allclose(after.joints_image, 2 * before.joints_image + 0.5)
+        for u, v in after.joints_image:
+            assert after.image[round(v), round(u)].min() > 100
 
     @pytest.mark.parametrize(
         ("change", "message"),

@@ -41,7 +41,7 @@ def test_specs_that_say_nothing_known_are_refused(text, words):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="must hold .tar shards"):
+    with pytest.raises(FileNotFoundError, match=r"must hold \.tar shards"):
         DataSet(parse_spec(str(tmp_path)))
     with pytest.raises(FileNotFoundError, match="nowhere"):
         DataSet(parse_spec(f"freihand:{tmp_path}/nowhere"))
@@ -51,10 +51,7 @@ def test_what_is_missing_is_named(tmp_path):
 
 
 def test_hands_of_one_picture_come_together_with_their_group(tmp_path):
-    tiny_sets.rhd(tmp_path)
-    pictures = list(DataSet(parse_spec(f"rhd:{tmp_path}:evaluation")).pictures())
+    tiny_sets.weak(tmp_path)
+    pictures = list(DataSet(parse_spec(f"weak:{tmp_path}")).pictures())
     assert max(len(p.hands) for p in pictures) == 2
-    assert len({p.group for p in pictures}) == len(pictures)
-    for picture in pictures:
-        for hand in picture.hands:
-            assert hand.joints_image is not None
+    assert [p.group for p in pictures] == ["day1", "day1", "day2"]

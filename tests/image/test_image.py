@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from knuckle.camera import Camera
 from knuckle.image import PictureError, augment, cut, focal_length_pixels, read_picture
 from knuckle.image.cut import apply_affine, invert_affine, square
 
@@ -107,3 +108,14 @@ def test_augmentations_keep_shape_and_input_and_follow_the_seed(name):
     np.testing.assert_array_equal(first, second)
     assert first.shape == picture.shape
     assert first.dtype == np.uint8
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_square_is_the_crop_of_a_camera(mirrored, rng):
+    """One algebra: what the square is turned by is what the camera's box is turned back by."""
+    camera = Camera.from_fov((640, 480), 1.0)
+    for _ in range(20):
+        centre, side, angle = rng.uniform(0, 480, 2), rng.uniform(20, 400), rng.uniform(-4, 4)
+        crop = camera.crop_around(centre, side, (96, 96), rotation=-angle, mirror=mirrored)
+        affine = square((centre[0], centre[1]), side, angle, 96, mirrored)
+        np.testing.assert_allclose(affine, crop.warp[:2], rtol=1e-12, atol=1e-12)

@@ -3,6 +3,7 @@
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,14 +14,13 @@ from knuckle.camera import Camera
 from knuckle.handmodel import HandModel
 from knuckle.image.cut import apply_affine
 from knuckle.image.exif import focal_length_pixels
-from knuckle.predict import Predictor
+from knuckle.predict import Contract, CropRule, Predictor, PredictorConfig
 from knuckle.predict.cameras import camera_of, read_camera
 from knuckle.predict.crop import Square, square_of_joints
 from knuckle.predict.detect import STRIDE, box_of_joints, covered, letterbox, nested, overlap, read_maps
-from knuckle.predict.look import look_again, look_around, look_at
-from knuckle.predict.network import HandGraph, Reading
+from knuckle.predict.estimate import HandEstimate
+from knuckle.predict.passes import CropPasses
 from knuckle.predict.place import from_sight, scale_to_size, settle, to_sight
-from knuckle.predict.predictor import Found, without_doubles
 from knuckle.predict.run import RunOptions, predict_files
 from knuckle.predict.sources import expand, stems
 from knuckle.predict.video import VideoPredictor
@@ -93,7 +93,7 @@ def test_a_square_shows_the_hand_upright_whatever_the_picture(model):
     assert abs(up[0]) < 1e-6 * abs(up[1])
 
 
-def test_maps_are_read_best_first_without_doubles():
+def test_maps_are_read_best_first_without_duplicates():
     maps = np.zeros((8, 24, 24), np.float32)
     maps[1:5] = 20.0
     maps[0, 5, 6], maps[0, 5, 7], maps[0, 15, 15], maps[7, 15, 15] = 0.8, 0.6, 0.9, 1.0
@@ -110,55 +110,62 @@ def test_letterbox_keeps_the_whole_picture_in_the_middle():
     np.testing.assert_allclose(corners, [[-0.5, 23.5], [191.5, 167.5]])
 
 
-class KnowsTheHand(HandGraph):
+class KnowsTheHand:
     """Stands for the network: finds these joints of a left hand in every crop, as exactly as they are there."""
 
     def __init__(self, uv: np.ndarray) -> None:
-        self.size, self.uv, self.shown = 100, uv, []
+        outputs = ("joints", "uncertainty", "left", "presence")
+        self.contract = Contract("test", crop=CropRule(100), outputs=outputs)
+        self.uv, self.shown = uv, []
 
-    def __call__(self, picture: np.ndarray, affines: list[np.ndarray]) -> list[Reading]:
-        readings = []
+    def __call__(self, picture, affines, K=None, boxes=None) -> dict[str, np.ndarray]:
+        assert K is None
+        assert boxes is None
+        outputs = {name: [] for name in self.contract.outputs}
         for affine in affines:
             scale = np.linalg.det(affine[:, :2])
             depth = np.linspace(-3.0, 3.0, 21)[:, None] * abs(scale) ** 0.5
-            joints = np.concatenate([apply_affine(affine, self.uv), depth], axis=1)
-            doubt = np.full(21, 2.0 * abs(scale) ** 0.5)
-            readings.append(Reading(joints, doubt, 0.9 if scale > 0 else 0.1, 0.8))
-            self.shown.append(joints)
-        return readings
+            outputs["joints"].append(np.concatenate([apply_affine(affine, self.uv), depth], axis=1))
+            outputs["uncertainty"].append(np.full(21, 2.0 * abs(scale) ** 0.5))
+            outputs["left"].append(0.9 if scale > 0 else 0.1)
+            outputs["presence"].append(0.8)
+        self.shown += outputs["joints"]
+        return {name: np.array(values) for name, values in outputs.items()}
 
 
-def test_looks_agree_in_the_picture_whatever_the_crop(model):
-    uv = Camera.from_fov((640, 480), 1.0).project(np.asarray(model.joints(T_camera_hand=_pose(turn=0.4))))
-    graph, picture = KnowsTheHand(uv), np.zeros((480, 640, 3), np.uint8)
+def test_passes_agree_in_the_picture_whatever_the_crop(model):
+    camera = Camera.from_fov((640, 480), 1.0)
+    uv = camera.project(np.asarray(model.joints(T_camera_hand=_pose(turn=0.4))))
+    network, picture = KnowsTheHand(uv), np.zeros((480, 640, 3), np.uint8)
+    passes = CropPasses(network, PredictorConfig())
     middle = uv.mean(0)
     far_off = Square((middle[0] + 30.0, middle[1] - 10.0), 400.0, 0.3)
-    plain, mirrored = look_at(graph, picture, [(far_off, False), (far_off, True)])
-    for look in (plain, mirrored):
-        np.testing.assert_allclose(look.uv, uv, atol=1e-9)
-        np.testing.assert_allclose(look.depth, np.linspace(-3.0, 3.0, 21), atol=1e-9)
-        np.testing.assert_allclose(look.doubt, 2.0, atol=1e-9)
-        assert look.odds == pytest.approx(math.log(9.0))
+    plain, mirrored = passes.run(picture, camera, [(far_off, False), (far_off, True)])
+    for estimate in (plain, mirrored):
+        np.testing.assert_allclose(estimate.uv, uv, atol=1e-9)
+        np.testing.assert_allclose(estimate.joints[:, 2], np.linspace(-3.0, 3.0, 21), atol=1e-9)
+        np.testing.assert_allclose(estimate.uncertainty, 2.0, atol=1e-9)
+        assert estimate.left_log_odds == pytest.approx(math.log(9.0))
 
-    graph.shown.clear()
-    (second,) = look_again(graph, picture, [plain])
-    (seen,) = graph.shown
+    network.shown.clear()
+    (second,) = passes.refine(picture, camera, [plain])
+    (seen,) = network.shown
     assert np.abs((seen[:, :2].min(0) + seen[:, :2].max(0)) / 2 - 49.5).max() < 1e-6  # in the middle of the crop
-    assert second.odds == pytest.approx(2 * math.log(9.0))
+    assert second.left_log_odds == pytest.approx(2 * math.log(9.0))
     assert second.square.side >= 0.85 * 400.0 - 1e-9  # no smaller than a step allows
 
-    # The first crop was bad: the suggested one is looked at both ways. Then it is good, and only mirrored.
-    graph.shown.clear()
-    (third,) = look_around(graph, picture, [plain])
-    assert len(graph.shown) == 2
-    fitting = look_at(graph, picture, [(square_of_joints(uv), False)])
-    graph.shown.clear()
-    (fourth,) = look_around(graph, picture, fitting)
-    assert len(graph.shown) == 1
+    # The first crop was bad: the suggested one is seen both ways. Then it is good, and only mirrored.
+    network.shown.clear()
+    (third,) = passes.refine_mirrored(picture, camera, [plain])
+    assert len(network.shown) == 2
+    fitting = passes.run(picture, camera, [(square_of_joints(uv), False)])
+    network.shown.clear()
+    (fourth,) = passes.refine_mirrored(picture, camera, fitting)
+    assert len(network.shown) == 1
     for mean, count in ((third, 3), (fourth, 2)):
         np.testing.assert_allclose(mean.uv, uv, atol=1e-9)
-        assert mean.odds == pytest.approx(count * math.log(9.0))
-        assert (mean.presence, mean.vagueness > 0) == (pytest.approx(0.8), True)
+        assert mean.left_log_odds == pytest.approx(count * math.log(9.0))
+        assert (mean.presence, mean.relative_uncertainty > 0) == (pytest.approx(0.8), True)
 
 
 def test_overlap_of_boxes():
@@ -299,39 +306,42 @@ def test_a_video_gives_a_line_a_frame_and_tells_where_it_breaks_off(model, predi
 
 
 class SaysSides(Predictor):
-    """Stands for the predictor: the same hand in every frame, with the odds of a left one that it is told."""
+    """Stands for the predictor: the same hand in every frame, with the log odds of a left one that it is told."""
 
-    def __init__(self, found: Found, odds: list[float]) -> None:
+    def __init__(self, found: HandEstimate, odds: list[float]) -> None:
         super().__init__(threads=1)
         self.found, self.odds, self.starts = found, odds, []
+        explain = self.explain
+
+        def recorded(estimate, camera, initial=None):
+            self.starts.append(initial)
+            return explain(estimate, camera, initial)
+
+        self.explain = recorded
 
     def find(self, image, camera, max_hands):
         return [self.found]
 
-    def follow(self, image, camera, squares):
-        return [(self.found, self.odds.pop(0)) for _ in squares]
-
-    def explain(self, found, camera, initial=None):
-        self.starts.append(initial)
-        return super().explain(found, camera, initial)
+    def follow(self, image, camera, hands):
+        return [replace(self.found, left_log_odds=self.odds.pop(0)) for _ in hands]
 
 
-def test_of_one_hand_seen_twice_the_surer_one_is_kept(model):
+def test_of_one_hand_seen_twice_the_surer_one_is_kept(model, predictor):
     joints = np.asarray(model.joints(T_camera_hand=_pose()))
     uv = Camera.from_fov((320, 240), 1.0).project(joints)
 
     def found(score, scale=1.0, shift=0.0):
         moved = uv.mean(0) + scale * (uv - uv.mean(0)) + [shift * np.ptp(uv[:, 0]), 0.0]
-        return Found("right", score, moved, joints, np.full(21, 0.01))
+        return HandEstimate("right", score, moved, joints, np.full(21, 0.01))
 
     best, nearly, inside, beside = found(0.9), found(0.8, shift=0.1), found(0.7, scale=0.6), found(0.6, shift=0.8)
-    kept = without_doubles([beside, inside, best, nearly])
+    kept = predictor.without_duplicates([beside, inside, best, nearly])
     assert [hand.score for hand in kept] == [0.9, 0.6]
 
 
 def test_a_few_frames_do_not_change_a_hands_side_but_many_do(model):
     uv = Camera.from_fov((320, 240), 1.0).project(np.asarray(model.joints(T_camera_hand=_pose())))
-    found = Found("right", 0.9, uv, np.asarray(model.joints(T_camera_hand=_pose())), np.full(21, 0.01))
+    found = HandEstimate("right", 0.9, uv, np.asarray(model.joints(T_camera_hand=_pose())), np.full(21, 0.01))
     odds = [-3.0] * 20 + [9.0] * 5 + [-3.0] * 5 + [3.0] * 60
     says = SaysSides(found, odds.copy())
     video, picture = VideoPredictor(says, fps=30.0), np.zeros((240, 320, 3), np.uint8)
@@ -351,7 +361,7 @@ def test_results_of_equal_stems_do_not_meet(tmp_path):
 def test_what_makes_no_sense_near_the_lens_still_ends_in_front_of_it(rng):
     camera = Camera.from_fov((640, 480), 1.0)
     joints = rng.normal((0.0, 0.0, 0.05), 0.15, (21, 3))
-    found = Found("left", 0.5, rng.uniform(0, 480, (21, 2)), joints, np.full(21, 0.01))
+    found = HandEstimate("left", 0.5, rng.uniform(0, 480, (21, 2)), joints, np.full(21, 0.01))
     hand, _ = Predictor(threads=1).explain(found, camera)
     assert hand.joints_camera[:, 2].min() > 0.01
     np.testing.assert_allclose(

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from knuckle.camera import Camera
 from knuckle.geometry.rigid import make_rigid, transform_points
 from knuckle.handmodel import ANGLE_NAMES
-from knuckle.sample import Batch, Hand, Sample, collate
+from knuckle.sample import Batch, Hand, HeldObject, Sample, collate
 from knuckle.sample.validate import check_array, check_side
 from knuckle.skeleton import BOX_CORNERS
 
@@ -43,6 +43,7 @@ def full(rng, side="right") -> Sample:
         joints_camera=joints,
         joints_image=camera().project(joints),
         visibility=rng.random(21) > 0.5,
+        in_frame=rng.random(21) > 0.5,
         vertices_camera=joints[:5] + 0.001,
         angles=rng.normal(size=23),
         wrist_angles=rng.normal(size=2),
@@ -223,7 +224,7 @@ def hand(**changes) -> Hand:
         "angles": np.arange(23) / 32 - 0.25,
         "shape": np.arange(10) / 8 - 0.5,
         "T_camera_hand": np.array([[0.0, -1, 0, 0.125], [1, 0, 0, -0.25], [0, 0, 1, 0.5], [0, 0, 0, 1]]),
-        "joint_doubt_mm": i / 4 + 1,
+        "joint_uncertainty_mm": i / 4 + 1,
         "plausibility": 0.5,
         "camera": camera(),
         "vertices_camera": np.ones((5, 3)),
@@ -249,6 +250,14 @@ def test_json_round_trip():
     json.dumps(single.to_json(), allow_nan=False)
 
 
+def test_json_round_trip_with_an_object():
+    held = HeldObject.from_corners(np.array(BOX_CORNERS) + 1.0, "cup", 0.5)
+    data = json.loads(json.dumps(hand(object=held).to_json(), allow_nan=False))
+    assert Hand.from_json(data, camera()).to_json()["object"] == data["object"] == held.to_json()
+    with pytest.raises(ValueError, match="object must be null or have the keys"):
+        Hand.from_json(data | {"object": {}}, camera())
+
+
 def test_joints_image_is_the_projection():
     np.testing.assert_array_equal(hand().joints_image, camera().project(hand().joints_camera))
 
@@ -260,14 +269,15 @@ def test_joints_image_is_the_projection():
         ({"plausibility": 1.5}, "plausibility must be"),
         ({"joints_camera": np.full((21, 3), np.nan)}, "joints_camera must be finite"),
         ({"joints_camera": np.zeros((21, 3))}, "in front of the camera"),
-        ({"joint_doubt_mm": np.full(21, -1.0)}, "must not be negative"),
-        ({"joint_doubt_mm": np.full(21, np.inf)}, "must be finite"),
+        ({"joint_uncertainty_mm": np.full(21, -1.0)}, "must not be negative"),
+        ({"joint_uncertainty_mm": np.full(21, np.inf)}, "must be finite"),
         ({"angles": [0.0] * 22}, "angles must be 23 but got 22"),
         ({"angles": [np.nan] * 23}, "angles must be finite"),
         ({"angles": {"index_flexion": 0.0}}, "differ in index_dip_flexion"),
         ({"shape": np.zeros(9)}, r"shape must be a floating-point array \(10\)"),
         ({"joints_network": np.zeros((16, 3))}, "joints_network must be"),
         ({"camera": Camera(np.eye(3)[None])}, "camera must be a Camera with K"),
+        ({"vertices_network": np.zeros((16, 2))}, "vertices_network must be"),
     ],
 )
 def test_what_a_hand_refuses(changes, message):

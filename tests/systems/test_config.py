@@ -74,7 +74,7 @@ def test_every_system_opens_by_its_name_and_from_what_a_checkpoint_holds(name):
 
 
 def test_an_unknown_system_or_entry_is_named():
-    with pytest.raises(ValueError, match="must be one of shipped, detector.* but got 's9'"):
+    with pytest.raises(ValueError, match=r"must be one of shipped, detector.* but got 's9'"):
         open_system("s9")
     with pytest.raises(ValueError, match="detector's config has no entry 'size'"):
         open_system("detector", {"size": 3})

@@ -144,7 +144,7 @@ def test_places_without_a_hand_are_taken_from_whole_pictures_alone():
     config = replace(SMALL, empty_places=2)
     found = [_empty_patches(whole_picture(sample), config) for sample in drawn_samples(6, seed=7)]
     assert 8 <= sum(len(patches) for patches in found) <= 18
-    for patch in sum(found, []):
+    for patch in (patch for patches in found for patch in patches):
         assert (patch.joints_image, patch.side, patch.camera) == (None, None, None)
         # None of the hand's colours is within.
         middle = patch.image[30:90, 30:90].reshape(-1, 3).astype(int)

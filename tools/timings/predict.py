@@ -62,7 +62,7 @@ def predictor() -> Predictor:
 
 
 def whole() -> Task:
-    """As `Predictor()(image)`: up to two hands with joints, mesh, angles and doubt."""
+    """As `Predictor()(image)`: up to two hands with joints, mesh, angles and uncertainty."""
     given, predict = pictures(), predictor()
     return Task(lambda run: predict(given[run % len(given)][0], max_hands=MAX_HANDS), against=MEDIAPIPE)
 
@@ -77,14 +77,14 @@ def detect() -> Task:
     return Task(lambda run: predict.detect(given[run % len(given)][0], MAX_HANDS))
 
 
-def look() -> Task:
+def estimate() -> Task:
     predict = predictor()
     given = [(image, camera, predict.detect(image, MAX_HANDS)) for image, camera in pictures()]
 
     def run(count: int) -> object:
         image, camera, places = given[count % len(given)]
         squares = [square_of_box(place.box, place.direction) for place in places]
-        return predict.look(image, camera, squares, [place.score for place in places])
+        return predict.estimate(image, camera, squares, [place.score for place in places])
 
     return Task(run)
 
@@ -101,7 +101,7 @@ def explain() -> Task:
 
 
 def next_frame() -> Task:
-    """A picture again and again as a video of a hand that holds still: mostly one look and a warm fit."""
+    """A picture again and again as a video of a hand that holds still: mostly one pass and a warm fit."""
     image, camera = pictures()[0]
     video = VideoPredictor(predictor(), fps=30.0)
     return Task(lambda _: video(image, camera, MAX_HANDS))

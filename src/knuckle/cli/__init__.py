@@ -25,7 +25,7 @@ COMMANDS = {
 }
 
 # What the training commands import, and only they; other extras are named where they are imported.
-_OF_TRAINING = ("torch", "safetensors", "onnx", "onnxscript")
+_OF_TRAINING = ("torch", "lightning_fabric", "safetensors", "onnx", "onnxscript")
 _TRAIN_EXTRA = "install it with `pip install 'knuckle[train]'`"
 
 _HELP = """3D hands a program can use: joints, mesh and 23 anatomical angles, in metres.

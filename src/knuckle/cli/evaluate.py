@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from knuckle.evaluate import Predictions
-    from knuckle.evaluate.protocols import Protocol
+    from knuckle.evaluate.predictions import Conventions
     from knuckle.evaluate.sources import Source
 
 # Written out, so that --help need not load anything; a test holds them against knuckle.evaluate.PROTOCOLS.
@@ -39,6 +39,7 @@ def evaluate(
     json: Path | None = None,
     plots: Path | None = None,
     missing: Literal["penalty", "skip", "error"] = "penalty",
+    crops: Literal["detector", "truth"] = "detector",
     format: FormatName | None = None,
     order: str = "common",
     unit: Literal["m", "cm", "mm"] = "m",
@@ -65,6 +66,8 @@ def evaluate(
 
         knuckle eval mediapipe_json/ --protocol ho3d-v2 --root HO3D_v2 --missing skip
 
+        knuckle eval runs/s3/step-0010000 --protocol freihand --root FreiHAND_pub_v2 --crops truth
+
     Parameters
     ----------
     predictions
@@ -81,6 +84,9 @@ def evaluate(
         Write PCK curves, errors per joint and a sheet of the worst cases into this folder.
     missing
         What a hand that was not found costs: 50 mm and 50 px, nothing, or a stop.
+    crops
+        Where a model that is run looks: where the detector finds hands, or where the true joints are, mirrored by the
+        true side, as papers evaluate; then nothing is missed.
     format
         Whose output it is; recognised by itself where this is not given.
     order
@@ -101,6 +107,7 @@ def evaluate(
     import numpy as np
     from rich.console import Console
 
+    from knuckle.cli.progress import progress_bar
     from knuckle.evaluate import PROTOCOLS
     from knuckle.evaluate import evaluate as score
     from knuckle.evaluate.plots import write_plots
@@ -111,13 +118,13 @@ def evaluate(
 
     rules = PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("reading labels", total=None)
         source = read_source(
             rules, root, lambda done, total: progress.update(task, completed=done, total=total or None)
         )
         progress.remove_task(task)
-        answers = _read(predictions, source, rules, format, conventions, progress)
+        answers = _read(predictions, source, format, conventions, crops, progress)
         task = progress.add_task("scoring", total=len(source.truth))
         report = score(
             source.truth,
@@ -190,6 +197,7 @@ def submit(
     flat_hand_mean
         The zero pose of MANO predictions is the flat hand.
     """
+    from knuckle.cli.progress import progress_bar
     from knuckle.evaluate import PROTOCOLS
     from knuckle.evaluate.predictions import Conventions
     from knuckle.evaluate.sources import numbered_source, read_source
@@ -198,9 +206,9 @@ def submit(
 
     form, rules = SUBMISSIONS[protocol], PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
-    with _progress() as progress:
+    with progress_bar() as progress:
         source = numbered_source(form.count) if root is None else read_source(rules, root)
-        answers = _read(predictions, source, rules, format, conventions, progress)
+        answers = _read(predictions, source, format, conventions, "detector", progress)
         task = progress.add_task("writing", total=len(source.truth))
         notes = write_submission(answers, form, out, lambda hands: progress.advance(task, hands))
         progress.update(task, description="checking")
@@ -215,66 +223,29 @@ def submit(
     return 0
 
 
-def _progress() -> "Progress":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, disable=not sys.stderr.isatty(), transient=True)
-
-
 def _read(
-    path: Path, source: "Source", protocol: "Protocol", format: str | None, conventions: object, progress: "Progress"
+    path: Path,
+    source: "Source",
+    format: str | None,
+    conventions: "Conventions",
+    crops: Literal["detector", "truth"],
+    progress: "Progress",
 ) -> "Predictions":
     """Predictions from files, or from a model that is run."""
-    from knuckle.evaluate.predictions import Conventions, read_predictions
+    from knuckle.evaluate.predictions import read_predictions
+    from knuckle.models import is_model, run_model
 
-    if path.suffix == ".onnx" or (path / "weights.safetensors").exists():
-        return _run(path, source, progress)
-    assert isinstance(conventions, Conventions)
-    task = progress.add_task("reading predictions", total=None)
+    model = is_model(path)
+    if crops == "truth" and not model:
+        raise ValueError(f"--crops truth is for a model that is run, but {path} holds predictions; leave it out")
+    task = progress.add_task("predicting" if model else "reading predictions", total=len(source.truth) or None)
+
+    def advance() -> None:
+        progress.advance(task)
+
     try:
-        return read_predictions(
-            path, source.truth, format=format, conventions=conventions, advance=lambda: progress.advance(task)
-        )
+        if model:
+            return run_model(path, source, crops, advance)
+        return read_predictions(path, source.truth, format=format, conventions=conventions, advance=advance)
     finally:
         progress.remove_task(task)
-
-
-def _run(path: Path, source: "Source", progress: "Progress") -> "Predictions":
-    """Predictions of a hand network, exported or a checkpoint, behind the detector, as `knuckle predict` has them."""
-    import tempfile
-
-    from knuckle.evaluate.matching import run_predictor
-    from knuckle.predict import Predictor
-
-    samples = source.samples
-    if samples is None:
-        raise ValueError(f"{path} is a model, which needs pictures to run on, but the data set has none")
-    with tempfile.TemporaryDirectory() as folder:
-        graph = path if path.suffix == ".onnx" else _exported(path, Path(folder) / "hand.onnx")
-        predictor = Predictor(hand=graph)
-    task = progress.add_task("predicting", total=len(source.truth))
-    try:
-        return run_predictor(
-            samples(),
-            lambda sample: [] if sample.image is None else predictor(sample.image, sample.camera),
-            source.truth,
-            str(path),
-            lambda: progress.advance(task),
-        )
-    finally:
-        progress.remove_task(task)
-
-
-def _exported(checkpoint: Path, out: Path) -> Path:
-    """A checkpoint of the hand network as ONNX; needs knuckle[train]."""
-    from knuckle.systems.choose import choose_system
-    from knuckle.train.checkpoint import load
-    from knuckle.train.export import export_onnx, trained_network
-
-    about = load(checkpoint).about
-    if about["system"] == "detector":
-        raise ValueError(f"{checkpoint} must be of a hand network to be scored but is of a detector")
-    system = choose_system(about["system"], about["config"])
-    export_onnx(system, trained_network(system, checkpoint), out)
-    return out

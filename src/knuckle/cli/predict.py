@@ -15,6 +15,7 @@ def predict(
     camera: Path | None = None,
     fov: Annotated[float, Parameter(name="--fov")] = 0.0,
     max_hands: int = 4,
+    model: Path | None = None,
     threads: int = 2,
 ) -> int:
     """Find the hands in pictures and videos: joints, mesh, angles, in metres and in the camera's frame.
@@ -27,6 +28,8 @@ def predict(
         knuckle predict photo.jpg --out hands
 
         knuckle predict pictures/ "holiday/*.jpg" clip.mp4 --out hands --save json,overlay,glb --fov 65
+
+        knuckle predict photo.jpg --out hands --model runs/s3/step-0010000
 
     Parameters
     ----------
@@ -43,38 +46,40 @@ def predict(
         EXIF is asked, and then 60 degrees are assumed; distances are estimates then.
     max_hands
         In one picture.
+    model
+        Another hand network than the package's: an .onnx file of knuckle export, or a checkpoint's folder (with
+        knuckle[train]). Where it cannot say the side or needs a good crop, the package's looks first.
     threads
-        For the networks.
+        For each network.
     """
     # Here, so that `knuckle --help` does not wait for OpenCV and ONNX Runtime.
     import cv2
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from knuckle.cli.progress import progress_bar
+    from knuckle.models import onnx_file
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import read_camera
-    from knuckle.predict.run import RunOptions, predict_files
-    from knuckle.predict.sources import expand
+    from knuckle.predict.run import RunOptions, predict_sources
+    from knuckle.weights import weights_path
 
     cv2.setNumThreads(threads)
     # OpenCV tells of every file it stumbles over; the summary does so once, in one line.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        kinds = tuple(kind.strip() for kind in save.split(",") if kind.strip())
-        K = None if camera is None else read_camera(camera)
-        options = RunOptions(kinds, K, math.radians(fov), max_hands)
-    except ValueError as error:
-        print(f"knuckle predict: {error}", file=sys.stderr)
-        return 2
-    files, problems = expand(list(sources))
-    columns = (TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=len(files))
-        summary = predict_files(
-            Predictor(threads=threads), files, out, options, on_file=lambda path: progress.advance(task)
+    kinds = tuple(kind.strip() for kind in save.split(",") if kind.strip())
+    options = RunOptions(kinds, None if camera is None else read_camera(camera), math.radians(fov), max_hands)
+    with onnx_file(model or weights_path("hand")) as file:
+        predictor = Predictor(hand=file, threads=threads)
+    with progress_bar() as progress:
+        task = progress.add_task("predicting", total=None)
+        summary = predict_sources(
+            predictor,
+            sources,
+            out,
+            options,
+            on_start=lambda count: progress.update(task, total=count),
+            on_file=lambda: progress.advance(task),
         )
-    problems += summary.problems
-    for line in problems:
+    for line in summary.problems:
         print(f"knuckle predict: {line}", file=sys.stderr)
-    trouble = f", {len(problems)} of the sources could not be used" if problems else ""
-    print(f"{summary.hands} hands in {summary.pictures} pictures, written to {out}{trouble}")
-    return 1 if problems or not files else 0
+    print(f"{summary.line()}, written to {out}")
+    return 1 if summary.problems or not sources else 0

@@ -138,10 +138,13 @@ class Chunk:
         target = np.asarray(self._truth.corners[self._rows], np.float64)
         given = np.asarray(self._predictions.corners[self._rows], np.float64)
         given = np.where(self.present[:, None, None], given, np.nan_to_num(target))
+        # A hand that was found without the object it holds misses the box; it is not left out.
+        missed = np.asarray(np.isnan(given).any((1, 2)) & np.isfinite(target).all((1, 2)))
         if key == "corners":
-            return corner_errors(given, target)
+            return np.where(missed[:, None], MISS_METRES, corner_errors(given, target))
         assert self._truth.K is not None
-        return projected_box_errors(given, target, self._truth.K[self._rows])[:, None]
+        errors = projected_box_errors(given, target, self._truth.K[self._rows])
+        return np.where(missed, MISS_PIXELS, errors)[:, None]
 
 
 def read_rows(array: np.ndarray, rows: slice) -> np.ndarray:

@@ -48,6 +48,13 @@ def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool,
             hands = [h for h in hands if h.side == side]
         chosen.append(max(hands, key=lambda h: h.score, default=None))
 
+    return _answers(chosen, absolute, source)
+
+
+def _answers(chosen: Sequence[FoundHand | None], absolute: bool, source: str) -> Predictions:
+    """Predictions of one hand, or none, for each row of the truth."""
+    n = len(chosen)
+
     def gather(name: str, shape: tuple[int, ...]) -> np.ndarray | None:
         values = [None if h is None else getattr(h, name) for h in chosen]
         if all(v is None for v in values):
@@ -67,6 +74,7 @@ def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool,
         joints=gather("joints", (21, 3)) if any(chosen) else np.full((n, 21, 3), np.nan),
         vertices=gather("vertices", (counts.pop(), 3)) if counts else None,
         joints_image=gather("joints_image", (21, 2)),
+        corners=gather("corners", (8, 3)),
         left=np.array([s == "left" for s in sides], bool) if any(sides) else None,
         absolute=absolute,
         source=source,
@@ -98,9 +106,54 @@ def run_predictor(
         picture = picture_of(str(sample.id))
         placed &= sample.camera is not None
         if picture not in found:
-            found[picture] = [
-                FoundHand(hand.side, float(hand.score), hand.joints_camera, hand.joints_image, hand.vertices_camera)
-                for hand in predict(sample)
-            ]
+            found[picture] = [_found(hand, truth) for hand in predict(sample)]
         advance()
     return match_hands(truth, found, placed, source)
+
+
+def run_on_crops(
+    samples: Iterable[Sample],
+    predict: Callable[[Sample], Hand | None],
+    truth: Truth,
+    source: str,
+    advance: Callable[[], None] = lambda: None,
+) -> Predictions:
+    """Predictions of a model that is shown where each hand is: one answer for each row, nothing to be matched.
+
+    Args:
+        samples: with pictures, in the truth's order.
+        predict: the hand of a sample, in the frame of its camera where it has one; None where it cannot be asked.
+        truth: the hands they are for.
+        source: what the model is, for the report.
+        advance: called after every sample.
+
+    Returns:
+        Predictions, in the camera frame only where samples know their camera.
+
+    Raises:
+        BrokenDataset: there are not as many samples as the truth has hands.
+    """
+    chosen: list[FoundHand | None] = []
+    placed = True
+    for sample in samples:
+        placed &= sample.camera is not None
+        hand = predict(sample)
+        chosen.append(None if hand is None else _found(hand, truth))
+        advance()
+    if len(chosen) != len(truth):
+        raise BrokenDataset(f"{source} must be run on {len(truth)} hands, one per label, but there were {len(chosen)}")
+    return _answers(chosen, placed, source)
+
+
+def _found(hand: Hand, truth: Truth) -> FoundHand:
+    # The network's own mesh can be compared vertex by vertex only where it is of the truth's topology.
+    own = hand.vertices_network
+    comparable = own is not None and truth.vertices is not None and len(own) == truth.vertices.shape[1]
+    return FoundHand(
+        hand.side,
+        float(hand.score),
+        hand.joints_camera,
+        hand.joints_image,
+        own if comparable else hand.vertices_camera,
+        None if hand.object is None else hand.object.corners_camera,
+    )

@@ -22,7 +22,8 @@ class FoundHand:
     """One hand that somebody found in a picture. What was not given is None.
 
     joints: (21, 3) metres, common order, axes x right, y down, z forward. joints_image: (21, 2) pixels of the picture.
-    vertices: (V, 3) like joints. score: for choosing among several.
+    vertices: (V, 3) like joints. corners: (8, 3) like joints, of the held object's box, in the order of
+    skeleton.BOX_CORNERS. score: for choosing among several.
     """
 
     side: Side | None = None
@@ -30,6 +31,7 @@ class FoundHand:
     joints: np.ndarray | None = None
     joints_image: np.ndarray | None = None
     vertices: np.ndarray | None = None
+    corners: np.ndarray | None = None
 
 
 SizeOf = Callable[[], tuple[int, int]]
@@ -52,9 +54,19 @@ def knuckle_hands(data: Any, size: SizeOf) -> list[FoundHand]:
             joints=_rows(hand.get("joints_camera"), 3),
             joints_image=_rows(hand.get("joints_image"), 2),
             vertices=None if hand.get("vertices_camera") is None else np.asarray(hand["vertices_camera"], np.float64),
+            corners=_corners(hand.get("object")),
         )
         for hand in data["hands"]
     ]
+
+
+def _corners(held: Any) -> np.ndarray | None:
+    if held is None:
+        return None
+    corners = np.asarray(held["corners_camera"], np.float64)
+    if corners.shape != (8, 3):
+        raise ValueError(f"the object's corners must be (8, 3) but are {corners.shape}")
+    return corners
 
 
 def mediapipe_hands(data: Any, size: SizeOf) -> list[FoundHand]:

@@ -3,26 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from knuckle.datasets import (
-    ArrayFolder,
-    CocoHands,
-    DexterObject,
-    DexYcb,
-    Fpha,
-    FreiHand,
-    Ho3d,
-    Hop,
-    InterHand,
-    ObMan,
-    Reader,
-    Rhd,
-    Stb,
-    TruthList,
-)
+from knuckle.datasets import ArrayFolder, InterHand, Reader
 from knuckle.datasets.layout import read_picture
+from knuckle.datasets.readers import open_reader
 from knuckle.datasets.shards import read_samples, shard_paths
 from knuckle.evaluate.data import Truth, collect
 from knuckle.evaluate.protocols import Protocol
@@ -69,7 +56,7 @@ def read_source(
     root = Path(root)
     if protocol.dataset == "own" and root.is_dir() and any(root.glob("*.tar")):
         return _shards(root, advance)
-    reader = open_reader(protocol, root, images=False)
+    reader = reader_of(protocol, root, images=False)
     if isinstance(reader, ArrayFolder):
         return Source(_mapped(reader), None, None)
     total = len(reader)
@@ -86,10 +73,10 @@ def read_source(
         truth = replace(truth, subsets={k: kinds == k for k in ("single", "interacting") if (kinds == k).any()})
     elif truth.left.any() and not truth.left.all():
         truth = replace(truth, subsets={"left": truth.left, "right": ~truth.left})
-    return Source(truth, lambda: iter(open_reader(protocol, root, images=True)), reader.official_count)
+    return Source(truth, lambda: iter(reader_of(protocol, root, images=True)), reader.official_count)
 
 
-def open_reader(protocol: Protocol, root: Path, images: bool) -> Reader:
+def reader_of(protocol: Protocol, root: Path, images: bool) -> Reader:
     """The reader of a protocol's data set and split.
 
     Args:
@@ -104,41 +91,25 @@ def open_reader(protocol: Protocol, root: Path, images: bool) -> Reader:
         FileNotFoundError: something is missing.
         BrokenDataset: a file is damaged.
     """
-    match protocol.dataset:
-        case "freihand":
-            return FreiHand(root, protocol.split, images)
-        case "rhd":
-            return Rhd(root, protocol.split, images)
-        case "stb":
-            # The recipe that the protocol's palm undoes: what is compared is the palm as stored.
-            return Stb(root, protocol.split, images, wrist=protocol.joint_zero)
-        case "dexter-object":
-            return DexterObject(root, protocol.split, images)
-        case "ho3d-v2" | "ho3d-v3":
-            return Ho3d(root, protocol.split, images, version=protocol.dataset.removeprefix("ho3d-"))
-        case "fpha":
-            return Fpha(root, protocol.split, images)
-        case "obman":
-            return ObMan(root, protocol.split, images)
-        case "hop":
-            return Hop(root, protocol.split, images)
-        case "dexycb":
-            # With the frames that have no hand: results are numbered through them, and what has no label costs nothing.
-            return DexYcb(root, protocol.split, images, keep_empty=True)
-        case "interhand":
-            return InterHand(root, protocol.split, images)
-        case "own":
-            return _own(root, images)
-    raise ValueError(f"dataset must be one that has a reader but got {protocol.dataset!r}")
+    if protocol.dataset == "own":
+        return _own(root, images)
+    options: dict[str, Any] = {}
+    if protocol.dataset == "stb":
+        # The recipe that the protocol's palm undoes: what is compared is the palm as stored.
+        options["wrist"] = protocol.joint_zero
+    elif protocol.dataset == "dexycb":
+        # With the frames that have no hand: results are numbered through them, and what has no label costs nothing.
+        options["keep_empty"] = True
+    return open_reader(protocol.dataset, root, protocol.split, images, **options)
 
 
 def _own(root: Path, images: bool) -> Reader:
     if (root / "truth.json").exists():
-        return TruthList(root, images=images)
+        return open_reader("truth", root, images=images)
     if (root / "joints.npy").exists():
-        return ArrayFolder(root)
+        return open_reader("arrays", root, images=False)
     if root.is_dir() and any(root.glob("*.json")):
-        return CocoHands(root, images=images)
+        return open_reader("coco", root, images=images)
     raise FileNotFoundError(f"{root} must hold labels of one's own but does not; one of\n{_OWN_LAYOUT}")
 
 

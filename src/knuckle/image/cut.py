@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from knuckle.camera import crop_affine
+
 # What lies outside the picture: mid grey, which the networks see as zero.
 OUTSIDE = (128, 128, 128)
 
@@ -26,15 +28,15 @@ def square(
         (2, 3): crop = A @ (u, v, 1), pixel centres at integers in both.
     """
     scale = size / side
-    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
-    flip, middle = (-1.0 if mirrored else 1.0), (size - 1) / 2
-    u, v = float(centre[0]), float(centre[1])
-    return np.array(
-        [
-            [flip * cos, -flip * sin, middle - flip * (cos * u - sin * v)],
-            [sin, cos, middle - (sin * u + cos * v)],
-        ]
+    a, b, x, c, d, y = crop_affine(
+        # Picture directions turn by the angle where the crop's box turns the other way.
+        (float(centre[0]), float(centre[1])),
+        (-scale if mirrored else scale, scale),
+        math.cos(angle),
+        -math.sin(angle),
+        (size, size),
     )
+    return np.array([[a, b, x], [c, d, y]])
 
 
 def apply_affine(affine: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "*b n 2"]) -> Float[np.ndarray, "*b n 2"]:

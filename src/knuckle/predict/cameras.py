@@ -10,7 +10,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.image.exif import focal_length_pixels
-from knuckle.predict.predictor import ASSUMED_FOV
+from knuckle.predict.config import ASSUMED_FOV
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,19 @@ listed here; every one has the crop (or picture) as its first axis.
 
     output      shape             what, for a hand
     joints      (B, 21, 3)        as `coordinates` says; always there
-    uncertainty (B, 21)           mean absolute error to expect in each coordinate, in the first coordinate's unit
+    uncertainty (B, 21)           mean absolute error to expect in each coordinate, in the unit of the first coordinate:
+                                  pixels of the crop, or metres
     left        (B,)              probability that the crop, mirrored or not, shows a left hand
     presence    (B,)              probability that it shows a hand at all
     vertices    (B, V, 3)         as the joints
     corners     (B, 8, 3)         of the held object's box, in the order of skeleton.BOX_CORNERS, as the joints
     category    (B, C)            probabilities of the held object's categories
-    mask        (B, h, w)         probability that a cell shows the hand
+    mask        (B, h, w)         probability that a cell shows the hand; not used here
 
     output      shape             what, for a detector
     maps        (B, 8, h, w)      see knuckle.predict.detect
+
+Of a mirrored crop all outputs are the mirrored scene's: a right hand, and corners numbered as its box has them.
 """
 
 import json
@@ -59,8 +62,8 @@ class CropRule:
     hands: Literal["either", "right"] = "either"
 
     def __post_init__(self) -> None:
-        if self.size < 1 or not 0.1 <= self.margin <= 10:
-            raise ValueError(f"crop must have a size of 1 or more and a margin of 0.1 to 10 but got {self}")
+        if not isinstance(self.size, int) or self.size < 1 or not 0.1 <= self.margin <= 10:
+            raise ValueError(f"crop must have a whole size of 1 or more and a margin of 0.1 to 10 but got {self}")
         if self.orientation not in ("upright", "picture") or self.hands not in ("either", "right"):
             raise ValueError(f'crop must be "upright" or "picture", of "either" or "right" hands, but got {self}')
 
@@ -108,6 +111,16 @@ class Contract:
         if "category" in self.outputs and not self.categories:
             raise ValueError("categories must name what the output category counts but is empty")
 
+    @property
+    def needs_guide(self) -> bool:
+        """Whether another network has to say first where the hand is and which side's."""
+        return self.crop.hands == "right" or not {"left", "presence"} <= set(self.outputs)
+
+    @property
+    def says_side(self) -> bool:
+        """Whether the side is for this network to say: it says one, and sees hands as they are."""
+        return self.crop.hands == "either" and "left" in self.outputs
+
     def to_metadata(self) -> dict[str, str]:
         """The entry for the file's metadata."""
         return {METADATA_KEY: json.dumps({"version": VERSION, **asdict(self)})}
@@ -122,7 +135,7 @@ class Contract:
         if METADATA_KEY not in metadata:
             raise ContractError(
                 f"must say in its metadata, under {METADATA_KEY!r}, what it needs and gives but does not; "
-                "export it with `knuckle export`"
+                "export its checkpoint with `knuckle export`"
             )
         try:
             data = json.loads(metadata[METADATA_KEY])
@@ -141,7 +154,7 @@ def _entries(data: dict[str, Any]) -> dict[str, Any]:
     unknown = set(data) - {f.name for f in fields(Contract)}
     if unknown:
         raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
-    entries = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    entries: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     if "crop" in entries:
         entries["crop"] = CropRule(**entries["crop"])
     return entries

@@ -1,4 +1,4 @@
-"""From the detector's maps to boxes: its reading in NumPy, and the way a picture is laid into its input."""
+"""From the detector's maps to boxes: decoded in NumPy, and the way a picture is laid into its input."""
 
 from dataclasses import dataclass
 
@@ -17,8 +17,8 @@ class Detection:
 
     Attributes:
         box: (x0, y0, x1, y1) around the hand without its arm, pixels.
-        score: chance that it is a hand.
-        left: chance that it is a left hand; of no use as trained so far, the hand network says the side.
+        score: probability that it is a hand.
+        left: probability that it is a left hand; of no use as trained so far, the hand network says the side.
         direction: (2,) from the wrist to the knuckles; at most of length 1, shorter where unsure.
     """
 
@@ -69,26 +69,27 @@ def _areas(box: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, float, np.n
 
 
 def read_maps(
-    maps: Float[np.ndarray, "8 h w"], threshold: float, most: int, overlap_limit: float = 0.3
+    maps: Float[np.ndarray, "8 h w"], threshold: float, maximum: int, overlap_limit: float = 0.3
 ) -> list[Detection]:
     """Peaks of the centre map, best first, each a hand unless a better one covers the same place.
 
     Args:
-        maps: the detector's output for one picture: chance of a centre; ways to left, top, right, bottom in pixels;
-            direction; chance of a left hand.
-        threshold: chances below it are no hands.
-        most: how many hands are wanted at most.
+        maps: the detector's output for one picture, of each cell: probability that it is a hand's centre; the
+            hand's box as (left, top, right, bottom) distances from the cell's middle in pixels; direction; probability
+            of a left hand.
+        threshold: probabilities below it are no hands.
+        maximum: how many hands are wanted at most.
         overlap_limit: intersection over union from which two boxes are one hand.
 
     Returns:
         Detections in pixels of the detector's input.
     """
-    chance = maps[0]
-    rows, columns = chance.shape
-    padded = np.pad(chance, 1, constant_values=-1.0)
+    probability = maps[0]
+    rows, columns = probability.shape
+    padded = np.pad(probability, 1, constant_values=-1.0)
     neighbours = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
-    peaks = np.argwhere((chance >= np.max(neighbours, axis=0)) & (chance >= threshold))
-    order = np.argsort(-chance[tuple(peaks.T)], kind="stable")
+    peaks = np.argwhere((probability >= np.max(neighbours, axis=0)) & (probability >= threshold))
+    order = np.argsort(-probability[tuple(peaks.T)], kind="stable")
     found: list[Detection] = []
     for row, column in peaks[order]:
         cell = maps[:, row, column]
@@ -97,6 +98,6 @@ def read_maps(
         if found and overlap(box, np.array([d.box for d in found])).max() > overlap_limit:
             continue
         found.append(Detection(box, float(cell[0]), float(cell[7]), cell[5:7].astype(float)))
-        if len(found) == most:
+        if len(found) == maximum:
             break
     return found

@@ -1,18 +1,154 @@
-"""The two ONNX graphs behind plain functions of NumPy arrays."""
+"""Exported networks behind plain functions of NumPy arrays: an ONNX file, held against the contract it carries."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import onnxruntime
 from jaxtyping import Float, UInt8
 
 from knuckle.image.cut import apply_affine, cut, invert_affine
+from knuckle.predict.contract import Contract, ContractError
 from knuckle.predict.detect import Detection, letterbox, read_maps
+
+# Shapes after the first axis; None is any size.
+_OUTPUT_SHAPES: dict[str, tuple[int | None, ...]] = {
+    "joints": (21, 3),
+    "uncertainty": (21,),
+    "left": (),
+    "presence": (),
+    "vertices": (None, 3),
+    "corners": (8, 3),
+    "category": (None,),
+    "mask": (None, None),
+    "maps": (8, None, None),
+}
+_INPUT_TYPES = {"image": "tensor(uint8)", "K": "tensor(float)", "box": "tensor(float)"}
+_AGAIN = "export it again"
+_KINDS = {"hand": "a hand network", "detector": "a detector"}
+
+
+@runtime_checkable
+class HandDetector(Protocol):
+    """Finds hands in whole pictures."""
+
+    def __call__(self, picture: UInt8[np.ndarray, "h w 3"], threshold: float, maximum: int) -> list[Detection]:
+        """At most `maximum` hands of a score of `threshold` and more, best first, in pixels of the picture."""
+        ...
+
+
+@runtime_checkable
+class HandNetwork(Protocol):
+    """What an exported hand network is to the rest: its contract, and outputs for crops."""
+
+    @property
+    def contract(self) -> Contract:
+        """How crops are cut, and what the outputs mean."""
+        ...
+
+    def __call__(
+        self,
+        picture: UInt8[np.ndarray, "h w 3"],
+        affines: list[Float[np.ndarray, "2 3"]],
+        K: Float[np.ndarray, "n 3 3"] | None = None,
+        boxes: Float[np.ndarray, "n 4"] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Outputs by the contract's names for one or more crops of a picture.
+
+        Args:
+            picture: RGB.
+            affines: of each crop, pixels of the picture to those of the crop.
+            K: of the crops' cameras, where the contract asks for it.
+            boxes: squares in the picture before they are turned, where the contract asks for them.
+        """
+        ...
+
+
+class DetectorGraph:
+    """A `HandDetector` from an ONNX file. Thread-safe: it holds nothing but the graph.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ContractError: it is not an ONNX file, not knuckle's, or not a detector.
+    """
+
+    def __init__(self, path: Path | str, threads: int = 2) -> None:
+        self._session, self.contract = _open(Path(path), "detector", threads)
+
+    def __call__(self, picture: UInt8[np.ndarray, "h w 3"], threshold: float, maximum: int) -> list[Detection]:
+        """See `HandDetector`."""
+        size = self.contract.crop.size
+        affine = letterbox(picture.shape[1], picture.shape[0], size)
+        laid = cut(picture, affine, (size, size))
+        maps = np.asarray(self._session.run(["maps"], {"image": laid[None]})[0])
+        back = invert_affine(affine)
+        return [
+            Detection(apply_affine(back, d.box.reshape(2, 2)).reshape(4), d.score, d.left, d.direction)
+            for d in read_maps(maps[0], threshold, maximum)
+        ]
+
+
+class HandGraph:
+    """A `HandNetwork` from an ONNX file. Thread-safe: it holds nothing but the graph.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ContractError: it is not an ONNX file, not knuckle's, or not a hand network.
+    """
+
+    def __init__(self, path: Path | str, threads: int = 2) -> None:
+        self._path = Path(path)
+        self._session, self.contract = _open(self._path, "hand", threads)
+        self._wanted = [name for name in self.contract.outputs if name != "mask"]
+
+    def __call__(
+        self,
+        picture: UInt8[np.ndarray, "h w 3"],
+        affines: list[Float[np.ndarray, "2 3"]],
+        K: Float[np.ndarray, "n 3 3"] | None = None,
+        boxes: Float[np.ndarray, "n 4"] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """See `HandNetwork`.
+
+        Raises:
+            ValueError: the network's joints, vertices or corners are not finite.
+        """
+        size = self.contract.crop.size
+        given = {"image": np.stack([cut(picture, affine, (size, size)) for affine in affines])}
+        for name, values in (("K", K), ("box", boxes)):
+            if name in self.contract.inputs:
+                if values is None:
+                    raise ValueError(f"{name} must be given to {self._path}, whose contract asks for it, but is None")
+                given[name] = values.astype(np.float32)
+        found = self._session.run(self._wanted, given)
+        outputs = {name: np.asarray(values) for name, values in zip(self._wanted, found, strict=True)}
+        for name in ("joints", "vertices", "corners"):
+            if name in outputs and not np.isfinite(outputs[name]).all():
+                raise ValueError(f"{self._path}: {name} must be finite but are not; was the network trained to an end?")
+        return outputs
+
+
+def _open(path: Path, kind: Literal["hand", "detector"], threads: int) -> tuple[onnxruntime.InferenceSession, Contract]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} must be an existing ONNX file but is not; check the path")
+    try:
+        session = _session(path, threads)
+    except Exception as error:  # ONNX Runtime's own have no common ground but this
+        reason = str(error).rpartition("failed:")[2].strip().rstrip(".")
+        raise ContractError(f"{path} must be an ONNX file but cannot be opened as one ({reason})") from None
+    try:
+        contract = Contract.from_metadata(session.get_modelmeta().custom_metadata_map)
+        if contract.kind != kind:
+            raise ContractError(f"must be {_KINDS[kind]} but is {_KINDS[contract.kind]}, {contract.system!r}")
+        _check_graph(session, contract)
+    except ContractError as error:
+        raise ContractError(f"{path} {error}") from None
+    return session, contract
 
 
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Threads that sleep between two layers cost a quarter of the time; ones that spin between two pictures would keep
@@ -22,56 +158,36 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-class DetectorGraph:
-    """Hands in whole pictures. Thread-safe: it holds nothing but the graph."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        self._graph = _session(path, threads)
-        self._size = int(self._graph.get_inputs()[0].shape[1])
-
-    def __call__(self, picture: UInt8[np.ndarray, "h w 3"], threshold: float, most: int) -> list[Detection]:
-        """The hands found, best first, in pixels of the picture."""
-        affine = letterbox(picture.shape[1], picture.shape[0], self._size)
-        laid = cut(picture, affine, (self._size, self._size))
-        maps = np.asarray(self._graph.run(None, {"pictures": laid[None]})[0])
-        back = invert_affine(affine)
-        return [
-            Detection(apply_affine(back, d.box.reshape(2, 2)).reshape(4), d.score, d.left, d.direction)
-            for d in read_maps(maps[0], threshold, most)
-        ]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the hand network says of one crop.
-
-    Attributes:
-        joints: (21, 3) pixels of the crop and depth in such pixels; see `knuckle.predict.place`.
-        doubt: (21,) mean absolute error to expect in each coordinate, in pixels of the crop.
-        left: chance that the crop, mirrored or not, shows a left hand.
-        presence: chance that it shows a hand at all.
-    """
-
-    joints: Float[np.ndarray, "21 3"]
-    doubt: Float[np.ndarray, "21"]
-    left: float
-    presence: float
+def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> None:
+    size = contract.crop.size
+    categories = len(contract.categories) or None
+    inputs = {"image": (size, size, 3), "K": (3, 3), "box": (4,)}
+    outputs = _OUTPUT_SHAPES | {"category": (categories,)}
+    for what, nodes, named, shapes in (
+        ("inputs", session.get_inputs(), contract.inputs, inputs),
+        ("outputs", session.get_outputs(), contract.outputs, outputs),
+    ):
+        if {node.name for node in nodes} != set(named):
+            theirs = ", ".join(node.name for node in nodes)
+            raise ContractError(f"must have the {what} {', '.join(named)} of its metadata but has {theirs}; {_AGAIN}")
+        for node in nodes:
+            _check_shape(node, shapes[node.name], contract.kind)
+            if node.name in _INPUT_TYPES and node.type != _INPUT_TYPES[node.name]:
+                raise ContractError(
+                    f"must have an input {node.name} of {_INPUT_TYPES[node.name]} but has {node.type}; {_AGAIN}"
+                )
 
 
-class HandGraph:
-    """Joints in upright crops. Thread-safe: it holds nothing but the graph."""
-
-    def __init__(self, path: Path, threads: int) -> None:
-        self._graph = _session(path, threads)
-        self.size = int(self._graph.get_inputs()[0].shape[1])
-
-    def __call__(self, picture: UInt8[np.ndarray, "h w 3"], affines: list[Float[np.ndarray, "2 3"]]) -> list[Reading]:
-        """One reading a crop, all from the same picture; `affines` map its pixels to those of the crops."""
-        if not affines:
-            return []
-        pixels = np.stack([cut(picture, affine, (self.size, self.size)) for affine in affines])
-        outputs = self._graph.run(None, {"pictures": pixels})
-        return [
-            Reading(joints.astype(float), doubt.astype(float), float(left), float(presence))
-            for joints, doubt, left, presence in zip(*outputs, strict=True)
-        ]
+def _check_shape(node: onnxruntime.NodeArg, wanted: tuple[int | None, ...], kind: str) -> None:
+    """Sizes that the graph leaves open (names, None) are taken on trust; so is a shape that it does not tell at all."""
+    shape = list(node.shape)
+    if not shape:
+        return
+    fits = len(shape) == len(wanted) + 1 and all(
+        want is None or not isinstance(have, int) or have == want for have, want in zip(shape[1:], wanted, strict=True)
+    )
+    # Several crops are seen at once, whole pictures one by one.
+    alone = isinstance(shape[0], int) and (kind == "hand" or shape[0] != 1)
+    if not fits or alone:
+        expected = ", ".join(["B", *("any" if want is None else str(want) for want in wanted)])
+        raise ContractError(f"must have {node.name} of the shape ({expected}) but has {shape}; {_AGAIN}")

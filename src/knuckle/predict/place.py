@@ -1,9 +1,12 @@
-"""Between the network's joints (two pixels and a depth, all in the crop) and joints in the camera's frame, in metres.
+"""Between a network's joints (two pixels and a depth) and joints in the camera's frame, in metres.
 
-The depth is counted along the line of sight of the hand, not along the camera's axis, and in pixels: a step along
-the line of sight and a step across it that are equally long in metres are equally many pixels. So what the network
-has to say does not depend on where in the picture the hand is, how far away, or how large.
+The depth of the network that ships ("sight" coordinates) is counted along the line of sight of the hand, not along the
+camera's axis, and in pixels: a step along the line of sight and a step across it that are equally long in metres are
+equally many pixels. So what the network has to say does not depend on where in the picture the hand is, how far away,
+or how large.
 """
+
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -11,10 +14,69 @@ from jaxtyping import Float
 from knuckle.arrays import Array, namespace
 from knuckle.camera import Camera
 from knuckle.geometry.rotation import axis_angle_to_matrix
+from knuckle.predict.contract import Contract
+from knuckle.predict.estimate import CropEstimate, HandEstimate
+from knuckle.sample import HeldObject
 from knuckle.skeleton import BONES
 
 # The joint that depths are counted from: the knuckle of the middle finger, near the middle of the hand.
 ROOT = 9
+
+
+def place_hand(
+    contract: Contract,
+    camera: Camera,
+    estimate: CropEstimate,
+    bone_lengths: Float[np.ndarray, "20"],
+    score: float,
+    side: Literal["left", "right"] | None = None,
+) -> HandEstimate:
+    """A hand in the camera's frame.
+
+    Args:
+        contract: says what the depths are.
+        camera: of the picture.
+        estimate: pixels of the picture and depths.
+        bone_lengths: metres, of an average adult; the size of a hand whose coordinates say none.
+        score: of the hand.
+        side: where it is known; None takes the network's word.
+    """
+    parts = [part for part in (estimate.joints, estimate.vertices, estimate.corners) if part is not None]
+    # The joints come first, so that their numbers stay.
+    seen = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    focal = focal_length(camera.K)
+    if contract.coordinates == "metric":
+        placed = camera.unproject(seen[:, :2], seen[:, 2])
+        metres_per_pixel = float(placed[contract.root, 2]) / focal
+    else:
+        if contract.coordinates == "sight":
+            placed, distance = from_sight(camera.K, seen), 1.0
+        else:
+            placed, _ = camera.lift_25d(seen[:, :2], seen[:, 2], bone=contract.bone)
+            distance = float(placed[contract.root, 2])
+        scale = scale_to_size(placed[:21], bone_lengths, estimate.uncertainty)
+        placed, metres_per_pixel = scale * placed, scale * distance / focal
+    # Absolute errors of three coordinates to a distance in space: twice, where they are normal and alike.
+    uncertainty = 2.0 * metres_per_pixel * estimate.uncertainty
+    if side is None:
+        side = "left" if estimate.left_log_odds > 0 else "right"
+    return HandEstimate(
+        side,
+        score,
+        estimate.uv,
+        placed[:21],
+        np.maximum(uncertainty, 1e-3),
+        estimate.left_log_odds,
+        None if estimate.vertices is None else placed[21 : 21 + len(estimate.vertices)],
+        None if estimate.corners is None else _held_object(placed[-8:], estimate.category, contract.categories),
+    )
+
+
+def _held_object(corners: Float[np.ndarray, "8 3"], category: np.ndarray | None, names: tuple[str, ...]) -> HeldObject:
+    if category is None:
+        return HeldObject.from_corners(corners)
+    best = int(np.argmax(category))
+    return HeldObject.from_corners(corners, names[best], float(np.clip(category[best], 0.0, 1.0)))
 
 
 def sight_lines(intrinsics: Float[np.ndarray, "3 3"], uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
@@ -34,38 +96,43 @@ def to_sight(
     uv = rays[..., :2] / rays[..., 2:]
     sight = joints_camera[..., ROOT : ROOT + 1, :] / joints_camera[..., ROOT : ROOT + 1, 2:]
     along = xp.sum(joints_camera * sight, axis=-1)
-    scale = _focal(intrinsics)[..., None] * xp.sqrt(xp.sum(sight**2, axis=-1))
+    scale = focal_length(intrinsics)[..., None] * xp.sqrt(xp.sum(sight**2, axis=-1))
     depth = (along / along[..., ROOT : ROOT + 1] - 1.0) * scale
     return xp.concat([uv, depth[..., None]], axis=-1)
 
 
-def from_sight(intrinsics: Float[np.ndarray, "3 3"], sighted: Float[np.ndarray, "21 3"]) -> Float[np.ndarray, "21 3"]:
-    """The way back, up to the one thing a picture does not say: joints at a root depth (z) of 1."""
+def from_sight(intrinsics: Float[np.ndarray, "3 3"], sighted: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
+    """The way back, up to the one thing a picture does not say: joints at a root depth (z) of 1.
+
+    Args:
+        intrinsics: of the picture's camera.
+        sighted: (N, 3) the 21 joints, and further points after them.
+    """
     lines = sight_lines(intrinsics, sighted[:, :2])
     sight = lines[ROOT]
-    along = 1.0 + sighted[:, 2] / (_focal(intrinsics) * np.linalg.norm(sight))
+    along = 1.0 + sighted[:, 2] / (focal_length(intrinsics) * np.linalg.norm(sight))
     # No joint may come to lie behind the camera, whatever the network says.
     along = np.maximum(along, 0.2)
     return lines * (along * (sight @ sight) / (lines @ sight))[:, None]
 
 
 def scale_to_size(
-    joints: Float[np.ndarray, "21 3"], lengths: Float[np.ndarray, "20"], doubt: Float[np.ndarray, "21"]
+    joints: Float[np.ndarray, "21 3"], lengths: Float[np.ndarray, "20"], uncertainty: Float[np.ndarray, "21"]
 ) -> float:
     """The factor that gives a hand's bones the wanted lengths, all in all.
 
     Args:
         joints: in any unit.
         lengths: metres, of each bone.
-        doubt: of each joint; bones between doubtful joints count less.
+        uncertainty: of each joint, in any unit; bones between uncertain joints count less.
     """
     parents, children = np.array(BONES).T
     found = np.linalg.norm(joints[children] - joints[parents], axis=1)
-    weights = 1.0 / (doubt[children] ** 2 + doubt[parents] ** 2 + 1e-12)
+    weights = 1.0 / (uncertainty[children] ** 2 + uncertainty[parents] ** 2 + 1e-12)
     return float((weights * lengths).sum() / np.maximum((weights * found).sum(), 1e-12))
 
 
-def _focal(intrinsics: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
+def focal_length(intrinsics: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
     """One focal length for a camera whose two differ a little; a turned camera's matrix has them mixed."""
     K = intrinsics
     return abs(K[..., 0, 0] * K[..., 1, 1] - K[..., 0, 1] * K[..., 1, 0]) ** 0.5
@@ -75,7 +142,7 @@ def settle(
     camera: Camera,
     joints: Float[np.ndarray, "21 3"],
     uv: Float[np.ndarray, "21 2"],
-    doubt: Float[np.ndarray, "21"],
+    uncertainty: Float[np.ndarray, "21"],
     steps: int = 3,
     stiffness: float = 0.1,
 ) -> Float[np.ndarray, "4 4"]:
@@ -88,15 +155,15 @@ def settle(
         camera: of the picture.
         joints: (21, 3) metres, the fitted hand.
         uv: (21, 2) pixels where the network saw them.
-        doubt: (21,) metres; only their ratios count.
+        uncertainty: (21,) metres; only their ratios count.
         steps: of Gauss-Newton.
-        stiffness: radians by which a hand may turn for an error as large as its doubt.
+        stiffness: radians by which a hand may turn for an error as large as its uncertainty.
 
     Returns:
         T: (4, 4), to be applied from the left in the camera's frame.
     """
     lines = camera.rays(uv)
-    weights = 1.0 / np.maximum(doubt, 1e-6)
+    weights = 1.0 / np.maximum(uncertainty, 1e-6)
     weights = weights / np.sqrt((weights**2).mean())
     centre = joints.mean(0)
     rotation, translation = np.eye(3), np.zeros(3)

@@ -1,7 +1,7 @@
 """From a picture to hands, in the order in which it happens."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,53 +9,18 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from knuckle.camera import Camera
-from knuckle.fit import Fit, fit_hand
 from knuckle.handmodel import HandModel
-from knuckle.predict.crop import Square, square_of_box
+from knuckle.predict.config import ASSUMED_FOV, PredictorConfig
+from knuckle.predict.crop import Square, square_of_box, square_of_joints, square_of_labels
 from knuckle.predict.detect import Detection, box_of_joints, nested, overlap
-from knuckle.predict.look import Look, look_again, look_around, look_at
-from knuckle.predict.network import DetectorGraph, HandGraph
-from knuckle.predict.place import from_sight, scale_to_size, settle
+from knuckle.predict.estimate import CropEstimate, HandEstimate
+from knuckle.predict.explain import Explain, FitExplain
+from knuckle.predict.network import DetectorGraph, HandDetector, HandGraph, HandNetwork
+from knuckle.predict.passes import CropPasses
+from knuckle.predict.place import place_hand
 from knuckle.sample import Hand
 from knuckle.skeleton import BONES
 from knuckle.weights import weights_path
-
-# Of the longer side of a picture whose camera nobody knows: between a webcam's and a phone's.
-ASSUMED_FOV = math.radians(60.0)
-# Two hands whose boxes overlap more than this, or of which one lies by so much within the other, are one seen twice.
-_SAME_HAND, _WITHIN = 0.5, 0.75
-# Chances below which a crop shows no hand, whatever the detector thought.
-_ABSENT = 0.3
-# Mean doubt, in extents of the hand, that takes a score down to 1 / e.
-_DOUBT_OF_NO_HAND = 0.25
-# Part of the least score below which, after the first look, no second one is taken.
-_NOT_WORTH_A_LOOK = 0.7
-# Of the joints' doubt, for the fit: their errors go together, as of a hand that is displaced, and say less against the
-# pose than so many independent ones would.
-_TRUST = 0.4
-# Metres from the camera that no joint comes closer than.
-_NEAREST = 0.02
-# The detector proposes so many more places than hands are wanted.
-_SPARE = 3
-
-
-@dataclass(frozen=True)
-class Found:
-    """A hand as the network has it, before the fit.
-
-    Attributes:
-        side: as the hand network says, over all looks.
-        score: 0 to 1.
-        uv: (21, 2) pixels of the picture.
-        joints_camera: (21, 3) metres, of an average adult's size.
-        doubt: (21,) metres.
-    """
-
-    side: Literal["left", "right"]
-    score: float
-    uv: Float[np.ndarray, "21 2"]
-    joints_camera: Float[np.ndarray, "21 3"]
-    doubt: Float[np.ndarray, "21"]
 
 
 class Predictor:
@@ -63,33 +28,52 @@ class Predictor:
 
         hands = Predictor()(image)
 
+    A hand network that needs to know beforehand where the hand is and which side's (see `Contract.needs_guide`) has
+    the guide look first, and then sees each hand once, through the crop that its contract asks for.
+
     Args:
-        detector, hand: ONNX files; those of the package if None.
-        threads: for each network.
-        threshold: the detector's chance of a hand from which a place is looked at.
-        least: score from which what was seen there is called a hand.
-        looks: how often the hand network looks at a hand, each time through the crop that the look before suggests;
-            the last look takes the mean over the crop as it is and mirrored.
+        detector: an ONNX file, or what `HandDetector` says; the package's if None.
+        hand: an ONNX file that `knuckle export` wrote, or what `HandNetwork` says; the package's if None.
+        explain: turns the network's estimate into a `Hand`; fits the open hand if None.
+        guide: a hand network that needs no guide, as `hand`; the package's if None. Not used where `hand` needs none.
+        threads: for each network that is opened here.
+        config: all thresholds.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ContractError: a file is not an ONNX file of knuckle's, or of another kind.
     """
 
     def __init__(
         self,
-        detector: Path | None = None,
-        hand: Path | None = None,
+        detector: Path | str | HandDetector | None = None,
+        hand: Path | str | HandNetwork | None = None,
+        explain: Explain | None = None,
+        *,
+        guide: Path | str | HandNetwork | None = None,
         threads: int = 2,
-        threshold: float = 0.15,
-        least: float = 0.3,
-        looks: int = 2,
+        config: PredictorConfig | None = None,
     ) -> None:
-        self._detector = DetectorGraph(detector or weights_path("detector"), threads)
-        self._hand = HandGraph(hand or weights_path("hand"), threads)
-        self._threshold = threshold
-        self._least = least
-        self._looks = looks
+        self.config = config or PredictorConfig()
         self.model = HandModel.open()
+        self.explain: Explain = explain or FitExplain(self.model, self.config)
+        detector = weights_path("detector") if detector is None else detector
+        self._detector = DetectorGraph(detector, threads) if isinstance(detector, (Path, str)) else detector
+        self._hand = self._passes(hand, threads)
+        # What looks at a place first, and the network that only then can see it.
+        self._first, self._second = self._hand, None
+        if self._hand.contract.needs_guide:
+            self._first, self._second = self._passes(guide, threads), self._hand
+            if self._first.contract.needs_guide:
+                raise ValueError(f"guide must say side and presence by itself but got {self._first.contract}")
         parents, children = np.array(BONES).T
         rest = np.asarray(self.model.joints_rest, float)
-        self._lengths = np.linalg.norm(rest[children] - rest[parents], axis=1)
+        self._bone_lengths = np.linalg.norm(rest[children] - rest[parents], axis=1)
+
+    def _passes(self, hand: Path | str | HandNetwork | None, threads: int) -> CropPasses:
+        hand = weights_path("hand") if hand is None else hand
+        network = HandGraph(hand, threads) if isinstance(hand, (Path, str)) else hand
+        return CropPasses(network, self.config)
 
     def __call__(self, image: np.ndarray, camera: Camera | None = None, max_hands: int = 4) -> list[Hand]:
         """The hands in a picture, best first.
@@ -106,116 +90,140 @@ class Predictor:
         camera = checked_camera(image, camera)
         return [self.explain(found, camera)[0] for found in self.find(image, camera, max_hands)]
 
-    def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[Found]:
-        """Detector and network: the hands before the fit."""
+    def at_joints(
+        self,
+        image: np.ndarray,
+        joints_image: Float[np.ndarray, "21 2"],
+        side: Literal["left", "right"],
+        camera: Camera | None = None,
+    ) -> Hand | None:
+        """The hand at a place that is known, through one crop and without detector and guide, as papers evaluate.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            joints_image: pixels of the true joints, NaN where there is no label; only the crop is made of them.
+            side: the true one. The network's own word is taken where it sees hands of either side as they are.
+            camera: as in a call.
+
+        Returns:
+            The hand; None where too few joints are known to make a crop of.
+
+        Raises:
+            ValueError: as in a call.
+        """
+        camera = checked_camera(image, camera)
+        square = square_of_labels(joints_image, self._hand.rule)
+        if square is None:
+            return None
+        (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))])
+        found = place_hand(self._hand.contract, camera, estimate, self._bone_lengths, 1.0, self._side(estimate, side))
+        return self.explain(found, camera)[0]
+
+    def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[HandEstimate]:
+        """Detector and network: the hands before the fit, best first."""
         places = self.detect(image, max_hands)
-        squares = [square_of_box(place.box, place.direction) for place in places]
-        found = self.look(image, camera, squares, [place.score for place in places])
-        return without_doubles(found)[:max_hands]
+        squares = [square_of_box(place.box, place.direction, self._first.rule) for place in places]
+        found = self.estimate(image, camera, squares, [place.score for place in places])
+        found = self.without_duplicates(found)[:max_hands]
+        return found if self._second is None else self._see_again(image, camera, found)
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"], max_hands: int) -> list[Detection]:
         """Places to look at, some more than hands are wanted."""
-        return self._detector(image, self._threshold, max_hands + _SPARE)
+        return self._detector(image, self.config.detection_threshold, max_hands + self.config.spare_places)
 
-    def look(
-        self,
-        image: UInt8[np.ndarray, "h w 3"],
-        camera: Camera,
-        squares: list[Square],
-        scores: list[float],
-    ) -> list[Found]:
-        """The network on given squares; hands that turn out to be none are left out.
+    def estimate(
+        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, squares: list[Square], scores: list[float]
+    ) -> list[HandEstimate]:
+        """The network that looks first on given squares, pass by pass; what turns out to be no hand is left out.
 
         Args:
+            image: the picture.
+            camera: that took it.
             squares: where to look.
             scores: the detector's, of each.
         """
-        looks = look_at(self._hand, image, [(square, False) for square in squares])
+        c = self.config
+        estimates = self._first.run(image, camera, [(square, False) for square in squares])
         pairs = [
-            (look, score)
-            for look, score in zip(looks, scores, strict=True)
-            if self._score(look, score) > _NOT_WORTH_A_LOOK * self._least
+            (estimate, score)
+            for estimate, score in zip(estimates, scores, strict=True)
+            if self._score(estimate, score) > c.worth_a_pass * c.score_threshold
         ]
-        looks = [look for look, _ in pairs]
-        for _ in range(self._looks - 2):
-            looks = look_again(self._hand, image, looks)
-        if self._looks > 1:
-            looks = look_around(self._hand, image, looks)
-        found = [
-            self._place(camera, look, self._score(look, score)) for look, (_, score) in zip(looks, pairs, strict=True)
+        estimates = [estimate for estimate, _ in pairs]
+        for _ in range(c.passes - 2):
+            estimates = self._first.refine(image, camera, estimates)
+        if c.passes > 1:
+            estimates = self._first.refine_mirrored(image, camera, estimates)
+        scored = [
+            (estimate, self._score(estimate, score)) for estimate, (_, score) in zip(estimates, pairs, strict=True)
         ]
-        return [hand for hand in found if hand.score > self._least]
-
-    def _score(self, look: Look, detected: float) -> float:
-        """Detector, presence, and above all how sure the network is of the joints: it makes little of a face or ear."""
-        return math.sqrt(detected * look.presence) * math.exp(-look.vagueness / _DOUBT_OF_NO_HAND)
+        return [
+            place_hand(self._first.contract, camera, estimate, self._bone_lengths, score)
+            for estimate, score in scored
+            if score > c.score_threshold
+        ]
 
     def follow(
-        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, squares: list[Square]
-    ) -> list[tuple[Found | None, float]]:
-        """One look at hands whose place is known from the frame before.
-
-        Returns:
-            For each square the hand, None where there is none any more, and the logarithmic odds of a left one.
-        """
-        return [
-            (
-                self._place(camera, look, look.presence) if look.presence > _ABSENT else None,
-                look.odds,
-            )
-            for look in look_at(self._hand, image, [(square, False) for square in squares])
+        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, hands: list[HandEstimate]
+    ) -> list[HandEstimate | None]:
+        """One pass for hands whose place is known from the frame before; None for those that are gone."""
+        squares = [square_of_joints(hand.uv, rule=self._first.rule) for hand in hands]
+        estimates = self._first.run(image, camera, [(square, False) for square in squares])
+        present = [estimate.presence > self.config.presence_threshold for estimate in estimates]
+        found = [
+            place_hand(self._first.contract, camera, estimate, self._bone_lengths, estimate.presence)
+            for estimate, there in zip(estimates, present, strict=True)
+            if there
         ]
+        if self._second is not None:
+            # The side that the track has, which one frame may mistake, decides on the mirror.
+            sides = [hand.side for hand, there in zip(hands, present, strict=True) if there]
+            found = self._see_again(
+                image, camera, [replace(new, side=side) for new, side in zip(found, sides, strict=True)]
+            )
+        seen = iter(found)
+        return [next(seen) if there else None for there in present]
 
-    def explain(self, found: Found, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
-        """The hand that the open hand's angles and shape make of the network's joints, and the fit to go on from."""
-        fitted = fit_hand(
-            self.model,
-            found.joints_camera,
-            side=found.side,
-            joint_doubt=_TRUST * found.doubt,
-            initial=initial,
-            shape_regularisation=1.0,
-            iterations=20,
-            # A millimetre is far below what the network is off; further steps change nothing that can be measured.
-            tolerance=1e-3,
-            # Further starts doubled the time of the worst hands and made none of them better.
-            restart_above=math.inf,
-        )
-        residual = float(fitted.error)
-        pose = settle(camera, fitted.joints, found.uv, found.doubt) @ fitted.T_camera_hand
-        posed = self.model(fitted.angles, shape=fitted.shape, T_camera_hand=pose, side=found.side)
-        joints, vertices = np.asarray(posed.joints), posed.vertices
-        behind = _NEAREST - float(joints[:, 2].min())
-        if behind > 0:
-            # A pose that makes no sense of what is close to the lens: nothing that was seen lies behind it.
-            away = behind * camera.rays(found.uv).mean(0)
-            pose[:3, 3] += away
-            joints, vertices = joints + away, vertices + away
-        hand = Hand(
-            side=found.side,
-            score=min(found.score, 1.0),
-            box=box_of_joints(camera.project(joints)),
-            joints_camera=joints,
-            angles=fitted.angles,
-            shape=fitted.shape,
-            T_camera_hand=pose,
-            joint_doubt_mm=1e3 * found.doubt,
-            # How far the joints had to be moved, against how far off they are expected to be.
-            plausibility=math.exp(-residual / max(2.0 * float(found.doubt.mean()), 1e-6)),
-            camera=camera,
-            vertices_camera=vertices,
-            joints_network=found.joints_camera,
-        )
-        return hand, fitted
+    def _see_again(self, image: np.ndarray, camera: Camera, found: list[HandEstimate]) -> list[HandEstimate]:
+        """The network that had to wait, once for each hand that the guide has found; score and side are the guide's,
+        the side only where the network does not say it.
+        """
+        network = self._hand
+        crops = [(square_of_joints(hand.uv, rule=network.rule), self._mirrors(hand.side)) for hand in found]
+        placed = []
+        for hand, estimate in zip(found, network.run(image, camera, crops), strict=True):
+            side = self._side(estimate, hand.side)
+            again = place_hand(network.contract, camera, estimate, self._bone_lengths, hand.score, side)
+            said = network.contract.says_side
+            placed.append(again if said else replace(again, left_log_odds=hand.left_log_odds))
+        return placed
 
-    def _place(self, camera: Camera, look: Look, score: float) -> Found:
-        """Depth by the size of an average adult's hand."""
-        joints = from_sight(camera.K, np.column_stack([look.uv, look.depth]))
-        scale = scale_to_size(joints, self._lengths, look.doubt)
-        # A pixel of doubt at the hand's distance; coordinates' absolute errors to a distance in space.
-        doubt = 2.0 * scale * look.doubt / math.sqrt(abs(np.linalg.det(camera.K[:2, :2])))
-        side = "left" if look.odds > 0 else "right"
-        return Found(side, score, look.uv, scale * joints, np.maximum(doubt, 1e-3))
+    def _mirrors(self, side: Literal["left", "right"]) -> bool:
+        return self._hand.rule.hands == "right" and side == "left"
+
+    def _side(self, estimate: CropEstimate, known: Literal["left", "right"]) -> Literal["left", "right"]:
+        if not self._hand.contract.says_side:
+            return known
+        return "left" if estimate.left_log_odds > 0 else "right"
+
+    def _score(self, estimate: CropEstimate, detected: float) -> float:
+        """Detector, presence, and above all how sure the network is of the joints: it makes little of a face or ear."""
+        certainty = math.exp(-estimate.relative_uncertainty / self.config.uncertainty_of_no_hand)
+        return math.sqrt(detected * estimate.presence) * certainty
+
+    def without_duplicates(self, found: list[HandEstimate]) -> list[HandEstimate]:
+        """Best first; of hands at the same place only the best."""
+        kept: list[HandEstimate] = []
+        for hand in sorted(found, key=lambda f: -f.score):
+            if not self.is_among(hand, kept):
+                kept.append(hand)
+        return kept
+
+    def is_among(self, hand: HandEstimate, others: list[HandEstimate]) -> bool:
+        """Whether one of the others is the same hand seen again."""
+        c = self.config
+        box, boxes = box_of_joints(hand.uv), np.array([box_of_joints(other.uv) for other in others]).reshape(-1, 4)
+        return bool(((overlap(box, boxes) > c.same_hand_overlap) | (nested(box, boxes) > c.same_hand_nested)).any())
 
 
 def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
@@ -234,18 +242,3 @@ def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
     if camera.size is not None and tuple(camera.size) != size:
         raise ValueError(f"camera must be of the picture's size {size} but got {camera.size}; scale it first")
     return replace(camera, size=size)
-
-
-def without_doubles(found: list[Found]) -> list[Found]:
-    """Best first; of hands at the same place only the best."""
-    kept: list[Found] = []
-    for hand in sorted(found, key=lambda f: -f.score):
-        if not is_among(hand, kept):
-            kept.append(hand)
-    return kept
-
-
-def is_among(hand: Found, others: list[Found]) -> bool:
-    """Whether one of the others is the same hand seen again."""
-    box, boxes = box_of_joints(hand.uv), np.array([box_of_joints(other.uv) for other in others]).reshape(-1, 4)
-    return bool(((overlap(box, boxes) > _SAME_HAND) | (nested(box, boxes) > _WITHIN)).any())

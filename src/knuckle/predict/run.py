@@ -15,11 +15,11 @@ from knuckle.files import atomic_write
 from knuckle.image.read import PictureError, decode_picture
 from knuckle.predict.cameras import SourcedCamera, camera_of
 from knuckle.predict.predictor import Predictor
-from knuckle.predict.sources import VIDEOS, stems
+from knuckle.predict.sources import VIDEOS, expand, stems
 from knuckle.predict.video import VideoPredictor
-from knuckle.sample import Hand
+from knuckle.sample import Hand, HeldObject
 from knuckle.track import FilterSettings
-from knuckle.view.bones import draw_skeleton
+from knuckle.view.bones import draw_box, draw_skeleton
 from knuckle.view.mesh import overlay_mesh
 
 SAVES = ("json", "overlay", "glb", "npz")
@@ -27,7 +27,7 @@ SAVES = ("json", "overlay", "glb", "npz")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What to write and how to look.
+    """What to write, with which camera, and how many hands.
 
     Attributes:
         save: of `SAVES`.
@@ -48,12 +48,42 @@ class RunOptions:
 
 
 @dataclass
-class Summary:
+class RunSummary:
     """What came of a run: pictures (or frames) with results, hands in them, and one line for each problem."""
 
     pictures: int = 0
     hands: int = 0
     problems: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        """The counts in words."""
+        trouble = f", {len(self.problems)} of the sources could not be used" if self.problems else ""
+        return f"{self.hands} hands in {self.pictures} pictures{trouble}"
+
+
+def predict_sources(
+    predictor: Predictor,
+    sources: Sequence[str],
+    out: Path,
+    options: RunOptions,
+    on_start: Callable[[int], None] = lambda count: None,
+    on_file: Callable[[], None] = lambda: None,
+) -> RunSummary:
+    """As predict_files, of files, folders, patterns and videos; a source that stands for none is a problem.
+
+    Args:
+        predictor: finds the hands.
+        sources: as typed.
+        out: the folder for results.
+        options: what to write.
+        on_start: called with the number of files.
+        on_file: called after each file.
+    """
+    files, problems = expand(list(sources))
+    on_start(len(files))
+    summary = predict_files(predictor, files, out, options, lambda path: on_file())
+    summary.problems[:0] = problems
+    return summary
 
 
 def predict_files(
@@ -62,14 +92,14 @@ def predict_files(
     out: Path,
     options: RunOptions,
     on_file: Callable[[Path], None] = lambda path: None,
-) -> Summary:
+) -> RunSummary:
     """Predicts every file that can be read and writes `out/<stem>.json` (`.jsonl` for a video) and what else is asked.
 
     Args:
         on_file: called after each file.
     """
     out.mkdir(parents=True, exist_ok=True)
-    summary = Summary()
+    summary = RunSummary()
     for path, stem in zip(files, stems(list(files)), strict=True):
         run = _predict_video if path.suffix.lower() in VIDEOS else _predict_picture
         try:
@@ -92,16 +122,18 @@ def picture_json(name: str, size: tuple[int, int], camera: SourcedCamera, hands:
 
 
 def overlay(image: np.ndarray, hands: Sequence[Hand], predictor: Predictor, mesh: bool = True) -> np.ndarray:
-    """The picture with the hands' meshes and skeletons over it."""
+    """The picture with the hands' meshes, skeletons and held objects' boxes over it."""
     for hand in sorted(hands, key=lambda h: -h.joints_camera[:, 2].mean()):
         if mesh and hand.vertices_camera is not None:
             faces = np.asarray(predictor.model.faces_of(hand.side)).astype(np.int64)
             image = overlay_mesh(image, hand.vertices_camera, faces, hand.camera, alpha=0.45)
         image = draw_skeleton(image, hand.joints_image)
+        if hand.object is not None:
+            image = draw_box(image, hand.camera.project(hand.object.corners_camera))
     return image
 
 
-def _predict_picture(predictor: Predictor, path: Path, out: Path, options: RunOptions, summary: Summary) -> None:
+def _predict_picture(predictor: Predictor, path: Path, out: Path, options: RunOptions, summary: RunSummary) -> None:
     data = path.read_bytes()
     image = decode_picture(data)
     size = (image.shape[1], image.shape[0])
@@ -125,7 +157,7 @@ def _predict_picture(predictor: Predictor, path: Path, out: Path, options: RunOp
         _write_hands(_named(out, ".glb"), predictor, hands)
 
 
-def _predict_video(predictor: Predictor, path: Path, out: Path, options: RunOptions, summary: Summary) -> None:
+def _predict_video(predictor: Predictor, path: Path, out: Path, options: RunOptions, summary: RunSummary) -> None:
     capture = cv2.VideoCapture(str(path))
     writer: cv2.VideoWriter | None = None
     frames = 0
@@ -184,7 +216,7 @@ def _arrays(hands: Sequence[Hand]) -> dict[str, np.ndarray]:
         "joints_camera": stacked("joints_camera", (21, 3)),
         "joints_image": stacked("joints_image", (21, 2)),
         "joints_network": stacked("joints_network", (21, 3)),
-        "joint_doubt_mm": stacked("joint_doubt_mm", (21,)),
+        "joint_uncertainty_mm": stacked("joint_uncertainty_mm", (21,)),
         "vertices_camera": stacked("vertices_camera", (0, 3)),
         "shape": stacked("shape", (10,)),
         "T_camera_hand": stacked("T_camera_hand", (4, 4)),
@@ -193,7 +225,22 @@ def _arrays(hands: Sequence[Hand]) -> dict[str, np.ndarray]:
     arrays["angles"] = np.array([list(h.angles.values()) for h in hands]).reshape(-1, 23)
     arrays["left"] = np.array([h.side == "left" for h in hands], bool)
     arrays["score"] = np.array([h.score for h in hands], float)
-    return arrays
+    return arrays | _object_arrays([h.object for h in hands])
+
+
+def _object_arrays(objects: Sequence[HeldObject | None]) -> dict[str, np.ndarray]:
+    """NaN and an empty name stand for what is not there."""
+
+    def stacked(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        values = [None if held is None else getattr(held, name) for held in objects]
+        return np.array([np.full(shape, np.nan) if v is None else v for v in values], float).reshape(-1, *shape)
+
+    return {
+        "object_corners_camera": stacked("corners_camera", (8, 3)),
+        "T_camera_object": stacked("T_camera_object", (4, 4)),
+        "object_category": np.array([(held and held.category) or "" for held in objects], str),
+        "object_category_probability": stacked("category_probability", ()),
+    }
 
 
 def _write_hands(path: Path, predictor: Predictor, hands: Sequence[Hand]) -> None:

@@ -1,31 +1,25 @@
 """Hands in a video: each frame starts from where the hands were in the last one, and motion is smoothed."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import UInt8
 
 from knuckle.camera import Camera
-from knuckle.fit import Fit
-from knuckle.predict.crop import square_of_joints
-from knuckle.predict.predictor import Found, Predictor, checked_camera, is_among, without_doubles
+from knuckle.predict.estimate import HandEstimate
+from knuckle.predict.predictor import Predictor, checked_camera
 from knuckle.sample import Hand
 from knuckle.track import FilterSettings, OneEuroFilter
-
-# The detector looks for further hands every so many frames; for lost ones at once.
-_LOOK_AROUND = 10
-# A hand never changes sides, but for a second a fist may look like the other one: what the frames say adds up, with a
-# memory of some fifty of them, and no single one may say more than this (logarithmic odds).
-_KEPT_ODDS, _MOST_ODDS = 0.98, 4.0
 
 
 @dataclass
 class _Track:
-    found: Found
-    odds: float  # logarithmic, of a left hand
+    found: HandEstimate  # its side is the track's
+    left_log_odds: float
     filter: OneEuroFilter
-    side: str = ""
-    fit: Fit | None = None
+    explained_side: str = ""
+    initial: Any = None  # what the explanation of the last frame left for the next
 
 
 class VideoPredictor:
@@ -39,6 +33,7 @@ class VideoPredictor:
 
     def __init__(self, predictor: Predictor, fps: float, smoothing: FilterSettings | None = None) -> None:
         self._predictor = predictor
+        self._config = predictor.config
         self._seconds = 1.0 / fps
         self._smoothing = smoothing
         self._tracks: list[_Track] = []
@@ -50,35 +45,40 @@ class VideoPredictor:
         """The hands in the next frame; arguments as `Predictor`."""
         camera = checked_camera(image, camera)
         self._follow(image, camera)
-        if not self._tracks or (len(self._tracks) < max_hands and self._frame % _LOOK_AROUND == 0):
-            self._look_around(image, camera, max_hands)
+        due = self._frame % self._config.redetect_every == 0
+        if not self._tracks or (len(self._tracks) < max_hands and due):
+            self._find_more(image, camera, max_hands)
         self._frame += 1
         return [self._finish(track, camera) for track in self._tracks]
 
     def _follow(self, image: np.ndarray, camera: Camera) -> None:
-        tracks = self._tracks
-        squares = [square_of_joints(t.found.uv) for t in tracks]
-        found = self._predictor.follow(image, camera, squares)
+        found = self._predictor.follow(image, camera, [track.found for track in self._tracks])
+        memory, limit = self._config.side_memory, self._config.side_limit
         kept: list[_Track] = []
-        for track, (hand, odds) in zip(tracks, found, strict=True):
-            if hand is None or is_among(hand, [t.found for t in kept]):
+        for track, hand in zip(self._tracks, found, strict=True):
+            if hand is None or self._predictor.is_among(hand, [t.found for t in kept]):
                 continue
-            track.odds = _KEPT_ODDS * track.odds + min(max(odds, -_MOST_ODDS), _MOST_ODDS)
-            track.found = replace(hand, score=max(hand.score, 0.9 * track.found.score))
+            track.left_log_odds = memory * track.left_log_odds + min(max(hand.left_log_odds, -limit), limit)
+            score = max(hand.score, 0.9 * track.found.score)
+            track.found = replace(hand, score=score, side=_side(track.left_log_odds))
             kept.append(track)
         self._tracks = kept
 
-    def _look_around(self, image: np.ndarray, camera: Camera, max_hands: int) -> None:
-        for hand in without_doubles(self._predictor.find(image, camera, max_hands)):
-            if len(self._tracks) < max_hands and not is_among(hand, [t.found for t in self._tracks]):
-                odds = _MOST_ODDS if hand.side == "left" else -_MOST_ODDS
+    def _find_more(self, image: np.ndarray, camera: Camera, max_hands: int) -> None:
+        for hand in self._predictor.find(image, camera, max_hands):
+            if len(self._tracks) < max_hands and not self._predictor.is_among(hand, [t.found for t in self._tracks]):
+                odds = self._config.side_limit * (1.0 if hand.side == "left" else -1.0)
                 self._tracks.append(_Track(hand, odds, OneEuroFilter(self._smoothing)))
 
     def _finish(self, track: _Track, camera: Camera) -> Hand:
-        side = "left" if track.odds > 0 else "right"
+        side = track.found.side
         joints = track.filter(track.found.joints_camera, self._seconds)
         # The pose of the other side's hand is a bad one to begin from.
-        start = track.fit if side == track.side else None
-        hand, track.fit = self._predictor.explain(replace(track.found, joints_camera=joints, side=side), camera, start)
-        track.side = side
+        initial = track.initial if side == track.explained_side else None
+        hand, track.initial = self._predictor.explain(replace(track.found, joints_camera=joints), camera, initial)
+        track.explained_side = side
         return hand
+
+
+def _side(left_log_odds: float) -> Literal["left", "right"]:
+    return "left" if left_log_odds > 0 else "right"

@@ -1,7 +1,8 @@
-"""What is known of one hand in one picture (Sample), many of them as tensors (Batch), and a result (Hand)."""
+"""What is known of one hand in one picture (Sample), many of them as tensors (Batch), results (Hand, HeldObject)."""
 
 from knuckle.sample.batch import Batch, collate
 from knuckle.sample.hand import Hand
+from knuckle.sample.held_object import HeldObject
 from knuckle.sample.sample import Sample
 
-__all__ = ["Batch", "Hand", "Sample", "collate"]
+__all__ = ["Batch", "Hand", "HeldObject", "Sample", "collate"]

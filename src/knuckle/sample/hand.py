@@ -9,6 +9,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.handmodel import ANGLE_NAMES
+from knuckle.sample.held_object import HeldObject
 from knuckle.sample.validate import check_array, check_box, check_finite, check_rigid, check_side
 
 # Decimals in JSON: micrometres, thousandths of a pixel and of a millimetre, microradians. Anything finer is noise,
@@ -17,11 +18,11 @@ _DECIMALS = {
     "box": 3,
     "joints_image": 3,
     "joints_camera": 6,
-    "joint_doubt_mm": 3,
+    "joint_uncertainty_mm": 3,
     "shape": 5,
     "T_camera_hand": 8,
 }
-_JSON_KEYS = ("side", "score", *_DECIMALS, "angles", "plausibility")
+_JSON_KEYS = ("side", "score", *_DECIMALS, "angles", "plausibility", "object")
 
 
 def _rounded(name: str, value: np.ndarray) -> list:
@@ -41,11 +42,13 @@ class Hand:
         angles: radians by name, all of handmodel.ANGLE_NAMES; a sequence of 23 in that order is taken too.
         shape: (10,) of the open hand.
         T_camera_hand: (4, 4) proper for both sides.
-        joint_doubt_mm: (21,) expected error of each joint, millimetres.
+        joint_uncertainty_mm: (21,) mean distance to expect between each joint and the truth, millimetres.
         plausibility: 0 to 1, how well a human hand explains the network's joints.
         camera: the camera that joints_camera are in the frame of.
         vertices_camera: (V, 3) metres, None where read back from JSON.
         joints_network: (21, 3) metres, the network's own output in the camera's frame before any fit, where kept.
+        vertices_network: (V, 3) metres, the network's own mesh likewise, of the network's own topology.
+        object: what the hand holds; None where it holds nothing or nobody looked.
 
     Raises:
         ValueError: a field does not hold what is said here; NaN and infinity are never admitted.
@@ -58,11 +61,13 @@ class Hand:
     angles: Any
     shape: np.ndarray
     T_camera_hand: np.ndarray
-    joint_doubt_mm: np.ndarray
+    joint_uncertainty_mm: np.ndarray
     plausibility: float
     camera: Camera = field(repr=False)
     vertices_camera: np.ndarray | None = field(default=None, repr=False)
     joints_network: np.ndarray | None = field(default=None, repr=False)
+    vertices_network: np.ndarray | None = field(default=None, repr=False)
+    object: HeldObject | None = None
 
     def __post_init__(self) -> None:
         check_side(self.side)
@@ -72,8 +77,8 @@ class Hand:
                 raise ValueError(f"{name} must be between 0 and 1 but got {value}")
         check_box("box", self.box)
         check_rigid("T_camera_hand", self.T_camera_hand)
-        required = {"joints_camera": (21, 3), "shape": (10,), "joint_doubt_mm": (21,)}
-        optional = {"vertices_camera": ("V", 3), "joints_network": (21, 3)}
+        required = {"joints_camera": (21, 3), "shape": (10,), "joint_uncertainty_mm": (21,)}
+        optional = {"vertices_camera": ("V", 3), "joints_network": (21, 3), "vertices_network": ("V", 3)}
         given = required | {name: shape for name, shape in optional.items() if getattr(self, name) is not None}
         for name, shape in given.items():
             check_array(name, getattr(self, name), shape)
@@ -82,10 +87,12 @@ class Hand:
             raise ValueError(
                 f"joints_camera must lie in front of the camera but got the depth {self.joints_camera[:, 2].min()}"
             )
-        if self.joint_doubt_mm.min() < 0:
-            raise ValueError(f"joint_doubt_mm must not be negative but got {self.joint_doubt_mm.min()}")
+        if self.joint_uncertainty_mm.min() < 0:
+            raise ValueError(f"joint_uncertainty_mm must not be negative but got {self.joint_uncertainty_mm.min()}")
         if not isinstance(self.camera, Camera) or self.camera.K.shape != (3, 3):
             raise ValueError(f"camera must be a Camera with K (3, 3) but got {self.camera!r}")
+        if self.object is not None and not isinstance(self.object, HeldObject):
+            raise ValueError(f"object must be a HeldObject or None but got {type(self.object).__name__}")
         object.__setattr__(self, "angles", _named_angles(self.angles))
 
     def __reduce__(self) -> tuple:
@@ -102,8 +109,9 @@ class Hand:
         """The hand as plain numbers, lists and strings, rounded; keys and units are fixed by a golden file.
 
         Returns:
-            side, score, box, joints_image (21 x 2 px), joints_camera (21 x 3 m), joint_doubt_mm (21), angles (23
-            names: rad), shape (10), T_camera_hand (4 x 4), plausibility. Never NaN or infinity.
+            side, score, box, joints_image (21 x 2 px), joints_camera (21 x 3 m), joint_uncertainty_mm (21), angles (23
+            names: rad), shape (10), T_camera_hand (4 x 4), plausibility, object (null, or see HeldObject). Never NaN
+            or infinity.
         """
         arrays = {name: _rounded(name, getattr(self, name)) for name in _DECIMALS}
         return {
@@ -112,16 +120,17 @@ class Hand:
             "box": arrays["box"],
             "joints_image": arrays["joints_image"],
             "joints_camera": arrays["joints_camera"],
-            "joint_doubt_mm": arrays["joint_doubt_mm"],
+            "joint_uncertainty_mm": arrays["joint_uncertainty_mm"],
             "angles": {name: round(value, 6) + 0.0 for name, value in self.angles.items()},
             "shape": arrays["shape"],
             "T_camera_hand": arrays["T_camera_hand"],
             "plausibility": round(float(self.plausibility), 4),
+            "object": None if self.object is None else self.object.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], camera: Camera) -> "Hand":
-        """Read back what to_json wrote; the mesh and the network's own joints are not part of it.
+        """Read back what to_json wrote; meshes and the network's own joints are not part of it.
 
         Args:
             data: as to_json gives it.
@@ -147,7 +156,8 @@ class Hand:
         check_array("joints_image", joints_image, (21, 2))
         check_finite("joints_image", joints_image)
         others = {name: data[name] for name in ("side", "score", "angles", "plausibility")}
-        hand = cls(**arrays, **others, camera=camera)
+        held = None if data["object"] is None else HeldObject.from_json(data["object"])
+        hand = cls(**arrays, **others, camera=camera, object=held)
         distance = float(np.abs(hand.joints_image - joints_image).max())
         if not distance < 0.5:
             raise ValueError(

@@ -10,6 +10,7 @@ import numpy as np
 from knuckle.arrays import Array
 from knuckle.camera import Camera
 from knuckle.sample.validate import check_array, check_box, check_finite, check_rigid, check_side
+from knuckle.skeleton import MIRRORED_BOX_CORNERS
 
 # Shape and kind of every field that is a plain array; a batch stacks exactly these.
 ARRAY_FIELDS: dict[str, tuple[tuple[int | str, ...], str]] = {
@@ -173,8 +174,7 @@ class Sample:
         if mirrored and self.side is not None:
             changed["side"] = "left" if self.side == "right" else "right"
         if self.object_corners_camera is not None and mirrored:
-            # pose_from_camera mirrors the object's own x axis with it, and x is the bit of 4 in a corner's number.
-            changed["object_corners_camera"] = changed["object_corners_camera"][[4, 5, 6, 7, 0, 1, 2, 3]]
+            changed["object_corners_camera"] = changed["object_corners_camera"][list(MIRRORED_BOX_CORNERS)]
         if self.box is not None:
             x0, y0, x1, y1 = self.box
             corners = pixels(np.asarray([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], dtype=self.box.dtype))

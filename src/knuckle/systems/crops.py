@@ -19,16 +19,13 @@ from knuckle.datasets.sets import DataSet, LabelledPicture
 from knuckle.image.augment import AugmentConfig, photometric_augment
 from knuckle.image.cut import cut
 from knuckle.predict.contract import CropRule
-from knuckle.predict.crop import MARGIN, Square, hand_direction, square_of_joints
+from knuckle.predict.crop import MARGIN, Square, direction_of_labels, hand_direction, square_of_labels
 from knuckle.predict.detect import box_of_joints, covered
 from knuckle.sample import Batch, Sample, collate
 from knuckle.sample.sample import ARRAY_FIELDS
 from knuckle.systems.records import ConcatRecords, Record, open_records, records_folder, write_records
 from knuckle.systems.system import Part
 
-_UP = np.array([0.0, -1.0])
-# Joints that say which way a hand points: the wrist and three knuckles.
-_OF_DIRECTION = [0, 5, 9, 13]
 # What every record has; further labels come along where a system asks for them.
 _ALWAYS = ("joints_camera", "joints_image", "in_frame")
 _MASKS = ("mask_complete", "mask_visible", "object_mask")
@@ -114,7 +111,7 @@ class Crops:
         needs_somewhere: Sequence[str] = (),
         advance: Callable[[str, int], None] = lambda name, count: None,
     ) -> None:
-        self._config, self._augment = config, augment
+        self._config, self._augment, self._rule = config, augment, config.rule
         folders = [_patches(data, config, cache, advance) for data in sets]
         records = [open_records(folder) for folder in folders]
         self._records = ConcatRecords(records)
@@ -161,25 +158,13 @@ class Crops:
         config = self._config
         slack = config.first_pass if rng.random() < config.first_pass_share else 1.0
         noise = slack * rng.normal(0.0, 1.0, 4)
-        if config.orientation == "upright":
-            right = square_around(uv, config.margin, direction_of(uv) + config.turn * noise[:2])
-        else:
-            right = square_around(uv, config.margin, _UP)
+        right = square_of_labels(uv, self._rule, direction_of_labels(uv) + config.turn * noise[:2])
+        assert right is not None, "a patch shows several joints"
+        if config.orientation == "picture":
             right = right._replace(angle=config.turn * float(noise[0]))
         shift = config.shift * noise[2:] * right.side
         zoom = float(np.exp(np.clip(slack * rng.normal(0.0, config.zoom), -0.35, 0.45)))
         return Square((right.centre[0] + shift[0], right.centre[1] + shift[1]), right.side * zoom, right.angle)
-
-
-def direction_of(uv: np.ndarray) -> np.ndarray:
-    """`hand_direction`, or upwards where the joints that tell it have no label."""
-    return hand_direction(uv) if np.isfinite(uv[_OF_DIRECTION]).all() else _UP
-
-
-def square_around(uv: np.ndarray, margin: float, direction: np.ndarray) -> Square:
-    """The square around the joints that have a label, with `direction` up."""
-    square = square_of_joints(uv[np.isfinite(uv).all(1)], direction)
-    return square._replace(side=square.side * margin / MARGIN)
 
 
 def _patches(data: DataSet, config: CropConfig, cache: Path, advance: Callable[[str, int], None]) -> Path:
@@ -225,7 +210,8 @@ def _patch(hand: Sample, config: CropConfig) -> Sample | None:
     known = uv[np.isfinite(uv).all(1)]
     if in_frame.sum() < config.min_joints or np.ptp(known, axis=0).max() < config.min_extent:
         return None
-    right = square_around(uv, config.margin, direction_of(uv) if config.orientation == "upright" else _UP)
+    right = square_of_labels(uv, config.rule)
+    assert right is not None, "min_joints and min_extent have seen to it"
     camera = hand.camera or Camera.from_fov((int(size[0]), int(size[1])), _ASSUMED_FOV)
     return _cut_patch(replace(hand, in_frame=in_frame), camera, right, config)
 

@@ -1,4 +1,4 @@
-"""The 21 joints of a hand drawn over a picture: a colour for each finger, doubt as faintness and size."""
+"""The 21 joints of a hand drawn over a picture: a colour a finger, uncertainty as faintness and size; and boxes."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from knuckle.skeleton import BONES, FINGER_JOINTS
+from knuckle.skeleton import BONES, BOX_EDGES, FINGER_JOINTS
 
 # RGB; thumb to little finger, far enough apart in hue and lightness to tell in grey as well.
 FINGER_COLORS: dict[str, tuple[int, int, int]] = {
@@ -17,13 +17,14 @@ FINGER_COLORS: dict[str, tuple[int, int, int]] = {
     "little": (130, 80, 190),
 }
 WRIST_COLOR = (70, 70, 75)
+BOX_COLOR = (255, 214, 10)
 _SUBPIXEL_BITS = 4
 
 
 def draw_skeleton(
     image: UInt8[np.ndarray, "h w 3"],
     joints_image: Float[np.ndarray, "21 2"],
-    doubt: Float[np.ndarray, "21"] | None = None,
+    uncertainty: Float[np.ndarray, "21"] | None = None,
     *,
     thickness: float | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
@@ -32,8 +33,8 @@ def draw_skeleton(
     Args:
         image: (h, w, 3) uint8 RGB.
         joints_image: (21, 2) pixels, common order; a joint that is not finite is left out with its bones.
-        doubt: (21,) expected error of each joint in pixels: drawn as a faint disc of that radius, and the joint and
-            its bone fade as it grows. None draws every joint as certain.
+        uncertainty: (21,) expected error of each joint in pixels: drawn as a faint disc of that radius, and the joint
+            and its bone fade as it grows. None draws every joint as certain.
         thickness: of a bone in pixels; None takes 1/160 of the picture's longer side, of a small hand 1/50 of the
             hand's, at least 1.5.
 
@@ -42,16 +43,42 @@ def draw_skeleton(
     """
     drawn = image.copy()
     thickness = _fitting(image, joints_image) if thickness is None else thickness
-    strength = np.ones(21) if doubt is None else _strength(doubt, thickness)
-    if doubt is not None:
+    strength = np.ones(21) if uncertainty is None else _strength(uncertainty, thickness)
+    if uncertainty is not None:
         for joint in range(21):
-            _disc(drawn, joints_image[joint], float(doubt[joint]), _color(joint), 0.25)
+            _disc(drawn, joints_image[joint], float(uncertainty[joint]), _color(joint), 0.25)
     for parent, child in BONES:
         if np.isfinite(joints_image[[parent, child]]).all():
             ends = joints_image[parent], joints_image[child]
             _line(drawn, *ends, thickness, _color(child), float(min(strength[parent], strength[child])))
     for joint in range(21):
         _disc(drawn, joints_image[joint], 1.5 * thickness, _color(joint), float(strength[joint]))
+    return drawn
+
+
+def draw_box(
+    image: UInt8[np.ndarray, "h w 3"], corners_image: Float[np.ndarray, "8 2"], *, thickness: float | None = None
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A copy of the picture with the twelve edges of a box drawn over it.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        corners_image: (8, 2) pixels in the order of skeleton.BOX_CORNERS; an edge of which an end is not finite is
+            left out.
+        thickness: of an edge in pixels; None takes 1/320 of the picture's longer side, at least 1.5.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    drawn = image.copy()
+    thickness = max(1.5, max(image.shape[:2]) / 320) if thickness is None else thickness
+    # Corners behind the camera project far outside; what is drawn of their edges must fit into integers.
+    corners = np.clip(corners_image, -1e5, 1e5)
+    for first, second in BOX_EDGES:
+        ends = corners[[first, second]]
+        if np.isfinite(ends).all():
+            fixed = np.rint(ends * 2**_SUBPIXEL_BITS).astype(int).tolist()
+            cv2.line(drawn, fixed[0], fixed[1], BOX_COLOR, round(thickness), cv2.LINE_AA, _SUBPIXEL_BITS)
     return drawn
 
 
@@ -62,9 +89,9 @@ def _fitting(image: UInt8[np.ndarray, "h w 3"], joints_image: Float[np.ndarray, 
     return max(1.5, min(max(image.shape[:2]) / 160, extent / 50))
 
 
-def _strength(doubt: Float[np.ndarray, "21"], thickness: float) -> Float[np.ndarray, "21"]:
-    """Opacity in 0.15..1: 1/2 where the doubt is six bone widths, 1 where there is none."""
-    return np.clip(1.0 / (1.0 + np.nan_to_num(doubt, nan=np.inf) / (6.0 * thickness)), 0.15, 1.0)
+def _strength(uncertainty: Float[np.ndarray, "21"], thickness: float) -> Float[np.ndarray, "21"]:
+    """Opacity in 0.15..1: 1/2 where the uncertainty is six bone widths, 1 where there is none."""
+    return np.clip(1.0 / (1.0 + np.nan_to_num(uncertainty, nan=np.inf) / (6.0 * thickness)), 0.15, 1.0)
 
 
 def _color(joint: int) -> tuple[int, int, int]:

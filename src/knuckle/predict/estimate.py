@@ -1,0 +1,69 @@
+"""What is known of a hand on the way: after a pass through one crop, and placed in the camera's frame."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from knuckle.predict.crop import Square
+from knuckle.sample import HeldObject
+
+
+@dataclass(frozen=True)
+class CropEstimate:
+    """What one pass through one crop gives, brought back to the picture.
+
+    Attributes:
+        square: the crop.
+        joints: (21, 3) u, v in pixels of the picture, and a depth by the contract's coordinates: in pixels of the
+            picture along the line of sight ("sight"), in lengths of the bone behind the root ("2.5d"), or z in metres
+            ("metric").
+        uncertainty: (21,) mean absolute error to expect in each coordinate, pixels of the picture.
+        relative_uncertainty: its mean in extents of the hand.
+        left_log_odds: logarithm of the odds of a left hand against a right one; 0 where the network does not say.
+        presence: probability of a hand; 1 where the network does not say.
+        vertices: (V, 3) as joints, where the network gives them.
+        corners: (8, 3) of the held object's box as joints, in the order of skeleton.BOX_CORNERS.
+        category: (C,) probabilities of the held object's categories.
+    """
+
+    square: Square
+    joints: Float[np.ndarray, "21 3"]
+    uncertainty: Float[np.ndarray, "21"]
+    relative_uncertainty: float
+    left_log_odds: float
+    presence: float
+    vertices: Float[np.ndarray, "v 3"] | None = None
+    corners: Float[np.ndarray, "8 3"] | None = None
+    category: Float[np.ndarray, " c"] | None = None
+
+    @property
+    def uv(self) -> Float[np.ndarray, "21 2"]:
+        """(21, 2) pixels of the picture."""
+        return self.joints[:, :2]
+
+
+@dataclass(frozen=True)
+class HandEstimate:
+    """A hand as the network has it, placed in the camera's frame, before the fit.
+
+    Attributes:
+        side: "left" or "right".
+        score: 0 to 1.
+        uv: (21, 2) pixels of the picture.
+        joints_camera: (21, 3) metres; of an average adult's size where the network says none.
+        uncertainty: (21,) metres, the mean distance to expect between joint and truth.
+        left_log_odds: logarithm of the odds of a left hand, over all passes; 0 where nobody said.
+        vertices_camera: (V, 3) metres, the network's own mesh, where it gives one.
+        object: what the hand holds, where the network says so.
+    """
+
+    side: Literal["left", "right"]
+    score: float
+    uv: Float[np.ndarray, "21 2"]
+    joints_camera: Float[np.ndarray, "21 3"]
+    uncertainty: Float[np.ndarray, "21"]
+    left_log_odds: float = 0.0
+    vertices_camera: Float[np.ndarray, "v 3"] | None = None
+    object: HeldObject | None = None

@@ -1,0 +1,198 @@
+"""Passes of a hand network over crops of a picture: what one crop gives, where to look next, and means."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from knuckle.camera import Camera
+from knuckle.image.cut import apply_affine, invert_affine
+from knuckle.predict.config import PredictorConfig
+from knuckle.predict.contract import CropRule
+from knuckle.predict.crop import Square, square_of_joints
+from knuckle.predict.estimate import CropEstimate
+from knuckle.predict.network import HandNetwork
+from knuckle.predict.place import focal_length
+from knuckle.skeleton import MIRRORED_BOX_CORNERS
+
+
+class CropPasses:
+    """A hand network that is run on crops of pictures. Thread-safe: it keeps nothing from one call to the next.
+
+    Args:
+        network: see `HandNetwork`.
+        config: how far one pass may lead from the one before.
+    """
+
+    def __init__(self, network: HandNetwork, config: PredictorConfig) -> None:
+        self._network = network
+        self._config = config
+        self.contract = network.contract
+        self._metric = self.contract.coordinates == "metric"
+        # A Camera for every crop is made only where the network needs one: it takes longer than the rest here.
+        self._with_cameras = self._metric or "K" in self.contract.inputs
+
+    @property
+    def rule(self) -> CropRule:
+        """How crops are cut."""
+        return self.contract.crop
+
+    def run(self, picture: np.ndarray, camera: Camera, crops: Sequence[tuple[Square, bool]]) -> list[CropEstimate]:
+        """One pass through each crop.
+
+        Args:
+            picture: (h, w, 3) uint8 RGB.
+            camera: that took it.
+            crops: squares of the picture; True looks at the mirror image.
+        """
+        if not crops:
+            return []
+        size = self.rule.size
+        affines = [square.affine(size, mirrored) for square, mirrored in crops]
+        cameras: list[Camera] = []
+        if self._with_cameras:
+            # Without a warp: a crop of a crop would lead back past this picture, to the one it was cut from.
+            base = Camera(camera.K)
+            cameras = [
+                base.crop_around(square.centre, square.side, (size, size), rotation=-square.angle, mirror=mirrored)
+                for square, mirrored in crops
+            ]
+        outputs = self._network(
+            picture,
+            affines,
+            np.stack([crop.K for crop in cameras]) if "K" in self.contract.inputs else None,
+            np.stack([square.box for square, _ in crops]) if "box" in self.contract.inputs else None,
+        )
+        return [
+            self._metric_estimate(each, camera, cameras[i], *crops[i])
+            if self._metric
+            else self._pixel_estimate(each, affines[i], *crops[i])
+            for i, each in enumerate(_rows(outputs, len(crops)))
+        ]
+
+    def refine(self, picture: np.ndarray, camera: Camera, before: list[CropEstimate]) -> list[CropEstimate]:
+        """Through the crops that the joints suggest: a detector's box may have cut fingers off."""
+        again = self.run(picture, camera, [(self._suggested(estimate), False) for estimate in before])
+        return [
+            replace(new, left_log_odds=new.left_log_odds + old.left_log_odds)
+            for new, old in zip(again, before, strict=True)
+        ]
+
+    def refine_mirrored(self, picture: np.ndarray, camera: Camera, before: list[CropEstimate]) -> list[CropEstimate]:
+        """Through the crop that the joints suggest, as it is and mirrored, and the mean of both.
+
+        Where the crop before was as good as the one now suggested it is not seen again, only mirrored.
+        """
+        suggested = [self._suggested(estimate) for estimate in before]
+        kept = [self._nearly_same(old.square, square) for old, square in zip(before, suggested, strict=True)]
+        wanted: list[tuple[Square, bool]] = []
+        for old, square, keep in zip(before, suggested, kept, strict=True):
+            wanted += [(old.square, True)] if keep else [(square, False), (square, True)]
+        seen = iter(self.run(picture, camera, wanted))
+        return [
+            _mean_estimate([old, next(seen)], 0.0)
+            if keep
+            else _mean_estimate([next(seen), next(seen)], old.left_log_odds)
+            for old, keep in zip(before, kept, strict=True)
+        ]
+
+    def _pixel_estimate(
+        self, outputs: dict[str, np.ndarray], affine: np.ndarray, square: Square, mirrored: bool
+    ) -> CropEstimate:
+        """From pixels of the crop, with depths in such pixels ("sight") or in lengths of a bone ("2.5d")."""
+        scale = square.side / self.rule.size
+        depth_scale = scale if self.contract.coordinates == "sight" else 1.0
+        back = invert_affine(affine)
+
+        def to_picture(points: np.ndarray) -> np.ndarray:
+            points = points.astype(float)
+            return np.concatenate([apply_affine(back, points[:, :2]), depth_scale * points[:, 2:]], axis=1)
+
+        extent = scale * max(float(np.ptp(outputs["joints"][:, :2].astype(float), axis=0).max()), 1e-6)
+        return self._estimate(outputs, to_picture, scale, extent, square, mirrored)
+
+    def _metric_estimate(
+        self, outputs: dict[str, np.ndarray], camera: Camera, crop: Camera, square: Square, mirrored: bool
+    ) -> CropEstimate:
+        """From metres in the frame of the crop's camera."""
+
+        def to_picture(points: np.ndarray) -> np.ndarray:
+            points = crop.to_camera(points.astype(float))
+            # What a network puts behind the camera has no pixel.
+            points[:, 2] = np.maximum(points[:, 2], self._config.nearest)
+            return np.concatenate([camera.project(points), points[:, 2:]], axis=1)
+
+        joints = to_picture(outputs["joints"])
+        extent = max(float(np.ptp(joints[:, :2], axis=0).max()), 1e-6)
+        pixels_per_metre = focal_length(camera.K) / joints[self.contract.root, 2]
+        return self._estimate(outputs, to_picture, pixels_per_metre, extent, square, mirrored)
+
+    def _estimate(
+        self,
+        outputs: dict[str, np.ndarray],
+        to_picture: Callable[[np.ndarray], np.ndarray],
+        unit: float,
+        extent: float,
+        square: Square,
+        mirrored: bool,
+    ) -> CropEstimate:
+        """`unit` is of the uncertainty and `extent` of the hand, both in pixels of the picture."""
+        uncertainty = np.full(21, self._config.default_uncertainty * extent)
+        if "uncertainty" in outputs:
+            uncertainty = unit * outputs["uncertainty"].astype(float)
+        corners = to_picture(outputs["corners"]) if "corners" in outputs else None
+        if corners is not None and mirrored:
+            corners = corners[list(MIRRORED_BOX_CORNERS)]
+        odds = _log_odds(float(outputs["left"])) if "left" in outputs else 0.0
+        return CropEstimate(
+            square,
+            to_picture(outputs["joints"]),
+            uncertainty,
+            float(uncertainty.mean()) / extent,
+            -odds if mirrored else odds,
+            float(outputs["presence"]) if "presence" in outputs else 1.0,
+            to_picture(outputs["vertices"]) if "vertices" in outputs else None,
+            corners,
+            outputs["category"].astype(float) if "category" in outputs else None,
+        )
+
+    def _suggested(self, estimate: CropEstimate) -> Square:
+        """The crop that an estimate's joints suggest, no more than a step smaller or larger."""
+        square = square_of_joints(estimate.uv, rule=self.rule)
+        smallest, largest = self._config.smallest_step, self._config.largest_step
+        side = float(np.clip(square.side, smallest * estimate.square.side, largest * estimate.square.side))
+        return square._replace(side=side)
+
+    def _nearly_same(self, one: Square, other: Square) -> bool:
+        c = self._config
+        apart = math.hypot(one.centre[0] - other.centre[0], one.centre[1] - other.centre[1])
+        zoomed = abs(math.log(one.side / other.side))
+        turned = abs((one.angle - other.angle + math.pi) % (2 * math.pi) - math.pi)
+        return apart < c.same_crop_shift * one.side and zoomed < c.same_crop_zoom and turned < c.same_crop_turn
+
+
+def _rows(outputs: dict[str, np.ndarray], count: int) -> list[dict[str, np.ndarray]]:
+    return [{name: values[i] for name, values in outputs.items()} for i in range(count)]
+
+
+def _mean_estimate(estimates: list[CropEstimate], earlier_log_odds: float) -> CropEstimate:
+    def mean(name: str) -> np.ndarray:
+        return np.asarray(np.mean([getattr(estimate, name) for estimate in estimates], axis=0))
+
+    first = estimates[0]
+    optional = [name for name in ("vertices", "corners", "category") if getattr(first, name) is not None]
+    return CropEstimate(
+        first.square,
+        mean("joints"),
+        mean("uncertainty"),
+        relative_uncertainty=float(mean("relative_uncertainty")),
+        left_log_odds=earlier_log_odds + sum(estimate.left_log_odds for estimate in estimates),
+        presence=float(mean("presence")),
+        **{name: mean(name) for name in optional},
+    )
+
+
+def _log_odds(probability: float) -> float:
+    probability = min(max(probability, 1e-4), 1.0 - 1e-4)
+    return math.log(probability / (1.0 - probability))

@@ -1,0 +1,117 @@
+"""The object in a hand: the box around it, its pose and its category, and their form in JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from knuckle.sample.validate import check_array, check_finite, check_rigid
+from knuckle.skeleton import BOX_CORNERS
+
+_KEYS = ("corners_camera", "T_camera_object", "category", "category_probability")
+# As of a hand: micrometres; rotations to what a metre's lever arm would show.
+_DECIMALS = {"corners_camera": 6, "T_camera_object": 8}
+
+
+@dataclass(frozen=True, eq=False)
+class HeldObject:
+    """An object in a hand, in metres, in the frame of the camera that took the picture.
+
+    Attributes:
+        corners_camera: (8, 3) of the box around it, in the order of skeleton.BOX_CORNERS.
+        T_camera_object: (4, 4) proper, from the box's own frame: origin in its middle, axes along its edges. None
+            where the corners do not say it.
+        category: what it is, None where nobody said.
+        category_probability: 0 to 1, of that category.
+
+    Raises:
+        ValueError: a field does not hold what is said here; NaN and infinity are never admitted.
+    """
+
+    corners_camera: np.ndarray
+    T_camera_object: np.ndarray | None = None
+    category: str | None = None
+    category_probability: float | None = None
+
+    def __post_init__(self) -> None:
+        check_array("corners_camera", self.corners_camera, (8, 3))
+        check_finite("corners_camera", self.corners_camera)
+        if self.T_camera_object is not None:
+            check_rigid("T_camera_object", self.T_camera_object)
+        if self.category is not None and not (isinstance(self.category, str) and self.category):
+            raise ValueError(f"category must be a name or None but got {self.category!r}")
+        probability = self.category_probability
+        if probability is not None and not 0 <= probability <= 1:
+            raise ValueError(f"category_probability must be between 0 and 1 but got {probability}")
+        if probability is not None and self.category is None:
+            raise ValueError(f"category must be named where its probability ({probability}) is given but is None")
+
+    @classmethod
+    def from_corners(
+        cls,
+        corners_camera: Float[np.ndarray, "8 3"],
+        category: str | None = None,
+        category_probability: float | None = None,
+    ) -> "HeldObject":
+        """The object whose pose is that of the box that fits its corners best; the corners stay as they are."""
+        return cls(corners_camera, box_pose(corners_camera), category, category_probability)
+
+    def to_json(self) -> dict[str, Any]:
+        """corners_camera (8 x 3 m), T_camera_object (4 x 4 or null), category, category_probability (or null)."""
+        arrays = {
+            name: None if value is None else (np.round(value.astype(np.float64), _DECIMALS[name]) + 0.0).tolist()
+            for name, value in (("corners_camera", self.corners_camera), ("T_camera_object", self.T_camera_object))
+        }
+        probability = self.category_probability
+        return arrays | {
+            "category": self.category,
+            "category_probability": None if probability is None else round(float(probability), 4),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> "HeldObject":
+        """Read back what to_json wrote.
+
+        Raises:
+            ValueError: a key is missing or unknown, or a value does not fit.
+        """
+        if not isinstance(data, Mapping) or set(data) != set(_KEYS):
+            came = sorted(data) if isinstance(data, Mapping) else data
+            raise ValueError(f"object must be null or have the keys {', '.join(_KEYS)} but got {came!r}")
+        try:
+            corners = np.asarray(data["corners_camera"], dtype=np.float64)
+            pose = data["T_camera_object"]
+            pose = None if pose is None else np.asarray(pose, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"object must hold lists of numbers but does not ({error})") from error
+        return cls(corners, pose, data["category"], data["category_probability"])
+
+
+def box_pose(corners: Float[np.ndarray, "8 3"]) -> Float[np.ndarray, "4 4"] | None:
+    """The pose of the box that fits eight corners best.
+
+    Args:
+        corners: (8, 3) in the order of skeleton.BOX_CORNERS, any unit; noise may have bent the box.
+
+    Returns:
+        (4, 4) proper: origin in the corners' mean, axes along the edges. None where the corners lie on a line, of
+        which the turn about itself is unknown.
+    """
+    middle = corners.mean(0)
+    # Columns: the mean of the four parallel edges of each direction.
+    edges = (corners - middle).T @ np.array(BOX_CORNERS) / 2
+    rotation = np.eye(3)
+    # Of long edges the direction is known best: the nearest rotation of edges weighted by their lengths, which are
+    # those along the axes found.
+    lengths = np.linalg.norm(edges, axis=0)
+    if np.linalg.svd(edges, compute_uv=False)[1] < 1e-6 * max(float(lengths.max()), 1e-12):
+        return None
+    for _ in range(2):
+        u, _, v = np.linalg.svd(edges * lengths)
+        rotation = u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ v))]) @ v
+        lengths = np.abs((rotation * edges).sum(0))
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = rotation, middle
+    return T
