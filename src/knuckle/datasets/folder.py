@@ -1,4 +1,4 @@
-"""A folder of one's own: pictures with COCO-WholeBody hands, with a truth.json, or labels as .npy arrays."""
+"""Your own folder: pictures with COCO-WholeBody hands, with a truth.json, or labels as .npy arrays."""
 
 from pathlib import Path
 from typing import Any
@@ -222,7 +222,7 @@ def map_array(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
         (N, *shape), read from the file when it is indexed.
 
     Raises:
-        BrokenDataset: it is no .npy file of plain numbers, or of another shape.
+        BrokenDataset: it is not a .npy file of numbers, or of another shape.
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)

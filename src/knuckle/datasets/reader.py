@@ -1,4 +1,4 @@
-"""What all readers share: a sequence of Samples over a folder, read one by one when asked for."""
+"""Base class of all readers: a lazy sequence of Samples over a folder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Reader(ABC, Sequence[Sample]):
     Args:
         root: the data set's folder.
         split: which part; each reader names its own.
-        images: read pictures and masks too; False for labels alone.
+        images: read pictures and masks too; False for labels only.
 
     Attributes:
         source: the data set's name, as in Sample.source.

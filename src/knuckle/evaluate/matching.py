@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from knuckle.datasets.layout import BrokenDataset
+from knuckle.evaluate.adapters import PredictedHand
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import picture_of
-from knuckle.evaluate.peers import FoundHand
 from knuckle.sample import Hand, Sample
 
 
-def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool, source: str) -> Predictions:
+def match_hands(truth: Truth, found: dict[str, list[PredictedHand]], absolute: bool, source: str) -> Predictions:
     """Hands by picture, put in the truth's order.
 
     Where a picture has one labelled hand the found hand with the highest score answers for it, whatever its side.
@@ -40,7 +40,7 @@ def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool,
             f"{source} must be named after the set's pictures, such as {pictures[0]}, but has {theirs}; "
             "is it of another set or split?"
         )
-    chosen: list[FoundHand | None] = []
+    chosen: list[PredictedHand | None] = []
     for i, picture in enumerate(pictures):
         hands = answers[i] or []
         if picture in several:
@@ -92,14 +92,14 @@ def run_predictor(
     Returns:
         Predictions, matched as match_hands does. They are in the camera frame only where samples know their camera.
     """
-    found: dict[str, list[FoundHand]] = {}
+    found: dict[str, list[PredictedHand]] = {}
     placed = True
     for sample in samples:
         picture = picture_of(str(sample.id))
         placed &= sample.camera is not None
         if picture not in found:
             found[picture] = [
-                FoundHand(hand.side, float(hand.score), hand.joints_camera, hand.joints_image, hand.vertices_camera)
+                PredictedHand(hand.side, float(hand.score), hand.joints_camera, hand.joints_image, hand.vertices_camera)
                 for hand in predict(sample)
             ]
         advance()
