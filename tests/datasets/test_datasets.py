@@ -143,7 +143,7 @@ class TestFreiHand:
         text = (truth.root / "evaluation_xyz.json").read_text()
         (tmp_path / "evaluation_K.json").write_text((truth.root / "evaluation_K.json").read_text())
         (tmp_path / "evaluation_xyz.json").write_text(text[: len(text) // 2])
-        with pytest.raises(BrokenDataset, match=r"evaluation_xyz.json must be a list of lists .* breaks off"):
+        with pytest.raises(BrokenDataset, match=r"evaluation_xyz.json must be a list of lists .* is truncated"):
             FreiHand(tmp_path, images=False)
         (tmp_path / "evaluation_xyz.json").write_text(json.dumps(json.loads(text)[:2]))
         with pytest.raises(BrokenDataset, match=r"as many entries as evaluation_K\.json, 4, but has 2"):
@@ -408,7 +408,7 @@ class TestLayout:
     def test_json_that_breaks_off(self, tmp_path):
         path = tmp_path / "a.json"
         path.write_text('{"images": [')
-        with pytest.raises(BrokenDataset, match="breaks off"):
+        with pytest.raises(BrokenDataset, match="truncated"):
             read_json(path, "")
 
     def test_text_numbers(self, tmp_path):

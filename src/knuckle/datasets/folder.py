@@ -42,7 +42,7 @@ class CocoHands(Reader):
         counts: dict[Any, int] = {}
         for person in data["annotations"]:
             if person["image_id"] not in pictures:
-                raise BrokenDataset(f"{self._path} must list the picture {person['image_id']} but does not: cut off?")
+                raise BrokenDataset(f"{self._path} must list the picture {person['image_id']} but does not; truncated?")
             for side in ("left", "right"):
                 if person.get(f"{side}hand_valid", f"{side}hand_kpts" in person):
                     self._hands.append((pictures[person["image_id"]], person, side))

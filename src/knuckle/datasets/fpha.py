@@ -158,7 +158,7 @@ def _table(path: Path, count: int) -> dict[int, np.ndarray]:
             continue
         if len(words) != count + 1:
             raise BrokenDataset(
-                f"{path}, line {number}, must hold {count + 1} numbers but holds {len(words)}: cut off?"
+                f"{path}, line {number}, must hold {count + 1} numbers but holds {len(words)}; truncated?"
             )
         try:
             rows[int(float(words[0]))] = np.array([float(w) for w in words[1:]])

@@ -107,4 +107,4 @@ def _first_axis(values: np.ndarray, count: int, path: Path, name: str) -> np.nda
         return values
     if values.shape[-1:] == (count,):
         return np.moveaxis(values, -1, 0).swapaxes(1, 2) if values.ndim == 3 else np.moveaxis(values, -1, 0)
-    raise BrokenDataset(f"{path}: {name} must hold {count} entries, one per picture, but is {values.shape}; cut off?")
+    raise BrokenDataset(f"{path}: {name} must hold {count} entries, one per picture, but is {values.shape}; truncated?")

@@ -48,7 +48,7 @@ class InterHand(Reader):
             if valid.size != 42:
                 raise BrokenDataset(f"{self._path}: joint_valid must hold 42 numbers but holds {valid.size}")
             if hand["image_id"] not in pictures:
-                raise BrokenDataset(f"{self._path} must list the picture {hand['image_id']} but does not: cut off?")
+                raise BrokenDataset(f"{self._path} must list the picture {hand['image_id']} but does not; truncated?")
             for side in ("right", "left"):
                 if hand["hand_type"] in (side, "interacting") and valid[_ROWS[side]][20]:
                     self._hands.append((pictures[hand["image_id"]], hand, side))

@@ -46,7 +46,7 @@ def read_json(path: Path, layout: str) -> Any:
         return json.loads(require(path, layout).read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BrokenDataset(
-            f"{path} must be a JSON file but breaks off or is none ({error}); fetch it again"
+            f"{path} must be a JSON file but is truncated or not JSON ({error}); fetch it again"
         ) from error
 
 
@@ -85,7 +85,7 @@ def read_number_list(path: Path, shape: tuple[int, ...], layout: str) -> np.ndar
             parts.append(_numbers(rest, path))
     if opened == 0 or opened != closed:
         raise BrokenDataset(
-            f"{path} must be a list of lists but has {opened} opening and {closed} closing brackets: it breaks off; "
+            f"{path} must be a list of lists but has {opened} opening and {closed} closing brackets: it is truncated; "
             "fetch it again"
         )
     flat = np.concatenate(parts) if parts else np.zeros(0)
@@ -164,7 +164,7 @@ def read_picture(path: Path, layout: str, grey: bool = False) -> np.ndarray:
         FileNotFoundError: it is missing.
         BrokenDataset: it cannot be decoded.
     """
-    # As stored: pixels of a data set belong to its camera, whatever an orientation tag says.
+    # As stored: pixels of a data set belong to its camera, whatever the orientation tag.
     flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
     picture = cv2.imread(str(require(path, layout)), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:

@@ -307,7 +307,7 @@ def _load_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BrokenDataset(f"{path} must be JSON but breaks off or is none ({error}); write it again") from error
+        raise BrokenDataset(f"{path} must be JSON but is truncated or not JSON ({error}); write it again") from error
 
 
 def _unzip(path: Path) -> Any:

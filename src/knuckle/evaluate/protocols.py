@@ -254,7 +254,7 @@ _ALL = (
         "test",
         (_ROOT, _PA),
         by_side=True,
-        note="a hand whose wrist has no label is left out; joint means are taken over 42 joints, left and right apart",
+        note="a hand whose wrist has no label is left out; joint means are over 42 joints, left and right separately",
     ),
     Protocol(
         "own",

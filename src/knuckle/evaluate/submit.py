@@ -161,9 +161,11 @@ def _problems(data: Any, form: SubmissionFormat) -> list[str]:
         return [*found, "all numbers must be finite but some are NaN or infinite"]
     found += _joint_problems(joints, form)
     if meshes.any():
-        apart = float(np.median(np.linalg.norm(meshes.mean(1) - joints.mean(1), axis=1)))
-        if apart > 0.1:
-            found.append(f"meshes must be where their joints are but lie {apart:.3g} away: another unit or other axes?")
+        distance = float(np.median(np.linalg.norm(meshes.mean(1) - joints.mean(1), axis=1)))
+        if distance > 0.1:
+            found.append(
+                f"meshes must be where their joints are but lie {distance:.3g} away: another unit or other axes?"
+            )
     return found
 
 
