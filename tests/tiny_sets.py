@@ -1,7 +1,7 @@
 """Tiny data sets in each set's own file format, written from known hands, with every joint drawn into the picture.
 
 Nothing here uses the package's cameras or permutations: orders, signs and units are spelled out again, from the sets'
-own descriptions, so that a slip in a reader shows.
+own descriptions, so that a mistake in a reader shows.
 """
 
 import json
@@ -96,7 +96,7 @@ def rhd(root, n=3):
     left = np.arange(n) % 2 == 0
     folder, annotations = root / "evaluation", {}
     for i in range(n):
-        # The other hand is in the picture too, far away and small in the mask.
+        # The other hand is in the picture too, to the side and small in the mask.
         shown = {"left": both["left"][i] + [-0.1, 0, 0], "right": both["right"][i] + [0.1, 0, 0]}
         xyz = np.concatenate([stored(shown["left"], RHD), stored(shown["right"], RHD)])
         uv = cv2.projectPoints(xyz, np.zeros(3), np.zeros(3), K, None)[0][:, 0]
@@ -172,7 +172,7 @@ def ho3d(root, version="v2", n=3, published=True):
     K = np.array([[614.6, 0, 320.1], [0, 614.1, 241.7], [0, 0, 1]])
     ending = "png" if version == "v2" else "jpg"
     names = [f"SM{i % 2}/{i:04d}" for i in range(n)]
-    rest = box_corners([0.1, 0.03, 0.05])[[0, 4, 6, 2, 1, 5, 7, 3]]  # a ring order, as no two sets agree
+    rest = box_corners([0.1, 0.03, 0.05])[[0, 4, 6, 2, 1, 5, 7, 3]]  # some other order, as sets differ
     for split in ("evaluation", "train"):
         (root / f"{split}.txt").parent.mkdir(parents=True, exist_ok=True)
         (root / f"{split}.txt").write_text("\n".join(names) + "\n")

@@ -102,7 +102,7 @@ def table_of(tasks: dict[str, Task], timings: dict[str, Timing], before: dict[st
             name,
             f"{timing.median:.3f}",
             f"{timing.low:.3f}-{timing.high:.3f}",
-            f"{timing.least:.3f}",
+            f"{timing.minimum:.3f}",
             goal,
             f"{timing.median / before[name]:.2f}" if name in before else "",
             "" if against is None else f"{against.median / timing.median:.1f}  {task.against}",

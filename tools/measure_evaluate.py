@@ -1,9 +1,9 @@
-"""How long `knuckle eval` takes for a whole training set of meshes, and how much memory.
+"""Time and memory of `knuckle eval` on a whole training set of meshes.
 
     python tools/measure_evaluate.py [--hands 130240] [--folder DIR]
 
 Writes truth and predictions as .npy files (2.5 GB for 130,240 hands of 778 vertices, removed afterwards unless a folder
-is named), memory-maps them and evaluates them under FreiHAND's protocol.
+is given), memory-maps them and evaluates them under FreiHAND's protocol.
 """
 
 import argparse
@@ -25,23 +25,23 @@ from timings.evaluation import read_arrays, write_arrays
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hands", type=int, default=130_240)
-    parser.add_argument("--folder", type=Path, help="keep the arrays here, and use those that are there")
+    parser.add_argument("--folder", type=Path, help="keep the arrays here, and reuse them")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "meshes.npy").exists():
-            # In a process of its own: what writing takes is not to count as memory of the evaluation.
+            # In a child process, so that its memory does not count as that of the evaluation.
             child = os.fork()
             if child == 0:
                 write_arrays(folder, options.hands)
                 os._exit(0)
             os.waitpid(child, 0)
         begun, load = time.perf_counter(), os.getloadavg()[0]
-        truth, answers = read_arrays(folder)
+        truth, predictions = read_arrays(folder)
         with Progress(disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("scoring", total=len(truth))
-            report = evaluate(truth, answers, PROTOCOLS["freihand"], advance=lambda n: progress.advance(task, n))
+            report = evaluate(truth, predictions, PROTOCOLS["freihand"], advance=lambda n: progress.advance(task, n))
         seconds = time.perf_counter() - begun
     print_report(report, Console())
     used = resource.getrusage(resource.RUSAGE_SELF)

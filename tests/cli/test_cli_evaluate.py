@@ -15,7 +15,7 @@ from known_networks import unproject_nodes, write_onnx
 from knuckle.cli import evaluate as cli
 from knuckle.cli import main
 from knuckle.evaluate import PROTOCOLS
-from knuckle.evaluate.peers import ADAPTERS
+from knuckle.evaluate.adapters import ADAPTERS
 from knuckle.evaluate.predictions import FORMATS
 from knuckle.evaluate.submit import SUBMISSIONS
 from knuckle.predict import Contract, CropRule
@@ -47,7 +47,7 @@ def test_eval_prints_and_writes_everything(tmp_path, capsys):
     assert status == 0
     said = capsys.readouterr().out
     assert "PA-MPJPE" in said
-    assert "hands: 5, not found: 0" in said
+    assert "hands: 5, missing: 0" in said
     scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
     assert 3 < scores["joints_pa"]["value"] < 12
     assert (tmp_path / "plots" / "worst.png").stat().st_size > 1000

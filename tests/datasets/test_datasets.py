@@ -143,7 +143,7 @@ class TestFreiHand:
         text = (truth.root / "evaluation_xyz.json").read_text()
         (tmp_path / "evaluation_K.json").write_text((truth.root / "evaluation_K.json").read_text())
         (tmp_path / "evaluation_xyz.json").write_text(text[: len(text) // 2])
-        with pytest.raises(BrokenDataset, match=r"evaluation_xyz.json must be a list of lists .* breaks off"):
+        with pytest.raises(BrokenDataset, match=r"evaluation_xyz.json must be a list of lists .* is truncated"):
             FreiHand(tmp_path, images=False)
         (tmp_path / "evaluation_xyz.json").write_text(json.dumps(json.loads(text)[:2]))
         with pytest.raises(BrokenDataset, match=r"as many entries as evaluation_K\.json, 4, but has 2"):
@@ -155,7 +155,7 @@ class TestRhd:
         truth = tiny("rhd")
         by_mask = [s.side for s in Rhd(truth.root, images=False)]
         assert by_mask == ["left", "right", "left"]
-        # Both hands have one hidden joint: a draw goes to the right hand.
+        # Both hands have one hidden joint: a tie goes to the right hand.
         assert {s.side for s in Rhd(truth.root, images=False, hand="visible")} == {"right"}
         both = Rhd(truth.root, images=False, hand="both")
         assert [s.id for s in both][:2] == ["00000:left", "00000:right"]
@@ -167,7 +167,7 @@ class TestRhd:
         assert sample.mask_visible[:200, :100].all()
         assert sample.mask_visible.sum() == 200 * 100
 
-    def test_another_pickle_is_not_taken(self, tmp_path):
+    def test_another_pickle_is_refused(self, tmp_path):
         import pickle
 
         (tmp_path / "evaluation").mkdir()
@@ -198,7 +198,7 @@ class TestStb:
 
 
 class TestHo3d:
-    def test_training_frames_that_were_left_out_have_no_labels(self, tiny):
+    def test_unannotated_training_frames_have_no_labels(self, tiny):
         samples = Ho3d(tiny("ho3d v2").root, "train", images=False)
         np.testing.assert_allclose(samples[0].joints_camera, tiny("ho3d v2").joints[0], atol=1e-9)
         assert samples[2].joints_camera is None
@@ -291,7 +291,7 @@ class TestObMan:
         faces = "f 1 2 4\nf 1 4 3\nf 5 7 8\nf 5 8 6\n"
         (folder / "model_normalized.obj").write_text("".join(f"v {x} {y} {z}\n" for x, y, z in corners) + faces)
         boxed = ObMan(truth.root, images=False, shapenet_root=tmp_path)[0].object_corners_camera
-        # Scaled by 0.2, moved by (0.01, 0, -0.6), then y and z turned round.
+        # Scaled by 0.2, translated by (0.01, 0, -0.6), then y and z negated.
         np.testing.assert_allclose(boxed.mean(0), [0.01, 0, 0.6], atol=1e-9)
         np.testing.assert_allclose(np.linalg.norm(boxed[0] - boxed[4]), 0.2, atol=1e-6)
 
@@ -393,7 +393,7 @@ class TestLayout:
         path = tmp_path / "numbers.json"
         path.write_text(json.dumps(values.tolist(), indent=1))
         # Pieces of a few characters cut numbers in two.
-        monkeypatch.setattr("knuckle.datasets.layout._PIECE", 13)
+        monkeypatch.setattr("knuckle.datasets.layout._CHUNK_CHARS", 13)
         np.testing.assert_array_equal(read_number_list(path, shape, ""), values)
 
     def test_number_lists_of_another_shape(self, tmp_path):
@@ -408,7 +408,7 @@ class TestLayout:
     def test_json_that_breaks_off(self, tmp_path):
         path = tmp_path / "a.json"
         path.write_text('{"images": [')
-        with pytest.raises(BrokenDataset, match="breaks off"):
+        with pytest.raises(BrokenDataset, match="truncated"):
             read_json(path, "")
 
     def test_text_numbers(self, tmp_path):
@@ -447,15 +447,15 @@ class TestBoxes:
             [np.linalg.norm(corners[0] - corners[i]) for i in (4, 2, 1)], [0.2, 0.08, 0.04], rtol=1e-3
         )
 
-    def test_what_is_no_box(self):
+    def test_points_that_are_not_a_box(self):
         with pytest.raises(ValueError, match="must be a box's"):
             binary_order(np.random.default_rng(4).normal(size=(8, 3)))
         with pytest.raises(ValueError, match="must be a box's"):
             binary_order(np.zeros((8, 3)))
 
 
-def test_the_packages_readers_need_no_shared_files():
-    """A reader's layout is text; it names no path of any machine."""
+def test_layouts_name_no_absolute_paths():
+    """A reader's layout is text without paths of any machine."""
     for _, reader, _ in SETS.values():
         assert not any(line.strip().startswith("/") for line in reader.layout.splitlines())
         assert Path(reader.layout.split()[0]).is_absolute() is False

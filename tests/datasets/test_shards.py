@@ -1,4 +1,4 @@
-"""What was written comes back as Samples, and what is no shard of ours is refused."""
+"""Shards are read back as Samples, and foreign or damaged files are refused."""
 
 import io
 import tarfile
@@ -22,17 +22,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.egl
-def test_pictures_come_back_as_drawn(folder):
+def test_pictures_are_read_back(folder):
     generator = Generator(SETTINGS)
     read = list(read_pictures(folder))
     assert len(read) == 12
     for index, picture in enumerate(read):
-        drawn = generator.picture(index)
-        assert picture.label == drawn.label
-        np.testing.assert_array_equal(picture.visible, drawn.visible)
-        np.testing.assert_array_equal(picture.complete, drawn.complete)
-        # JPEG halves the resolution of colour: what is left is the brightness.
-        assert np.abs(picture.image.mean(-1) - drawn.image.mean(-1)).mean() < 6
+        rendered = generator.picture(index)
+        assert picture.label == rendered.label
+        np.testing.assert_array_equal(picture.visible, rendered.visible)
+        np.testing.assert_array_equal(picture.complete, rendered.complete)
+        # JPEG halves the resolution of colour, so only brightness is compared.
+        assert np.abs(picture.image.mean(-1) - rendered.image.mean(-1)).mean() < 6
     generator.close()
 
 
@@ -49,13 +49,13 @@ def test_samples(folder):
         if sample.object_corners_camera is not None:
             assert sample.object_mask.shape == (64, 64)
     assert len({sample.id for sample in samples}) == 12
-    everyone = list(read_samples(folder, hands="all", masks=False))
-    assert len(everyone) >= 12
-    assert everyone[0].mask_complete is None
+    all_hands = list(read_samples(folder, hands="all", masks=False))
+    assert len(all_hands) >= 12
+    assert all_hands[0].mask_complete is None
 
 
 @pytest.mark.egl
-def test_a_cut_off_shard_is_refused(folder, tmp_path):
+def test_a_truncated_shard_is_refused(folder, tmp_path):
     data = (folder / "shard-000000.tar").read_bytes()
     (tmp_path / "cut.tar").write_bytes(data[: len(data) // 2 + 100])
     with pytest.raises(RefusedFile, match="write it again"):
@@ -63,7 +63,7 @@ def test_a_cut_off_shard_is_refused(folder, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "kind"), [("../evil.jpg", tarfile.REGTYPE), ("a.jpg", tarfile.SYMTYPE)])
-def test_strange_members_are_refused(tmp_path, name, kind):
+def test_unexpected_members_are_refused(tmp_path, name, kind):
     path = tmp_path / "strange.tar"
     with tarfile.open(path, "w") as tar:
         member = tarfile.TarInfo(name)
@@ -80,7 +80,7 @@ def test_no_shards(tmp_path):
 
 
 @pytest.mark.egl
-def test_a_shard_that_is_still_being_written_is_passed_over(folder, tmp_path):
+def test_an_unfinished_shard_is_skipped(folder, tmp_path):
     whole = sorted(folder.glob("shard-*.tar"))[0]
     (tmp_path / whole.name).write_bytes(whole.read_bytes())
     (tmp_path / ".shard-000009.tar").write_bytes(whole.read_bytes()[:1000])

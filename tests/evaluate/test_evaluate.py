@@ -1,4 +1,4 @@
-"""Protocols: the official numbers, the quirks, every set's truth against itself and against spoilt copies of it."""
+"""Protocols: the official numbers and quirks, and every set's truth against itself and against corrupted copies."""
 
 import json
 
@@ -48,7 +48,7 @@ def truths(tmp_path_factory):
 
 
 def as_predictions(truth, change=lambda joints: joints):
-    """The truth itself as predictions, or a spoilt copy of it."""
+    """The truth as predictions, optionally corrupted."""
     joints = change(np.nan_to_num(truth.joints))
     vertices = None if truth.vertices is None else change(np.asarray(truth.vertices))
     return Predictions(
@@ -72,7 +72,7 @@ def noisy(truth, seed=1, size=0.01):
 
 
 class TestOfficialNumbers:
-    """Against the leaderboards' scores written from their definition."""
+    """Against an independent implementation of the leaderboards' definitions."""
 
     @pytest.mark.parametrize("protocol", ["freihand", "ho3d-v2", "ho3d-v3"])
     @pytest.mark.parametrize("mirrored", [False, True])
@@ -104,7 +104,7 @@ class TestOfficialNumbers:
         assert "vertices_pa_official" not in rows
         for key, value in f.items():
             assert rows[key] == pytest.approx(value, abs=1e-9)
-        # The alignment that was meant is given beside the faulty one, and is the better by far.
+        # The intended alignment is reported beside the faulty one, and scores far better.
         assert rows["f15_procrustes"] > rows["f15_official"] + 0.3
         assert any("faulty transform" in remark for remark in report.remarks)
 
@@ -148,7 +148,7 @@ class TestOfficialNumbers:
 
 @pytest.mark.parametrize("name", WRITE)
 class TestEverySet:
-    """Truth against itself, and against the copies that people hand in by mistake."""
+    """Truth against itself, and against copies with common mistakes."""
 
     def test_truth_against_itself_is_zero(self, truths, name):
         truth = truths(name)
@@ -172,7 +172,7 @@ class TestEverySet:
             columns = list(PROTOCOLS[name].joints)
             errors = 999 * np.linalg.norm(truth.joints[:, columns], axis=-1)
             assert rows["joints_camera"] == pytest.approx(1e3 * np.nanmean(np.nanmean(errors, axis=0)), rel=1e-9)
-        # What scales the prediction forgives the unit.
+        # Alignments with a scale remove the unit.
         for key in ("joints_root_scale", "joints_st", "joints_pa", "joints_pa_official"):
             if key in rows:
                 assert rows[key] < 1e-6
@@ -194,8 +194,8 @@ class TestEverySet:
         truth = truths(name)
         joints = np.nan_to_num(truth.joints)
         given = np.asarray(from_common(joints, "rhd"))
-        answer = Predictions(np.ones(len(truth), bool), given)
-        report = evaluate(truth, answer, PROTOCOLS[name], resamples=0)
+        predicted = Predictions(np.ones(len(truth), bool), given)
+        report = evaluate(truth, predicted, PROTOCOLS[name], resamples=0)
         rows = {row.key: row.value for row in report.rows}
         if "joints_camera" in rows:
             columns = list(PROTOCOLS[name].joints)
@@ -220,17 +220,17 @@ class TestEverySet:
         assert "unit" in found(1e3 * joints)
         assert "order" in found(np.asarray(from_common(joints, "rhd")))
 
-    def test_it_says_what_it_does(self, truths, name):
+    def test_it_describes_what_it_computes(self, truths, name):
         report = evaluate(truths(name), as_predictions(truths(name)), PROTOCOLS[name], resamples=0)
-        said = "\n".join(report.protocol.says())
-        assert f"split {PROTOCOLS[name].split}" in said
-        assert "alignment" in said
+        description = "\n".join(report.protocol.describe())
+        assert f"split {PROTOCOLS[name].split}" in description
+        assert "alignment" in description
         json.dumps(report.to_json(), allow_nan=False)
 
 
 class TestZimmermann:
     def test_palm_root_and_true_scale(self):
-        """By hand: root and scale are given, so only what is neither shows."""
+        """Calculated by hand: errors of root and scale are removed, others remain."""
         truth = hand_truth()
         joints = truth.joints * 0.9 + 0.2
         joints[:, 4] += [0.0, 0.0, 0.009]
@@ -245,7 +245,7 @@ class TestZimmermann:
         joints = truth.joints.copy()
         joints[:, 0] += [0.0, 0.0, 0.010]
         report = evaluate(truth, Predictions(np.ones(12, bool), joints), PROTOCOLS["stb-zimmermann"], resamples=0)
-        # The palm is the root: everything but the palm moves against it, by 5 mm.
+        # The palm is the root: all other joints move relative to it, by 5 mm.
         assert report.value("joints_root_scale") == pytest.approx(5.0 * 20 / 21, abs=1e-9)
 
     def test_both_aucs(self):
@@ -261,7 +261,7 @@ class TestZimmermann:
             area = np.trapezoid(part, at) / (at[-1] - at[0])
             assert report.value(f"joints_root_scale_auc_{key}_mm") == pytest.approx(area, abs=1e-9)
 
-    def test_hidden_joints_do_not_count_in_the_picture(self):
+    def test_occluded_joints_do_not_count_in_2d(self):
         truth = hand_truth()
         K = np.tile(np.array([[500.0, 0, 160], [0, 500, 160], [0, 0, 1]]), (12, 1, 1))
         pixels = np.stack([j @ k.T for j, k in zip(truth.joints, K, strict=True)])
@@ -272,20 +272,20 @@ class TestZimmermann:
         given = pixels.copy()
         given[:, 8] += 100.0
         given[:, 7] += [3.0, 4.0]
-        answer = Predictions(np.ones(12, bool), truth.joints, joints_image=given)
-        report = evaluate(labelled, answer, PROTOCOLS["rhd-zimmermann"], resamples=0)
+        predicted = Predictions(np.ones(12, bool), truth.joints, joints_image=given)
+        report = evaluate(labelled, predicted, PROTOCOLS["rhd-zimmermann"], resamples=0)
         assert report.value("image") == pytest.approx(5.0 / 20, abs=1e-9)
 
 
 class TestFpha:
-    def test_a_pose_is_right_by_its_mean_and_a_box_by_its_pixels(self, truths):
+    def test_a_pose_is_correct_by_its_mean_error_and_a_box_by_its_pixels(self, truths):
         truth = truths("fpha-ho")
         joints = truth.joints.copy()
         joints[0] += [0.0, 0.0, 0.0405]
         corners = truth.corners.copy()
         corners[0, :, 0] += 0.01
-        answer = Predictions(np.ones(len(truth), bool), joints, corners=corners)
-        report = evaluate(truth, answer, PROTOCOLS["fpha-ho"], resamples=0)
+        predicted = Predictions(np.ones(len(truth), bool), joints, corners=corners)
+        report = evaluate(truth, predicted, PROTOCOLS["fpha-ho"], resamples=0)
         n = len(truth)
         assert report.value("joints_camera") == pytest.approx(40.5 / n, abs=1e-6)
         curve = report.summaries["joints_camera"].curve
@@ -297,7 +297,7 @@ class TestFpha:
 
 
 class TestDexYcb:
-    def test_frames_without_a_hand_keep_their_numbers_and_cost_nothing(self, truths, tmp_path):
+    def test_frames_without_a_hand_keep_their_numbers_and_do_not_count(self, truths, tmp_path):
         truth = truths("dexycb-s0")
         assert truth.labelled.tolist() == [True, True, False]
         lines = [f"{i}," + ",".join(map(str, (1e3 * np.nan_to_num(truth.joints[i])).ravel())) for i in range(2)]
@@ -308,14 +308,14 @@ class TestDexYcb:
 
 
 class TestUnpublished:
-    def test_a_wrist_alone_is_no_truth(self, tmp_path):
+    def test_a_wrist_alone_cannot_be_scored(self, tmp_path):
         tiny_sets.ho3d(tmp_path, published=False)
         with pytest.raises(FileNotFoundError, match="only the server has them"):
             read_source(PROTOCOLS["ho3d-v2"], tmp_path)
 
 
 class TestInterHand:
-    def test_joints_of_each_side_are_averaged_apart(self, truths):
+    def test_joints_of_each_side_are_averaged_separately(self, truths):
         truth = truths("interhand")
         joints = np.nan_to_num(truth.joints)
         joints[1, 4] += [0.0, 0.0, 0.042]  # the tip of a left thumb; two left hands
@@ -336,33 +336,33 @@ class TestInterHand:
 
 
 class TestMissing:
-    def test_a_gap_costs_50_and_is_never_correct(self):
+    def test_a_missing_hand_costs_50_and_is_never_correct(self):
         truth = hand_truth()
-        answer = as_predictions(truth)
-        gaps = answer.present.copy()
-        gaps[:3] = False
-        joints, vertices = answer.joints.copy(), answer.vertices.copy()
+        predicted = as_predictions(truth)
+        present = predicted.present.copy()
+        present[:3] = False
+        joints, vertices = predicted.joints.copy(), predicted.vertices.copy()
         joints[:3], vertices[:3] = np.nan, np.nan
-        answer = Predictions(gaps, joints, vertices)
-        report = evaluate(truth, answer, PROTOCOLS["freihand"], resamples=0)
+        predicted = Predictions(present, joints, vertices)
+        report = evaluate(truth, predicted, PROTOCOLS["freihand"], resamples=0)
         assert report.missing == 3
         for key in ("joints_camera", "joints_pa_official", "vertices_camera", "vertices_pa_official"):
             assert report.value(key) == pytest.approx(50.0 * 3 / 12, abs=1e-6)
         assert report.value("joints_camera_auc_0_50_mm") == pytest.approx(9 / 12)
         assert report.value("f5_camera") == pytest.approx(9 / 12)
         assert sorted(report.worst(3).tolist()) == [0, 1, 2]
-        skipped = evaluate(truth, answer, PROTOCOLS["freihand"], missing="skip", resamples=0)
+        skipped = evaluate(truth, predicted, PROTOCOLS["freihand"], missing="skip", resamples=0)
         assert skipped.value("joints_camera") < 1e-9
         assert skipped.value("f5_camera") == 1.0
         with pytest.raises(ValueError, match="3 are missing"):
-            evaluate(truth, answer, PROTOCOLS["freihand"], missing="error")
+            evaluate(truth, predicted, PROTOCOLS["freihand"], missing="error")
 
-    def test_a_found_hand_must_be_finite(self):
+    def test_a_present_hand_must_be_finite(self):
         truth = hand_truth()
         joints = truth.joints.copy()
         joints[4, 7, 1] = np.nan
         with pytest.raises(
-            ValueError, match="must be finite where a hand was found but got NaN or infinity for '00004'"
+            ValueError, match="must be finite where a hand is present but got NaN or infinity for '00004'"
         ):
             evaluate(truth, Predictions(np.ones(12, bool), joints), PROTOCOLS["own"])
 
@@ -375,7 +375,7 @@ class TestMissing:
 
 
 class TestWhatCannotBeScored:
-    def test_hands_without_a_place_have_no_camera_error(self):
+    def test_root_relative_hands_have_no_camera_error(self):
         truth = hand_truth()
         relative = Predictions(np.ones(12, bool), truth.joints - truth.joints.mean(1, keepdims=True), absolute=False)
         report = evaluate(truth, relative, PROTOCOLS["own"], resamples=0)
@@ -385,12 +385,12 @@ class TestWhatCannotBeScored:
         assert report.value("joints_root") < 1e-9
         assert any("not in the camera frame" in remark for remark in report.remarks)
 
-    def test_pictures_alone(self):
+    def test_2d_alone(self):
         truth = hand_truth()
         pixels = np.random.default_rng(0).uniform(0, 200, (12, 21, 2))
         labelled = Truth(truth.ids, np.full((12, 21, 3), np.nan), truth.left, joints_image=pixels)
-        answer = Predictions(np.ones(12, bool), joints_image=pixels + np.array([3.0, 4.0]))
-        report = evaluate(labelled, answer, PROTOCOLS["own"], resamples=0)
+        predicted = Predictions(np.ones(12, bool), joints_image=pixels + np.array([3.0, 4.0]))
+        report = evaluate(labelled, predicted, PROTOCOLS["own"], resamples=0)
         assert report.value("image") == pytest.approx(5.0)
         assert report.ranked_by == "image"
         with pytest.raises(ValueError, match="joints or joints_image, but got neither"):
@@ -407,7 +407,7 @@ class TestWhatCannotBeScored:
 
 class TestShards:
     @pytest.mark.egl
-    def test_generated_shards_are_a_set_of_ones_own(self, tmp_path):
+    def test_generated_shards_are_an_own_set(self, tmp_path):
         write_shards(tmp_path, Settings(preset="crop", size=64, seed=3), images=5, shard_images=3)
         source = read_source(PROTOCOLS["own"], tmp_path)
         truth = source.truth
@@ -434,7 +434,7 @@ class TestRows:
         assert report.value("depth_root") == pytest.approx(100 * np.abs(relative[..., 2]).mean())
         assert report.value("side_right") == pytest.approx(75.0)
 
-    def test_motion_is_scored_within_videos_only(self):
+    def test_acceleration_is_scored_within_videos_only(self):
         n = 10
         joints, _ = tiny_sets.hands(1, True)
         still = np.repeat(joints, n, axis=0)
@@ -452,7 +452,7 @@ class TestRows:
         assert videos.tolist() == [0] * 5 + [1] * 5
         assert frames.tolist() == [0, 1, 2, 3, 4] * 2
 
-    def test_single_pictures_are_no_video(self):
+    def test_single_pictures_have_no_acceleration(self):
         report = evaluate(hand_truth(), as_predictions(hand_truth()), PROTOCOLS["freihand"], resamples=0)
         assert "acceleration" not in {row.key for row in report.rows}
 

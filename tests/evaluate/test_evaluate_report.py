@@ -1,4 +1,4 @@
-"""What an evaluation shows: JSON, the table, curves, bars and the worst cases."""
+"""The report of an evaluation: JSON, table, curves, bars and worst cases."""
 
 import io
 import json
@@ -24,8 +24,8 @@ def scored(tmp_path_factory):
     joints[2] += [0.1, 0.0, 0.0]
     present = np.array([True, True, True, True, True, False])
     joints[5] = np.nan
-    answers = Predictions(present, joints, left=source.truth.left, source="noise")
-    return source, answers, evaluate(source.truth, answers, PROTOCOLS["own"], resamples=50)
+    predicted = Predictions(present, joints, left=source.truth.left, source="noise")
+    return source, predicted, evaluate(source.truth, predicted, PROTOCOLS["own"], resamples=50)
 
 
 def test_json_is_complete_and_plain(scored, tmp_path):
@@ -45,20 +45,20 @@ def test_json_is_complete_and_plain(scored, tmp_path):
     assert any("alignment" in line for line in data["says"])
 
 
-def test_the_table_says_what_was_done(scored):
+def test_the_table_describes_the_protocol(scored):
     _, _, report = scored
     out = io.StringIO()
     print_report(report, Console(file=out, width=200))
     text = out.getvalue()
-    for piece in ("PA-MPJPE", "95 % interval", "not found: 1 (each counted as 50 mm", "proper rotations only", "noise"):
+    for piece in ("PA-MPJPE", "95 % interval", "missing: 1 (each counted as 50 mm", "proper rotations only", "noise"):
         assert piece in text
     assert f"{report.value('joints_pa'):.2f}" in text
 
 
 def test_plots_are_written_and_show_the_worst(scored, tmp_path):
-    source, answers, report = scored
+    source, predicted, report = scored
     images = pictures_of(source, report.worst(20).tolist())
-    written = write_plots(report, tmp_path / "plots", source.truth, answers, images)
+    written = write_plots(report, tmp_path / "plots", source.truth, predicted, images)
     names = {path.name for path in written}
     assert {"pck.png", "pck_image.png", "joints_joints_pa.png", "joints_image.png", "worst.png"} <= names
     for path in written:
@@ -70,12 +70,12 @@ def test_plots_are_written_and_show_the_worst(scored, tmp_path):
 
 
 def test_without_pictures_there_is_no_sheet(scored, tmp_path):
-    source, answers, report = scored
-    written = write_plots(report, tmp_path, source.truth, answers, {})
+    source, predicted, report = scored
+    written = write_plots(report, tmp_path, source.truth, predicted, {})
     assert "worst.png" not in {path.name for path in written}
 
 
-def test_a_curve_runs_where_its_numbers_are():
+def test_a_curve_is_drawn_at_its_values():
     x = np.linspace(0, 50, 11)
     picture = draw_curves({"half": (x, np.full(11, 0.5)), "none": (x, np.full(11, np.nan))}, "mm", "title")
     assert picture.shape == (720, 1100, 3)
@@ -97,6 +97,6 @@ def test_bars_are_as_high_as_their_values():
     assert height(2) < 30
 
 
-def test_draws_nothing_out_of_nothing():
+def test_empty_plots():
     assert draw_bars({"wrist": float("nan")}, "mm", "").shape == (720, 1100, 3)
     assert draw_curves({}, "mm", "").shape == (720, 1100, 3)

@@ -1,4 +1,4 @@
-"""Every metric on cases whose numbers can be worked out on paper."""
+"""Every metric on cases whose results can be calculated by hand."""
 
 import numpy as np
 import pytest
@@ -44,20 +44,20 @@ class TestPointErrors:
 
 
 class TestAlignments:
-    """Each alignment forgives its own change of the truth, and shows the others at the size worked out by hand."""
+    """Each alignment removes its own transformation of the truth; others remain, with the error calculated by hand."""
 
-    def test_root_forgives_a_shift_and_doubles_nothing(self):
+    def test_root_removes_a_translation(self):
         truth = hands(2)
         moved = metrics.align_root(truth + np.array([0.1, -0.2, 0.3]), truth, root=9)
         np.testing.assert_allclose(moved, truth, atol=1e-15)
 
-    def test_root_shows_scale_as_distance_from_the_root(self):
+    def test_root_keeps_a_scale_error_proportional_to_the_distance_from_the_root(self):
         truth = hands(3)
         moved = metrics.align_root(truth * 1.1, truth)
         expected = 0.1 * np.linalg.norm(truth - truth[:, :1], axis=-1)
         np.testing.assert_allclose(metrics.point_errors(moved, truth), expected, atol=1e-15)
 
-    def test_root_scale_forgives_shift_and_scale(self):
+    def test_root_scale_removes_translation_and_scale(self):
         truth = hands(4)
         moved = metrics.align_root_scale(truth * 0.7 + 0.2, truth, root=0, bone=(9, 10))
         np.testing.assert_allclose(moved, truth, atol=1e-12)
@@ -80,7 +80,7 @@ class TestAlignments:
         np.testing.assert_allclose(moved, np.broadcast_to(truth.mean(1, keepdims=True), truth.shape), atol=1e-12)
 
     @pytest.mark.parametrize("reflection", [False, True])
-    def test_procrustes_forgives_a_similarity(self, reflection):
+    def test_procrustes_removes_a_similarity(self, reflection):
         truth = hands(7)
         moved = metrics.align_procrustes(1.3 * truth @ rotation(1).T + np.array([1, 2, 3]), truth, reflection)
         np.testing.assert_allclose(moved, truth, atol=1e-12)
@@ -93,7 +93,7 @@ class TestAlignments:
         np.testing.assert_allclose(official, truth, atol=1e-12)
         assert metrics.point_errors(proper, truth).mean() > 0.01
 
-    def test_procrustes_sends_a_collapsed_hand_to_the_mean(self):
+    def test_procrustes_maps_a_collapsed_hand_to_the_mean(self):
         truth = hands(9)
         points = truth.copy()
         points[1] = 0.0
@@ -102,7 +102,7 @@ class TestAlignments:
         np.testing.assert_allclose(moved[0], truth[0], atol=1e-12)
 
     @pytest.mark.parametrize("align", [metrics.align_procrustes, metrics.align_scale_translation])
-    def test_unlabelled_joints_do_not_pull(self, align):
+    def test_unlabelled_joints_have_no_influence(self, align):
         truth = hands(10)
         points = 0.8 * truth + 0.1
         points[:, 4] += 0.3
@@ -136,7 +136,7 @@ class TestDepthAndScale:
 
 
 class TestCurves:
-    def test_a_constant_error_gives_one_minus_its_share(self):
+    def test_a_constant_error_gives_one_minus_its_fraction_of_the_range(self):
         for e in (0.0, 0.005, 0.0123, 0.049):
             errors = np.full((3, 21), e)
             area = metrics.auc(metrics.pck(errors, OFFICIAL_50MM), OFFICIAL_50MM)
@@ -191,7 +191,7 @@ class TestTally:
         for name, steps in names.items():
             np.testing.assert_allclose(tally.sample_areas[name], metrics.sample_areas(errors, steps), atol=1e-15)
 
-    def test_mean_and_median_go_by_joint(self):
+    def test_mean_and_median_are_per_joint_first(self):
         # Joint means 2 and 5, medians 1 and 5.
         errors = np.array([[1.0, 5.0], [1.0, np.nan], [4.0, np.nan]])
         summary = summarise(errors, {"": (0.0, 10.0)})
@@ -209,8 +209,8 @@ class TestTally:
         summary = summarise(np.full((3, 21), np.nan), {"": (0.0, 1.0)})
         assert np.isnan([summary.mean, summary.median, summary.aucs[""]]).all()
 
-    def test_thresholds_must_be_a_stretch_of_the_first(self):
-        with pytest.raises(ValueError, match="stretch"):
+    def test_thresholds_must_be_a_contiguous_part_of_the_first(self):
+        with pytest.raises(ValueError, match="contiguous part"):
             Tally(1, 1, {"a": (0.0, 1.0), "b": (0.5, 1.0)})
 
 
@@ -220,19 +220,19 @@ class TestFScores:
         np.testing.assert_array_equal(metrics.f_scores(mesh, mesh), np.ones((4, 2)))
         np.testing.assert_array_equal(metrics.f_scores(mesh + 10, mesh), np.zeros((4, 2)))
 
-    def test_worked_out_by_hand(self):
-        # Two points against three: both points are near the first target, whose neighbours are out of reach.
+    def test_calculated_by_hand(self):
+        # Two points against three: both points are near the first target, the others are beyond the thresholds.
         points = np.array([[[0.0, 0, 0], [0.001, 0, 0]]])
         target = np.array([[[0.0, 0, 0], [1.0, 0, 0], [2.0, 0, 0]]])
         precision, recall = 1.0, 1 / 3
         np.testing.assert_allclose(metrics.f_scores(points, target)[0], 2 * precision * recall / (precision + recall))
 
-    def test_the_threshold_itself_is_out_of_reach(self):
+    def test_the_threshold_itself_does_not_count(self):
         points, target = np.zeros((1, 1, 3)), np.array([[[0.25, 0, 0]]])
         assert metrics.f_scores(points, target, (0.25, np.nextafter(0.25, 1))).tolist() == [[0.0, 1.0]]
 
     def test_just_below_the_threshold_far_from_the_origin(self):
-        # A metre away float32 could not tell these apart: the doubtful ones are measured in float64.
+        # A metre away float32 cannot distinguish these: ambiguous points are computed in float64.
         target = np.zeros((1, 2, 3)) + np.array([[[1.0, 1.0, 1.0], [1.5, 1.0, 1.0]]])
         for offset, expected in ((0.005 - 1e-9, 1.0), (0.005 + 1e-9, 0.0)):
             points = target + np.array([0.0, offset, 0.0])
@@ -240,7 +240,7 @@ class TestFScores:
 
     @settings(deadline=None, max_examples=30)
     @given(st.integers(0, 10_000), st.integers(1, 150), st.integers(1, 150), st.floats(0.0, 0.02))
-    def test_equals_a_tree(self, seed, v, w, shift):
+    def test_equals_a_kd_tree(self, seed, v, w, shift):
         rng = np.random.default_rng(seed)
         points, target = rng.normal(size=(1, v, 3)) * 0.03 + shift, rng.normal(size=(1, w, 3)) * 0.03
         a, b = cKDTree(target[0]).query(points[0])[0], cKDTree(points[0]).query(target[0])[0]
@@ -253,7 +253,7 @@ class TestFScores:
     def test_empty_meshes_and_unequal_counts(self):
         assert metrics.f_scores(np.zeros((2, 0, 3)), np.zeros((2, 5, 3))).tolist() == [[0, 0], [0, 0]]
         assert metrics.f_scores(np.zeros((0, 4, 3)), np.zeros((0, 5, 3))).shape == (0, 2)
-        with pytest.raises(ValueError, match="as many meshes"):
+        with pytest.raises(ValueError, match="same number of meshes"):
             metrics.f_scores(np.zeros((2, 4, 3)), np.zeros((3, 4, 3)))
 
 
@@ -309,8 +309,8 @@ class TestBootstrap:
         np.testing.assert_array_equal(interval[0], [2.0, 2.0])
         assert np.isnan(interval[1]).all()
 
-    def test_videos_are_drawn_whole(self):
-        # Twenty videos of fifty equal frames carry the doubt of twenty values, not of a thousand.
+    def test_videos_are_resampled_whole(self):
+        # Twenty videos of fifty equal frames have the uncertainty of twenty values, not of a thousand.
         level = np.random.default_rng(5).normal(size=20)
         values = np.repeat(level, 50)[:, None]
         groups = np.repeat(np.arange(20), 50)
@@ -318,5 +318,5 @@ class TestBootstrap:
         whole = metrics.bootstrap_means(values, np.random.default_rng(0), groups, resamples=400)[0]
         assert np.ptp(whole) > 4 * np.ptp(alone)
 
-    def test_nothing_to_draw_from(self):
+    def test_nothing_to_resample(self):
         assert np.isnan(metrics.bootstrap_means(np.zeros((0, 3)), np.random.default_rng(0))).all()

@@ -1,4 +1,4 @@
-"""`knuckle synth` from its function: shards, a sheet, and what it prints."""
+"""`knuckle synth`: shards, a contact sheet, output and error messages."""
 
 import cv2
 import pytest
@@ -17,7 +17,7 @@ def test_writes_shards_and_a_sheet(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["-n", "2", "--preset", "nope"], "preset"),
         (["--images", "0"], "images must be at least 1"),
@@ -25,8 +25,8 @@ def test_writes_shards_and_a_sheet(tmp_path, capsys):
         (["-n", "2", "--hdri", "nowhere"], "hdri must be a folder"),
     ],
 )
-def test_mistakes_are_named_in_one_line(tmp_path, capsys, words, said):
-    assert main(["synth", str(tmp_path / "out"), *words]) == 2
+def test_mistakes_are_named_in_one_line(tmp_path, capsys, arguments, message):
+    assert main(["synth", str(tmp_path / "out"), *arguments]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Skin, light, views, backgrounds and solids, each for itself."""
+"""Skin, light, views, backgrounds and solids, each on its own."""
 
 import cv2
 import numpy as np
@@ -39,10 +39,10 @@ def test_harmonics_are_orthonormal(rng):
     np.testing.assert_allclose(4 * np.pi * values.T @ values / 200_000, np.eye(9), atol=0.03)
 
 
-def test_a_panorama_lights_as_its_picture_says(tmp_path, rng):
+def test_a_panoramas_light_agrees_with_its_pixels(tmp_path, rng):
     sky = np.full((64, 128, 3), 0.2, np.float32)
     sky[:32] = 1.0  # bright above the horizon
-    sky[24:27, 60:64] = 500.0  # and a sun, ahead of an unturned camera
+    sky[24:27, 60:64] = 500.0  # and a sun, ahead of a camera without rotation
     cv2.imwrite(str(tmp_path / "sky.hdr"), sky)
     light = Panorama(tmp_path / "sky.hdr").light(np.eye(3))
     above, below = irradiance(light.ambient, np.array([[0, -1.0, 0], [0, 1.0, 0]])).mean(1)
@@ -66,7 +66,7 @@ def test_procedural_light_is_positive(rng):
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_view_shows_what_it_names(side, rng):
+def test_a_view_is_from_its_direction(side, rng):
     model = HandModel.open()
     mirror = np.array([-1.0, 1, 1]) if side == "left" else np.ones(3)
     for _ in range(20):
@@ -75,7 +75,7 @@ def test_a_view_shows_what_it_names(side, rng):
         T = np.eye(4)
         T[:3, :3] = look_from(direction, side, 0.0, ray)
         assert np.linalg.det(T[:3, :3]) == pytest.approx(1)
-        # The direction to the camera, carried by the hand, points back along the ray.
+        # The direction to the camera, rotated with the hand, points back along the ray.
         np.testing.assert_allclose(T[:3, :3] @ (mirror * direction), -ray, atol=1e-9)
     T[:3, :3] = look_from(np.array([0.0, 0.0, 1.0]), side, 0.5, np.array([0.0, 0.0, 1.0]))
     joints = model.joints(np.zeros(23), T_camera_hand=T, side=side)
@@ -104,25 +104,25 @@ def test_backgrounds(rng, tmp_path):
         backdrop.load_photos(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("square", [(1.0, 1.0), (0.1, 1.0), (0.1, 0.1), (0.5, 1.0)])
-def test_superellipsoids_are_what_they_say(square):
+@pytest.mark.parametrize("exponents", [(1.0, 1.0), (0.1, 1.0), (0.1, 0.1), (0.5, 1.0)])
+def test_superellipsoids_have_their_extents_and_unit_normals(exponents):
     half = np.array([0.03, 0.02, 0.05])
-    vertices, normals, faces = solids.superellipsoid(half, square)
+    vertices, normals, faces = solids.superellipsoid(half, exponents)
     np.testing.assert_allclose(np.abs(vertices).max(0), half, rtol=0.02)
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-9)
     assert (normals * vertices).sum(1).min() >= 0
     assert faces.max() == len(vertices) - 1
 
 
-def test_a_held_thing_lies_in_the_hand(rng):
+def test_a_held_object_lies_in_the_hand(rng):
     model = HandModel.open()
     angles = np.zeros(23)
     angles[[8, 9, 12, 13, 16, 17, 20, 21]] = 0.9
     joints = model.joints(angles)
-    things = [solids.held_object(rng, joints, 0) for _ in range(20)]
-    found = [thing for thing in things if thing is not None]
+    objects = [solids.held_object(rng, joints, 0) for _ in range(20)]
+    found = [held for held in objects if held is not None]
     assert len(found) > 10
-    for thing in found:
-        assert np.linalg.norm(thing.T_camera_object[:3, 3] - joints.mean(0)) < 0.12
-        local = (thing.vertices - thing.T_camera_object[:3, 3]) @ thing.T_camera_object[:3, :3]
-        np.testing.assert_allclose(np.abs(local).max(0), thing.half, rtol=0.03)
+    for held in found:
+        assert np.linalg.norm(held.T_camera_object[:3, 3] - joints.mean(0)) < 0.12
+        local = (held.vertices - held.T_camera_object[:3, 3]) @ held.T_camera_object[:3, :3]
+        np.testing.assert_allclose(np.abs(local).max(0), held.half_extents, rtol=0.03)

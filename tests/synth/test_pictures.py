@@ -1,4 +1,4 @@
-"""Drawn pictures: their labels agree with what is in them, and with the hand they were drawn from."""
+"""Rendered pictures: their labels agree with the pixels, and with the hand they were rendered from."""
 
 import numpy as np
 import pytest
@@ -10,9 +10,9 @@ from knuckle.synth import PRESETS, Generator, Settings
 
 @pytest.fixture(scope="module")
 def generator():
-    drawn = Generator(Settings(preset="crop", size=128, seed=3))
-    yield drawn
-    drawn.close()
+    generator = Generator(Settings(preset="crop", size=128, seed=3))
+    yield generator
+    generator.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_joints_lie_in_the_complete_mask(pictures):
 
 
 @pytest.mark.egl
-def test_labels_say_what_was_posed(pictures):
+def test_labels_agree_with_the_posed_hand(pictures):
     model = HandModel.open()
     sides = set()
     for picture in pictures:
@@ -84,7 +84,7 @@ def test_the_hand_fills_its_crop_and_the_box_holds_it(pictures):
 
 
 @pytest.mark.egl
-def test_same_number_same_picture(generator, pictures):
+def test_same_index_same_picture(generator, pictures):
     again = generator.picture(5)
     np.testing.assert_array_equal(again.image, pictures[5].image)
     assert again.label == pictures[5].label
@@ -99,7 +99,7 @@ def test_pictures_are_lit_and_have_soft_edges(pictures):
 
 
 @pytest.mark.egl
-def test_detector_frames_hold_no_to_three_hands():
+def test_detector_frames_hold_zero_to_three_hands():
     generator = Generator(Settings(preset="detector", size=96, seed=1))
     pictures = [generator.picture(i) for i in range(30)]
     generator.close()

@@ -1,4 +1,4 @@
-"""Random poses couple as real hands do, keep to the limits, and do not pass through themselves."""
+"""Random poses have the correlations of real hands, keep to the limits, and have no self-collision."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_random_angles_keep_to_the_limits(model, rng):
     assert len(kinds) >= 6
 
 
-def test_an_empty_bank_is_never_drawn_from(model, rng):
+def test_an_empty_bank_is_never_sampled(model, rng):
     for _ in range(20):
         kind, _ = random_angles(rng, {}, angle_limits(), model.joints, PoseMix(bank=1.0, swap=1.0, gesture=0.1))
         assert kind not in ("bank", "swap")
@@ -58,7 +58,7 @@ def test_the_thumb_touches(model, rng):
     assert np.median(gaps) < 0.023
 
 
-def _brute(a0, a1, b0, b1):
+def _brute_force(a0, a1, b0, b1):
     t = np.linspace(0, 1, 201)[:, None]
     a, b = a0 + t * (a1 - a0), b0 + t * (b1 - b0)
     return np.linalg.norm(a[:, None] - b[None], axis=-1).min()
@@ -68,7 +68,7 @@ def test_segment_distance_against_a_slow_twin(rng):
     ends = rng.normal(size=(40, 4, 3))
     ends[0, 1] = ends[0, 0] + (ends[0, 3] - ends[0, 2])  # parallel
     fast = segment_distance(*np.moveaxis(ends, 1, 0))
-    slow = [_brute(*e) for e in ends]
+    slow = [_brute_force(*e) for e in ends]
     np.testing.assert_allclose(fast, slow, atol=0.02)
 
 
@@ -76,7 +76,7 @@ def test_crossed_fingers_are_found_and_a_flat_hand_is_free(model):
     collision = SelfCollision(np.full(len(BONES), 0.008))
     assert collision.depth(model.joints(np.zeros(23))) == 0
     crossed = np.zeros(23)
-    crossed[11], crossed[7] = 0.5, -0.5  # index and middle turned into each other
+    crossed[11], crossed[7] = 0.5, -0.5  # index and middle abducted into each other
     assert collision.depth(model.joints(crossed)) > 0.003
     thumb_in_palm = model.joints(np.zeros(23)).copy()
     thumb_in_palm[3:5] = thumb_in_palm[9] * [[0.5], [0.6]]

@@ -1,4 +1,4 @@
-"""Sets of pictures on disk: the same bytes from any number of workers, resumed where whole shards end."""
+"""Sets of pictures on disk: the same bytes from any number of workers, resumed after the last complete shard."""
 
 import json
 import tarfile
@@ -37,9 +37,9 @@ def test_manifest_and_members(written):
 
 
 @pytest.mark.egl
-def test_bytes_do_not_depend_on_workers_and_a_broken_off_run_goes_on(written, tmp_path):
+def test_bytes_do_not_depend_on_workers_and_an_interrupted_run_resumes(written, tmp_path):
     out, manifest = written
-    # As a killed run leaves it: one whole shard, one cut off, one unnamed, and the manifest of the first.
+    # As a killed run leaves it: one complete shard, one truncated, the others missing, and a manifest of the first two.
     whole = (out / "shard-000000.tar").read_bytes()
     (tmp_path / "shard-000000.tar").write_bytes(whole)
     (tmp_path / "shard-000001.tar").write_bytes((out / "shard-000001.tar").read_bytes()[:1000])

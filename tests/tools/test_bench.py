@@ -30,7 +30,7 @@ def test_tasks_are_timed_in_turn(tools):
     after_warm_up = calls[2:]
     assert [name for name, _ in after_warm_up] == list("a" * MIN_RUNS + "b" * MIN_RUNS) * 2
     assert [run for name, run in after_warm_up if name == "a"] == list(range(2 * MIN_RUNS))
-    assert timings["a"].least <= timings["a"].low <= timings["a"].median <= timings["a"].high
+    assert timings["a"].minimum <= timings["a"].low <= timings["a"].median <= timings["a"].high
 
 
 def test_the_newest_times_are_compared_with(tools, tmp_path):

@@ -1,1 +1,1 @@
-"""The things `make bench` times."""
+"""The benchmarks of `make bench`."""

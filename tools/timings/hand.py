@@ -1,4 +1,4 @@
-"""The hand model and the fit, and the plain ways of doing the same that they are measured against."""
+"""The hand model and the fit, and straightforward implementations as baselines."""
 
 from functools import cache
 
@@ -22,7 +22,7 @@ def numpy_model() -> HandModel:
 
 
 def random_pose(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Angles (count, 23) within limits and shape (count, 10) of ordinary people, always the same ones."""
+    """Angles (count, 23) within limits and shape (count, 10) of ordinary people, the same in every call."""
     rng = np.random.default_rng(0)
     low, high = angle_limits().T
     return rng.uniform(low, high, size=(count, len(low))), rng.normal(size=(count, 10))
@@ -60,7 +60,7 @@ def torch_skinning_backward() -> Task:
 
 
 def torch_skinning_einsum() -> Task:
-    """The common way: a 4x4 blended for every vertex by einsum, applied by another, from the same bones."""
+    """The common implementation: 4x4 matrices blended per vertex by einsum, from precomputed bones."""
     angles, shape = (torch.tensor(x, dtype=torch.float32) for x in random_pose(HANDS))
     model = numpy_model().to(angles)
     with torch.no_grad():
@@ -85,7 +85,7 @@ def numpy_skinning() -> Task:
 
 
 def numpy_skinning_naive() -> Task:
-    """One hand, vertex by vertex, from bones that are already there."""
+    """One hand, vertex by vertex, from precomputed bones."""
     angles, shape = (x[0] for x in random_pose(1))
     model = numpy_model()
     bones = model(angles, shape=shape).bone_transforms
@@ -112,7 +112,7 @@ def fit_one() -> Task:
 
 
 def fit_one_warm() -> Task:
-    """One hand from the fit of the frame before, angles a degree away, shape held."""
+    """One hand, initialised with the previous frame's fit, angles a degree away, shape fixed."""
     model = numpy_model()
     angles, shape = random_pose(1)
     motion = np.radians(1.0) * np.random.default_rng(2).choice([-1, 1], size=(2, 1, 23))
@@ -122,7 +122,7 @@ def fit_one_warm() -> Task:
 
 
 def fit_batch() -> Task:
-    """256 hands at once, an item a hand."""
+    """256 hands at once, an item per hand."""
     model, joints = numpy_model(), random_joints(FIT_BATCH)
     return Task(
         lambda _: fit_hand(model, joints, shape_regularisation=0.0, angle_regularisation=0.0),
@@ -141,9 +141,9 @@ def fit_mesh() -> Task:
 
 
 def fit_one_scipy() -> Task:
-    """The same sum of squares given to scipy's bounded trust region with differences for a Jacobian.
+    """The same least-squares problem in SciPy's bounded trust region, with a finite-difference Jacobian.
 
-    It starts where the hand is turned right and flat, which spares it the cold start.
+    It starts from the right orientation and a flat hand, which avoids the cold start.
     """
     model = numpy_model()
     angles, shape = random_pose(8)

@@ -11,13 +11,13 @@ MAX_RUNS = 200
 
 @dataclass(frozen=True)
 class Task:
-    """Something to time, everything it needs made ready.
+    """A benchmark with its inputs prepared.
 
     Attributes:
-        run: one run; it is told how many came before it, to take other inputs each time.
-        items: a run does this many of the things that are counted.
-        goal_ms: milliseconds an item may take, where somebody asked for that.
-        against: name of the benchmark that this one is compared with in the same table.
+        run: one run; called with the number of runs before it, so that it can vary its inputs.
+        items: items that a run processes.
+        goal_ms: target time per item in milliseconds, where there is one.
+        against: name of the benchmark that this one is compared with.
     """
 
     run: Callable[[int], object]
@@ -28,17 +28,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds an item took: median, the tenth and ninetieth of a hundred, least, and how many runs that was."""
+    """Milliseconds per item: median, 10th and 90th percentile, minimum, and the number of runs."""
 
     median: float
     low: float
     high: float
-    least: float
+    minimum: float
     runs: int
 
 
 def time_tasks(tasks: dict[str, Task], seconds: float, rounds: int) -> dict[str, Timing]:
-    """Time tasks for `seconds` each, in rounds, so that what else the machine does falls on all of them alike."""
+    """Time tasks for `seconds` each, interleaved in rounds, so that other load on the machine affects all equally."""
     samples: dict[str, list[float]] = {name: [] for name in tasks}
     for task in tasks.values():
         task.run(0)
@@ -59,5 +59,5 @@ def _samples(task: Task, done: int, seconds: float) -> list[float]:
 
 
 def summary(values: Sequence[float]) -> Timing:
-    tenths = statistics.quantiles(values, n=10, method="inclusive")
-    return Timing(statistics.median(values), tenths[0], tenths[-1], min(values), len(values))
+    deciles = statistics.quantiles(values, n=10, method="inclusive")
+    return Timing(statistics.median(values), deciles[0], deciles[-1], min(values), len(values))

@@ -1,4 +1,4 @@
-"""`knuckle synth`: draws labelled pictures of hands."""
+"""`knuckle synth`: renders labelled pictures of hands."""
 
 import sys
 import time
@@ -20,11 +20,11 @@ def synth(
     hdri: Path | None = None,
     sheet: bool = False,
 ) -> int:
-    """Draw labelled pictures of hands and write them as WebDataset shards.
+    """Render labelled pictures of hands and write them as WebDataset shards.
 
     Every picture comes with its camera, 21 joints, 23 angles, shape, boxes and masks. The same seed gives the same
-    bytes whatever the number of workers. A call that was cut off goes on where whole shards end when it is repeated;
-    with more images it makes the set longer.
+    bytes whatever the number of workers. An interrupted call resumes after the last complete shard when
+    repeated; with more images it extends the set.
 
     Examples:
 
@@ -41,20 +41,20 @@ def synth(
     images
         How many pictures.
     preset
-        crop: one hand fills the picture; gesture: the same, showing something with its fingers; detector: whole frames
-        with none to three hands; plain: one bare hand.
+        crop: one hand fills the picture; gesture: the same with more finger gestures; detector: whole frames with
+        zero to three hands; plain: one bare hand without occluders.
     size
         Pixels along each side.
     seed
-        Of all randomness.
+        Random seed.
     workers
-        Processes that draw.
+        Number of processes.
     backgrounds
-        A folder of photographs (without hands in them) to put behind the hands. Without it they are made up.
+        A folder of photographs (without hands in them) for the backgrounds, which are procedural otherwise.
     hdri
-        A folder of .hdr panoramas for light and background. Without it light is made up.
+        A folder of .hdr panoramas for light and background; light is procedural otherwise.
     sheet
-        Also write OUT/sheet.png: the first pictures (64 at most) with their labels drawn on, to be looked at.
+        Also write OUT/sheet.png: the first pictures (64 at most) with their labels drawn on.
     """
     # Here, so that `knuckle --help` does not wait for OpenCV.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -64,7 +64,7 @@ def synth(
     settings = Settings(
         preset, size, seed, None if backgrounds is None else str(backgrounds), None if hdri is None else str(hdri)
     )
-    columns = (TextColumn("drawing"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None
     try:
         with Progress(*columns, TimeRemainingColumn(), disable=not sys.stderr.isatty()) as progress:
@@ -78,7 +78,7 @@ def synth(
 
             manifest = write_shards(out, settings, images, workers, progress=report)
     except KeyboardInterrupt:
-        print(f"stopped; the whole shards in {out} are kept, the same command goes on from there", file=sys.stderr)
+        print(f"stopped; the complete shards in {out} are kept, the same command resumes from there", file=sys.stderr)
         return 130
     seconds = time.monotonic() - started
     if sheet:

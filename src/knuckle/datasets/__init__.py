@@ -1,4 +1,4 @@
-"""Readers: every data set as Samples, read when asked for, with what is missing named."""
+"""Readers: every data set as a sequence of Samples, read lazily; errors name the file and the expected layout."""
 
 from knuckle.datasets.dexter_object import DexterObject
 from knuckle.datasets.dexycb import DexYcb

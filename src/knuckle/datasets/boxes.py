@@ -1,4 +1,4 @@
-"""Boxes of objects: from meshes, and from corners that came in some other order."""
+"""Oriented boxes of objects: from meshes, and from corners in another order."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def read_vertices(path: Path, layout: str) -> Float[np.ndarray, "v 3"]:
     Raises:
         FileNotFoundError: the file is missing.
         ImportError: trimesh is not installed.
-        BrokenDataset: it holds no mesh.
+        BrokenDataset: it does not hold a mesh.
     """
     require(path, layout)
     try:
@@ -32,7 +32,7 @@ def read_vertices(path: Path, layout: str) -> Float[np.ndarray, "v 3"]:
     try:
         mesh = trimesh.load_mesh(str(path), process=False)
         vertices = np.asarray(mesh.vertices, np.float64)
-    except Exception as error:  # trimesh raises whatever its parsers stumble over
+    except Exception as error:  # trimesh raises any exception of its parsers
         raise BrokenDataset(
             f"{path} must be a mesh but cannot be read ({type(error).__name__}: {error}); fetch it again"
         ) from error
@@ -42,7 +42,7 @@ def read_vertices(path: Path, layout: str) -> Float[np.ndarray, "v 3"]:
 
 
 def oriented_corners(vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "8 3"]:
-    """Corners of the smallest box around points, in the binary order of BOX_CORNERS, x along its longest side.
+    """Corners of the smallest oriented box around points, in the binary order of BOX_CORNERS, x along its longest side.
 
     Args:
         vertices: (V, 3), not all in one plane.
@@ -58,14 +58,14 @@ def oriented_corners(vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "8
     to_origin, extents = trimesh.bounds.oriented_bounds(vertices)
     corners = np.array(BOX_CORNERS) * extents
     to_object = np.linalg.inv(to_origin)
-    # Which side a box calls x is arbitrary: sorted, it no longer depends on how the box was found.
+    # The order of a box's axes is arbitrary: sorting makes the result independent of the algorithm.
     return binary_order(corners @ to_object[:3, :3].T + to_object[:3, 3])[0]
 
 
 def binary_order(
     corners: Float[np.ndarray, "8 3"],
 ) -> tuple[Float[np.ndarray, "8 3"], tuple[int, ...]]:
-    """Corners of a box that came in any order, put into the binary order, x along the longest side, z the shortest.
+    """Corners of a box in the binary order, x along the longest side, z along the shortest.
 
     Args:
         corners: (8, 3) of a box, in any order.
@@ -74,20 +74,20 @@ def binary_order(
         (8, 3) in the order of BOX_CORNERS, and the indices that put them there: ordered = corners[list(indices)].
 
     Raises:
-        ValueError: the eight points are no box.
+        ValueError: the eight points are not a box.
     """
     centre = corners.mean(0)
-    spread = np.linalg.norm(corners[:, None] - corners, axis=-1)
+    distances = np.linalg.norm(corners[:, None] - corners, axis=-1)
     # The three edges at corner 0 are the three nearest corners whose directions are at right angles.
-    order = np.argsort(spread[0], kind="stable")[1:]
+    order = np.argsort(distances[0], kind="stable")[1:]
     edges = _right_angled(corners, order)
-    size = float(spread.max())
+    size = float(distances.max())
     lengths = np.linalg.norm(edges, axis=1)
     if size == 0 or lengths.min() <= 1e-6 * size:
         raise ValueError(f"corners must be a box's but got {corners.round(4).tolist()}, which is flat")
     axes = edges[np.argsort(-lengths, kind="stable")]
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    # Signs by the frame's own axes, then right-handed: the same box always gets the same names.
+    # Signs towards the frame's own axes, then right-handed: the same box always gets the same order.
     for i in range(2):
         axes[i] *= np.sign(axes[i][np.abs(axes[i]).argmax()])
     axes[2] = np.cross(axes[0], axes[1])

@@ -14,13 +14,13 @@ SEQUENCES = ("Grasp1", "Grasp2", "Occlusion", "Rigid", "Pinch", "Rotate")
 _SIZE = (640, 480)
 _K = np.array([[587.45209, 0, 325], [0, 600.67456, 249], [0, 0, 1]])
 # Depth camera to colour camera, mm; its rotation is published to four digits, so it is not quite orthonormal.
-_TURN = np.array([[0.9999, 0.0034, 0.0161], [-0.0033, 1.0000, -0.0079], [-0.0162, 0.0079, 0.9998]])
-_SHIFT = np.array([19.0473, -1.8514, -4.7501])
-_ABSENT = 32001  # depth of a tip that was not labelled
+_ROTATION = np.array([[0.9999, 0.0034, 0.0161], [-0.0033, 1.0000, -0.0079], [-0.0162, 0.0079, 0.9998]])
+_TRANSLATION = np.array([19.0473, -1.8514, -4.7501])
+_UNLABELLED = 32001  # depth of a fingertip without a label
 
 
 class DexterObject(Reader):
-    """All six sequences of Dexter+Object, a set for testing only.
+    """All six sequences of Dexter+Object, a test set.
 
     joints_camera holds the five fingertips; the other sixteen joints are NaN.
 
@@ -64,12 +64,12 @@ class DexterObject(Reader):
             except ValueError as error:
                 raise BrokenDataset(f"{path}, line {number}, must be 'x, y, z;' five times but got {line!r}") from error
             if tips.shape != (5, 3):
-                raise BrokenDataset(f"{path}, line {number}, must hold five tips but breaks off: {line!r}")
+                raise BrokenDataset(f"{path}, line {number}, must hold five tips but is truncated: {line!r}")
             rows.append(tips)
         stored = np.array(rows).reshape(-1, 5, 3)
         # Stored with x and y reversed, in the depth camera.
-        points = (stored * [-1.0, -1.0, 1.0]) @ _TURN.T + _SHIFT
-        return np.where(stored[..., 2:] == _ABSENT, np.nan, points / 1000.0)
+        points = (stored * [-1.0, -1.0, 1.0]) @ _ROTATION.T + _TRANSLATION
+        return np.where(stored[..., 2:] == _UNLABELLED, np.nan, points / 1000.0)
 
     def __len__(self) -> int:
         return len(self._tips)

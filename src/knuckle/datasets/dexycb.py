@@ -1,4 +1,4 @@
-"""DexYCB: hands that grasp YCB objects before eight cameras (Chao et al., CVPR 2021)."""
+"""DexYCB: hands that grasp YCB objects in front of eight cameras (Chao et al., CVPR 2021)."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -32,11 +32,11 @@ class DexYcb(Reader):
 
     Args:
         root: the folder that holds the subjects' folders and calibration/.
-        split: one of SPLITS. Of every subject's sequences in order, each fifth is for validation (subjects 1, 2) or
-            testing (the others).
+        split: one of SPLITS. Every fifth sequence of a subject is for validation (subjects 1, 2) or testing (the
+            others).
         images: read pictures and segmentations.
-        keep_empty: keep the frames without a hand too, as samples without joints; they are left out otherwise, which
-            takes a look into every label file once.
+        keep_empty: keep the frames without a hand, as samples without joints; leaving them out requires reading
+            every label file once.
     """
 
     source = "dexycb"
@@ -146,7 +146,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         ImportError: PyYAML is not installed.
-        BrokenDataset: it is no YAML, or no mapping.
+        BrokenDataset: it is not YAML, or not a mapping.
     """
     try:
         import yaml

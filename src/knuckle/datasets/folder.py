@@ -1,4 +1,4 @@
-"""A folder of one's own: pictures with COCO-WholeBody hands, with a truth.json, or labels as .npy arrays."""
+"""Your own folder: pictures with COCO-WholeBody hands, with a truth.json, or labels as .npy arrays."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class CocoHands(Reader):
         counts: dict[Any, int] = {}
         for person in data["annotations"]:
             if person["image_id"] not in pictures:
-                raise BrokenDataset(f"{self._path} must list the picture {person['image_id']} but does not: cut off?")
+                raise BrokenDataset(f"{self._path} must list the picture {person['image_id']} but does not; truncated?")
             for side in ("left", "right"):
                 if person.get(f"{side}hand_valid", f"{side}hand_kpts" in person):
                     self._hands.append((pictures[person["image_id"]], person, side))
@@ -222,7 +222,7 @@ def map_array(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
         (N, *shape), read from the file when it is indexed.
 
     Raises:
-        BrokenDataset: it is no .npy file of plain numbers, or of another shape.
+        BrokenDataset: it is not a .npy file of numbers, or of another shape.
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)

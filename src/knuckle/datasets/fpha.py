@@ -1,4 +1,4 @@
-"""FPHA: right hands seen from the shoulder, sensors on them, with objects (Garcia-Hernando et al., CVPR 2018)."""
+"""FPHA: egocentric right hands with magnetic sensors and objects (Garcia-Hernando et al., CVPR 2018)."""
 
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +15,14 @@ from knuckle.skeleton import to_common
 _SIZE = (1920, 1080)
 _K = np.array([[1395.749023, 0, 935.732544], [0, 1395.749268, 540.681030], [0, 0, 1]])
 # World (the magnetic base) to colour camera, mm.
-_TURN = np.array(
+_ROTATION = np.array(
     [
         [0.999988496304, -0.00468848412856, 0.000982563360594],
         [0.00469115935266, 0.999985218048, -0.00273845880292],
         [-0.000969709653873, 0.00274303671904, 0.99999576807],
     ]
 )
-_SHIFT = np.array([25.7, 1.22, 3.902])
+_TRANSLATION = np.array([25.7, 1.22, 3.902])
 
 OBJECTS = ("juice_bottle", "liquid_soap", "milk", "salt")
 TRAIN_SUBJECTS = (1, 3, 4)
@@ -34,14 +34,14 @@ class Fpha(Reader):
     """FPHA by one of two splits.
 
     "ho-train", "ho-val", "ho-test": the frames with an object's pose, sequences named 1 for validation, 3 for testing
-    and the rest for training, as Zhuang & Mu 2021 have it. "subjects-train", "subjects-test": subjects 1, 3, 4 against
+    and the rest for training, as in Zhuang & Mu 2021. "subjects-train", "subjects-test": subjects 1, 3, 4 against
     2, 5, 6. "all": everything.
 
     Args:
         root: the folder that holds the four folders of the layout.
         split: one of SPLITS.
         images: read pictures.
-        skeletons: name of the folder of hand annotations; copies differ in the ending.
+        skeletons: name of the folder of hand annotations; copies differ in the suffix.
         poses: name of the folder of object annotations; copies end in _v1 or _v1_1.
     """
 
@@ -102,7 +102,7 @@ class Fpha(Reader):
                 continue
             world = numbers.reshape(21, 3)
             self._rows.append((sequence, frame))
-            self._joints.append(np.asarray(to_common((world @ _TURN.T + _SHIFT) / 1000.0, "fpha")))
+            self._joints.append(np.asarray(to_common((world @ _ROTATION.T + _TRANSLATION) / 1000.0, "fpha")))
             # Stored column by column.
             self._poses.append(poses[frame].reshape(4, 4).T if frame in poses else None)
 
@@ -115,7 +115,7 @@ class Fpha(Reader):
 
     @cached_property
     def _corners(self) -> dict[str, np.ndarray]:
-        """(8, 3) metres in the object's own frame, found once per object; empty where there are no models."""
+        """(8, 3) metres in the object's own frame, computed once per object; empty where there are no models."""
         folder = self.root / "Object_models"
         names = [n for n in OBJECTS if (folder / f"{n}_model" / f"{n}_model.ply").exists()]
         files = {n: folder / f"{n}_model" / f"{n}_model.ply" for n in names}
@@ -133,8 +133,8 @@ class Fpha(Reader):
         pose = corners = None
         if stored is not None:
             pose = np.eye(4)
-            pose[:3, :3] = _orthonormal(_TURN @ stored[:3, :3])
-            pose[:3, 3] = (_TURN @ stored[:3, 3] + _SHIFT) / 1000.0
+            pose[:3, :3] = _orthonormal(_ROTATION @ stored[:3, :3])
+            pose[:3, 3] = (_ROTATION @ stored[:3, 3] + _TRANSLATION) / 1000.0
             if name in self._corners:
                 corners = self._corners[name] @ pose[:3, :3].T + pose[:3, 3]
         return Sample(
@@ -150,7 +150,7 @@ class Fpha(Reader):
 
 
 def _table(path: Path, count: int) -> dict[int, np.ndarray]:
-    """Lines of a frame number and `count` numbers."""
+    """A text file with lines of a frame number and `count` numbers, by frame."""
     rows = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         words = line.split()
@@ -158,7 +158,7 @@ def _table(path: Path, count: int) -> dict[int, np.ndarray]:
             continue
         if len(words) != count + 1:
             raise BrokenDataset(
-                f"{path}, line {number}, must hold {count + 1} numbers but holds {len(words)}: cut off?"
+                f"{path}, line {number}, must hold {count + 1} numbers but holds {len(words)}; truncated?"
             )
         try:
             rows[int(float(words[0]))] = np.array([float(w) for w in words[1:]])

@@ -29,7 +29,7 @@ class FreiHand(Reader):
     source = "freihand"
     training_split = "training"
     layout = (
-        "  training/rgb/00000000.jpg ...      four versions after one another\n"
+        "  training/rgb/00000000.jpg ...      four versions, one after another\n"
         "  training/mask/00000000.jpg ...\n"
         "  training_K.json training_xyz.json training_scale.json training_verts.json\n"
         "  evaluation/rgb/00000000.jpg ...\n"
@@ -49,7 +49,7 @@ class FreiHand(Reader):
         if split == "evaluation" and version not in ("gs", "all"):
             raise ValueError(f"version must be 'gs' for the evaluation split, which has no other, but got {version!r}")
         self._K = read_number_list(self.root / f"{split}_K.json", (3, 3), self.layout)
-        # The evaluation labels were published years after the set: older copies have none.
+        # The evaluation labels were published years after the set: older copies lack them.
         self._joints = self._read("xyz", (21, 3), required=split == "training")
         self._want_vertices = vertices
         every = version == "all" and split == "training"

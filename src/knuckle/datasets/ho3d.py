@@ -1,4 +1,4 @@
-"""HO-3D versions 2 and 3: right hands that hold YCB objects (Hampali et al., CVPR 2020)."""
+"""HO-3D versions 2 and 3: right hands holding YCB objects (Hampali et al., CVPR 2020)."""
 
 import re
 from functools import cached_property
@@ -19,7 +19,7 @@ from knuckle.sample import Sample
 from knuckle.skeleton import to_common
 
 _SIZE = (640, 480)
-# Stored in OpenGL's camera (y up, z backward); ours has both the other way round.
+# Stored in OpenGL camera axes (y up, z backward); ours are y down, z forward.
 OPENGL = np.array([1.0, -1.0, -1.0])
 _CAMERA_DIGIT = re.compile(r"(?<=\d)\d$")
 _COUNTS = {("v2", "train"): 66034, ("v2", "evaluation"): 11524, ("v3", "train"): 78297, ("v3", "evaluation"): 20137}
@@ -28,8 +28,8 @@ _COUNTS = {("v2", "train"): 66034, ("v2", "evaluation"): 11524, ("v3", "train"):
 class Ho3d(Reader):
     """HO-3D's training or evaluation split.
 
-    Frames that the annotators left out have no joints (or no object); in the evaluation split only the wrist is
-    labelled, unless the joints and meshes that were published later lie in the folder.
+    Frames without annotations have no joints (or no object); in the evaluation split only the wrist is
+    labelled, unless the folder has the joints and meshes that were published later.
 
     Args:
         root: the folder that holds train/, evaluation/, train.txt and evaluation.txt.
@@ -93,7 +93,7 @@ class Ho3d(Reader):
         return self._published("verts", (778, 3))
 
     def group(self, index: int) -> str:
-        # "ABF10" to "ABF14" are five cameras before one recording, and published splits divide them.
+        # "ABF10" to "ABF14" are five cameras of one recording; the published splits divide such recordings.
         return _CAMERA_DIGIT.sub("", self._names[index].split("/")[0])
 
     def labels(self, index: int) -> Sample:
@@ -122,7 +122,7 @@ class Ho3d(Reader):
         if meta.get("handJoints3D") is None:
             return None
         stored = entry(meta, "handJoints3D", None, path)
-        if stored.size == 3:  # the evaluation split gives the wrist away, and nothing else
+        if stored.size == 3:  # the evaluation split has only the wrist
             joints = np.full((21, 3), np.nan)
             joints[0] = stored.reshape(3) * OPENGL
             return joints
@@ -144,8 +144,8 @@ class Ho3d(Reader):
         pose = corners = None
         if meta.get("objRot") is not None and meta.get("objTrans") is not None:
             pose = np.eye(4)
-            turn = np.asarray(axis_angle_to_matrix(entry(meta, "objRot", (3,), path)))
-            pose[:3, :3] = np.diag(OPENGL) @ turn
+            rotation = np.asarray(axis_angle_to_matrix(entry(meta, "objRot", (3,), path)))
+            pose[:3, :3] = np.diag(OPENGL) @ rotation
             pose[:3, 3] = OPENGL * entry(meta, "objTrans", (3,), path)
         if pose is not None and meta.get("objCorners3D") is not None and meta.get("objCorners3DRest") is not None:
             _, indices = binary_order(entry(meta, "objCorners3DRest", (8, 3), path))

@@ -16,7 +16,7 @@ from knuckle.skeleton import to_common
 
 _SIZE = (320, 320)
 CATEGORIES = {"1": "cylinder", "2": "bar", "3": "cube", "4": "sphere"}
-# The variables of annotation.mat are documented nowhere; these are those of RHD, after which the set was made.
+# The variables of annotation.mat are undocumented; these are those of RHD, on which the set is modelled.
 KEYS: Mapping[str, str] = MappingProxyType({"uv": "uv_vis", "xyz": "xyz", "K": "K"})
 
 
@@ -28,7 +28,7 @@ class Hop(Reader):
         split: "all", "train" or "test" (the last `test_count` pictures by name).
         images: read pictures and masks.
         keys: names of the variables in annotation.mat: "uv" (N, 21, 2 or 3), "xyz" (N, 21, 3) in metres, "K" (N, 3, 3)
-            or (3, 3). The set's own are not documented; where they differ the error lists what the file has.
+            or (3, 3). They are undocumented; where they differ, the error lists the file's variables.
         order: the joints' order, a key of skeleton.ORDERS.
         side: the hand's side.
         test_count: pictures of the test split; 800 in the paper.
@@ -101,10 +101,10 @@ class Hop(Reader):
 
 
 def _first_axis(values: np.ndarray, count: int, path: Path, name: str) -> np.ndarray:
-    """The array with its samples first; MATLAB code keeps them last as often as not."""
+    """The array with the samples along the first axis; MATLAB code often stores them along the last."""
     values = values.astype(np.float64)
     if values.shape[:1] == (count,):
         return values
     if values.shape[-1:] == (count,):
         return np.moveaxis(values, -1, 0).swapaxes(1, 2) if values.ndim == 3 else np.moveaxis(values, -1, 0)
-    raise BrokenDataset(f"{path}: {name} must hold {count} entries, one per picture, but is {values.shape}; cut off?")
+    raise BrokenDataset(f"{path}: {name} must hold {count} entries, one per picture, but is {values.shape}; truncated?")

@@ -15,7 +15,7 @@ _ROWS = {"right": slice(0, 21), "left": slice(21, 42)}
 
 
 class InterHand(Reader):
-    """InterHand2.6M's train, val or test split, a sample a hand: two for a picture of interacting hands.
+    """InterHand2.6M's train, val or test split, a sample per hand: two for a picture of interacting hands.
 
     Args:
         root: the folder that holds annotations/ and images/.
@@ -48,7 +48,7 @@ class InterHand(Reader):
             if valid.size != 42:
                 raise BrokenDataset(f"{self._path}: joint_valid must hold 42 numbers but holds {valid.size}")
             if hand["image_id"] not in pictures:
-                raise BrokenDataset(f"{self._path} must list the picture {hand['image_id']} but does not: cut off?")
+                raise BrokenDataset(f"{self._path} must list the picture {hand['image_id']} but does not; truncated?")
             for side in ("right", "left"):
                 if hand["hand_type"] in (side, "interacting") and valid[_ROWS[side]][20]:
                     self._hands.append((pictures[hand["image_id"]], hand, side))
@@ -60,7 +60,7 @@ class InterHand(Reader):
         return self.root / "images" / self.split / self._hands[index][0]["file_name"]
 
     def subset(self, index: int) -> str:
-        """Whether sample `index` is of a "single" hand or one of two "interacting" ones.
+        """Whether sample `index` is a single hand or one of two interacting hands.
 
         Args:
             index: a sample.
@@ -72,7 +72,7 @@ class InterHand(Reader):
 
     def group(self, index: int) -> str:
         picture = self._hands[index][0]
-        # A subject may have come for several captures.
+        # Several captures may be of one subject.
         return f"Subject{picture['subject']}" if "subject" in picture else f"Capture{picture['capture']}"
 
     def labels(self, index: int) -> Sample:

@@ -1,4 +1,4 @@
-"""Files of a data set: found or named with what was expected, read whole or named as cut off."""
+"""Reading the files of a data set, with errors that name the file and the expected layout."""
 
 import json
 import math
@@ -9,22 +9,22 @@ import cv2
 import numpy as np
 
 # Characters of JSON text parsed at once: bounds the memory that a file of several gigabytes takes to read.
-_PIECE = 1 << 24
+_CHUNK_CHARS = 1 << 24
 
 
 class BrokenDataset(ValueError):
-    """A data set's file does not hold what its layout says; the message names the file, and what to do."""
+    """A data set's file is damaged or is not what its layout describes; the message names the file and what to do."""
 
 
 def require(path: Path, layout: str) -> Path:
-    """The path, if there is something there.
+    """The path, if it exists.
 
     Args:
         path: a file or folder.
         layout: how the data set is laid out, for the message.
 
     Raises:
-        FileNotFoundError: there is nothing; the message names the path and shows the layout.
+        FileNotFoundError: it does not exist; the message shows the layout.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path} must exist but does not; the data set is laid out as\n{layout}")
@@ -40,20 +40,20 @@ def read_json(path: Path, layout: str) -> Any:
 
     Raises:
         FileNotFoundError: it is missing.
-        BrokenDataset: it is cut off, or no JSON.
+        BrokenDataset: it is truncated, or not JSON.
     """
     try:
         return json.loads(require(path, layout).read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BrokenDataset(
-            f"{path} must be a JSON file but breaks off or is none ({error}); fetch it again"
+            f"{path} must be a JSON file but is truncated or not JSON ({error}); fetch it again"
         ) from error
 
 
 def read_number_list(path: Path, shape: tuple[int, ...], layout: str) -> np.ndarray:
     """A JSON file that holds one long list of equal nested lists of numbers, in bounded memory.
 
-    `json` would take some forty bytes a number: twelve gigabytes for FreiHAND's training meshes.
+    `json` would take some forty bytes per number: twelve gigabytes for FreiHAND's training meshes.
 
     Args:
         path: the file.
@@ -65,18 +65,18 @@ def read_number_list(path: Path, shape: tuple[int, ...], layout: str) -> np.ndar
 
     Raises:
         FileNotFoundError: the file is missing.
-        BrokenDataset: it is cut off, holds something other than numbers, or entries of another shape.
+        BrokenDataset: it is truncated, holds something other than numbers, or entries of another shape.
     """
     per_entry = math.prod(shape)
     parts: list[np.ndarray] = []
     opened = closed = 0
     rest = ""
     with require(path, layout).open() as file:
-        while piece := file.read(_PIECE):
+        while piece := file.read(_CHUNK_CHARS):
             opened += piece.count("[")
             closed += piece.count("]")
             text = rest + piece.replace("[", " ").replace("]", " ")
-            # A number may be cut in two: what follows the last comma waits for the next piece.
+            # A number may be split between chunks: what follows the last comma is kept for the next chunk.
             cut = text.rfind(",")
             rest = text[cut + 1 :]
             if cut >= 0:
@@ -85,7 +85,7 @@ def read_number_list(path: Path, shape: tuple[int, ...], layout: str) -> np.ndar
             parts.append(_numbers(rest, path))
     if opened == 0 or opened != closed:
         raise BrokenDataset(
-            f"{path} must be a list of lists but has {opened} opening and {closed} closing brackets: it breaks off; "
+            f"{path} must be a list of lists but has {opened} opening and {closed} closing brackets: it is truncated; "
             "fetch it again"
         )
     flat = np.concatenate(parts) if parts else np.zeros(0)
@@ -155,16 +155,16 @@ def read_picture(path: Path, layout: str, grey: bool = False) -> np.ndarray:
     Args:
         path: the file.
         layout: for the message when it is missing.
-        grey: as stored in one channel, such as a mask's labels.
+        grey: read as one channel, such as a mask's labels.
 
     Returns:
         (H, W, 3) uint8 RGB, or (H, W) uint8.
 
     Raises:
         FileNotFoundError: it is missing.
-        BrokenDataset: it is no picture.
+        BrokenDataset: it cannot be decoded.
     """
-    # As stored: pixels of a data set belong to its camera, whatever an orientation tag says.
+    # As stored: pixels of a data set belong to its camera, whatever the orientation tag.
     flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
     picture = cv2.imread(str(require(path, layout)), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:
@@ -176,9 +176,9 @@ def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """The value, if it is one of those allowed.
 
     Args:
-        name: what it is called.
-        value: what came.
-        allowed: what may come.
+        name: of the argument, for the message.
+        value: to check.
+        allowed: values.
 
     Raises:
         ValueError: it is not among them.
@@ -192,9 +192,9 @@ def entry(record: Any, key: str, shape: tuple[int, ...] | None, path: Path) -> n
     """An array of an annotation record.
 
     Args:
-        record: a dict that came from a file.
+        record: a dict read from a file.
         key: its entry.
-        shape: what it is reshaped to where the numbers suffice; None for any.
+        shape: to reshape it to; None for any.
         path: the file, for the message.
 
     Returns:

@@ -10,11 +10,11 @@ from knuckle.datasets.layout import BrokenDataset
 def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Numeric arrays of a .mat file.
 
-    SciPy reads them and not code of ours: the format has byte orders, compression and four generations.
+    Through SciPy: the format has byte orders, compression and four generations.
 
     Args:
         path: the file.
-        names: the variables wanted.
+        names: of the variables.
 
     Returns:
         The arrays by name.
@@ -28,9 +28,9 @@ def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     except ImportError as error:
         raise ImportError(f"{path} is a MATLAB file, which takes SciPy: pip install 'knuckle[datasets]'") from error
     try:
-        # Structs as plain dicts of arrays: nothing in the file may make objects of its choice.
+        # Plain structured arrays: the file cannot construct objects.
         content = loadmat(str(path), simplify_cells=False)
-    except Exception as error:  # SciPy raises whatever its parser stumbles over
+    except Exception as error:  # SciPy raises any exception of its parser
         raise BrokenDataset(
             f"{path} must be a MATLAB file but cannot be read ({type(error).__name__}: {error}); fetch it again"
         ) from error

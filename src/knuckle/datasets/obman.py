@@ -25,7 +25,7 @@ class ObMan(Reader):
         root: the folder that holds train/, val/ and test/.
         split: "train", "val" or "test".
         images: read pictures.
-        shapenet_root: folder of ShapeNetCore.v2, to know the object's box; None leaves it out.
+        shapenet_root: folder of ShapeNetCore.v2, for the object's box; None leaves it out.
     """
 
     source = "obman"
@@ -76,7 +76,7 @@ class ObMan(Reader):
     def _corners(self, meta: dict, path: Path) -> np.ndarray | None:
         if self._shapenet is None or meta.get("obj_path") is None:
             return None
-        # The stored path is the renderer's own; what follows the data set's name is the same everywhere.
+        # The stored path is that of the authors' machine; the part below the data set's name is the same everywhere.
         parts = Path(str(meta["obj_path"])).parts
         class_id, sample_id = str(meta.get("class_id", parts[-4])), str(meta.get("sample_id", parts[-3]))
         mesh = self._shapenet / class_id / sample_id / "models" / "model_normalized.obj"

@@ -1,4 +1,4 @@
-"""What all readers share: a sequence of Samples over a folder, read one by one when asked for."""
+"""Base class of all readers: a lazy sequence of Samples over a folder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Reader(ABC, Sequence[Sample]):
     Args:
         root: the data set's folder.
         split: which part; each reader names its own.
-        images: read pictures and masks too; False for labels alone.
+        images: read pictures and masks too; False for labels only.
 
     Attributes:
         source: the data set's name, as in Sample.source.
@@ -26,7 +26,7 @@ class Reader(ABC, Sequence[Sample]):
 
     Raises:
         FileNotFoundError: the folder or an annotation file is missing.
-        BrokenDataset: an annotation file is cut off, or not this set's.
+        BrokenDataset: an annotation file is truncated, or not this set's.
         ValueError: the split is unknown.
     """
 
@@ -52,10 +52,10 @@ class Reader(ABC, Sequence[Sample]):
         """Where the picture of sample `index` is."""
 
     def group(self, index: int) -> str:
-        """What must not be divided between training and held-out samples; hold out whole groups, never single samples.
+        """The group of a sample, which must not be split between training and held-out data: hold out whole groups.
 
         The subject where the set names it, else the video, else the picture: hands of one picture, frames of one video
-        and views of one moment resemble each other too much to test one on the others. Costs no reading of files.
+        and views of one moment are too similar to test one on the others. Reads no file.
 
         Args:
             index: a sample.
@@ -86,7 +86,7 @@ class Reader(ABC, Sequence[Sample]):
 
 
 def picture_group(path: Path, root: Path) -> str:
-    """The group of a hand of which no more is known than its picture.
+    """The group of a sample in a set without subjects and videos.
 
     Args:
         path: the picture.

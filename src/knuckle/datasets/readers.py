@@ -7,7 +7,7 @@ from typing import Any
 
 from knuckle.datasets.reader import Reader
 
-# The class as "module:Class", with the options that tell two names of one class apart.
+# Each reader as "module:Class", with options where two names share a class.
 READERS: Mapping[str, str | tuple[str, Mapping[str, str]]] = {
     "arrays": "knuckle.datasets.folder:ArrayFolder",
     "coco": "knuckle.datasets.folder:CocoHands",

@@ -25,9 +25,9 @@ class Rhd(Reader):
         root: the folder that holds training/ and evaluation/ (RHD_published_v2).
         split: "training" or "evaluation".
         images: read pictures and masks.
-        hand: which hand of a picture: "mask" the one with more pixels, as its authors take it (the mask is then read
-            for the labels too); "visible" the one with more visible joints, as other code does, which differs on some
-            pictures; "left", "right"; or "both", two samples a picture.
+        hand: which hand of a picture: "mask" the one with more mask pixels, as in the authors' code (the mask is then
+            read for the labels too); "visible" the one with more visible joints, as in other code, which differs on
+            some pictures; "left", "right"; or "both", two samples per picture.
     """
 
     source = "rhd"

@@ -1,7 +1,7 @@
-"""Reads the shards that `knuckle synth` writes: a stream of pictures, or of Samples, straight from the tar files.
+"""Reads the shards that `knuckle synth` writes as a stream of pictures or of Samples, directly from the tar files.
 
-Nothing is unpacked to disk, and nothing in a shard is trusted: members are plain files of known endings and bounded
-size, labels are JSON that is checked by Sample.
+Nothing is unpacked to disk, and shards are not trusted: members must be plain files with known suffixes and of bounded
+size, labels are JSON that Sample validates.
 """
 
 import json
@@ -21,7 +21,7 @@ from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.sample import Sample
 from knuckle.skeleton import BOX_CORNERS
 
-_MAX_MEMBER = 2**25  # bytes; a picture of ours takes some 30 thousand
+_MAX_MEMBER = 2**25  # bytes; a picture of `knuckle synth` has some 30 thousand
 _MAX_MEMBERS = 10**6
 _NAME = re.compile(r"([A-Za-z0-9_-]{1,64})\.(jpg|visible\.png|complete\.png|json)")
 
@@ -32,10 +32,10 @@ class ShardPicture:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        label: what was known when it was drawn; `hands` is a list of none to several. See knuckle.synth.
-        visible: (H, W) uint8: 0 background, h hand number h, 100 + h its forearm or sleeve, 200 + h what it holds,
-            255 another thing; None where masks were not asked for.
-        complete: (H, W) uint8: bit h - 1 is hand h as if nothing were in front of it, bit h + 3 its forearm.
+        label: the label, with a list `hands` that may be empty; see docs/pictures.md.
+        visible: (H, W) uint8: 0 background, h hand number h, 100 + h its forearm or sleeve, 200 + h the
+            object it holds, 255 another occluder; None where masks are not read.
+        complete: (H, W) uint8: bit h - 1 is hand h without occlusion, bit h + 3 its forearm.
     """
 
     image: np.ndarray
@@ -45,13 +45,13 @@ class ShardPicture:
 
 
 def shard_paths(source: str | Path) -> list[Path]:
-    """The shards of a folder in their order, or the one shard that is named.
+    """The shards of a folder in their order, or the one shard itself.
 
     Raises:
         FileNotFoundError: there is none.
     """
     source = Path(source)
-    # Hidden ones are still being written.
+    # Hidden files are still being written.
     paths = [source] if source.is_file() else sorted(p for p in source.glob("*.tar") if not p.name.startswith("."))
     if not paths:
         raise FileNotFoundError(f"{source} must hold .tar shards but has none; make some with `knuckle synth {source}`")
@@ -59,16 +59,16 @@ def shard_paths(source: str | Path) -> list[Path]:
 
 
 def read_members(path: Path) -> Iterator[dict[str, bytes]]:
-    """The files of each picture of a shard, by ending, in the order they were written.
+    """The files of each picture of a shard, by suffix, in the order in which they were written.
 
     Raises:
-        RefusedFile: the shard is damaged or holds what no shard of ours holds.
+        RefusedFile: the shard is damaged, or is not one of `knuckle synth`.
         OSError: it cannot be read.
     """
     files: dict[str, bytes] = {}
     current = ""
     try:
-        # A stream: members are read as they come, none is looked up by name.
+        # As a stream: members are read in order, none by name.
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for count, member in enumerate(tar):
                 match = _NAME.fullmatch(member.name)
@@ -85,7 +85,7 @@ def read_members(path: Path) -> Iterator[dict[str, bytes]]:
                 content = tar.extractfile(member)
                 files[ending] = content.read() if content is not None else b""
                 if len(files[ending]) != member.size:
-                    raise RefusedFile(f"{path} is cut off in {member.name!r}; write it again")
+                    raise RefusedFile(f"{path} is truncated in {member.name!r}; write it again")
     except (tarfile.TarError, EOFError) as error:
         raise RefusedFile(
             f"{path} must be an uncompressed .tar but cannot be read ({error}); write it again"
@@ -119,7 +119,7 @@ def _decoded(path: Path, files: dict[str, bytes], masks: bool) -> ShardPicture:
     try:
         label = json.loads(files["json"])
     except ValueError as error:
-        raise RefusedFile(f"{path} has a label that is no JSON ({error}); write it again") from error
+        raise RefusedFile(f"{path} has a label that is not JSON ({error}); write it again") from error
     image = _pixels(path, files["jpg"], cv2.IMREAD_COLOR)[..., ::-1]
     visible, complete = (
         _pixels(path, files[name], cv2.IMREAD_GRAYSCALE) if masks else None for name in ("visible.png", "complete.png")
@@ -141,7 +141,7 @@ def samples_of(
 
     Args:
         picture: of a shard.
-        hands: "first" for the hand that a crop was made of, "all" for every one.
+        hands: "first" for the hand that a crop is centred on, "all" for every hand.
         model: the free hand in NumPy, to fill vertices_camera as well; None leaves them out.
 
     Raises:

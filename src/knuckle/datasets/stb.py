@@ -1,4 +1,4 @@
-"""STB: left hands before a stereo and a depth camera (Zhang et al., ICIP 2017)."""
+"""STB: left hands in front of a stereo and a depth camera (Zhang et al., ICIP 2017)."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ _BB = np.array([[822.79041, 0, 318.47345], [0, 822.79041, 250.31296], [0, 0, 1]]
 _BASELINE = 120.054  # mm, from the left to the right stereo camera
 _SK = np.array([[607.92271, 0, 314.78337], [0, 607.88192, 236.42484], [0, 0, 1]])
 # From the SK colour camera to its depth camera, in which the SK labels are.
-_SK_TURN = np.array([0.00531, -0.01196, 0.00301])
-_SK_SHIFT = np.array([-24.0381, -0.4563, -1.2326])  # mm
+_SK_ROTATION = np.array([0.00531, -0.01196, 0.00301])
+_SK_TRANSLATION = np.array([-24.0381, -0.4563, -1.2326])  # mm
 
 _SEQUENCES = {
     "train": tuple(f"B{i}{kind}" for i in range(2, 7) for kind in ("Counting", "Random")),
@@ -28,15 +28,15 @@ VIEWS = ("BB_left", "BB_right", "SK_color")
 
 
 class Stb(Reader):
-    """STB's training (B2 to B6) or test (B1) split, one camera of the three.
+    """STB's training (B2 to B6) or test (B1) split, from one of three cameras.
 
     Args:
         root: the folder that holds images/ and labels/.
         split: "train" or "test".
         images: read pictures.
         view: one of VIEWS: the left or right stereo camera, or the depth sensor's colour camera.
-        wrist: the set stores the palm's centre. A key of PALM_RECIPES makes a wrist of it (report which: it moves
-            scores by millimetres), "palm" leaves it in the wrist's place.
+        wrist: the set stores the palm's centre. A key of PALM_RECIPES converts it to a wrist (report which one: it
+            changes scores by millimetres), "palm" keeps it as joint 0.
 
     Raises:
         ImportError: SciPy is not installed.
@@ -73,10 +73,10 @@ class Stb(Reader):
         self.official_count = 1500 * len(_SEQUENCES[split])
 
     def _in_view(self, stored: np.ndarray) -> np.ndarray:
-        """(N, 21, 3) as stored, mm, to the common order in metres in the chosen camera."""
+        """(N, 21, 3) from mm as stored to metres in the common order, in the frame of the chosen camera."""
         if self.view == "SK_color":
-            rotation = np.asarray(axis_angle_to_matrix(_SK_TURN))
-            stored = (stored - _SK_SHIFT) @ rotation  # the inverse of depth = R colour + t, on rows
+            rotation = np.asarray(axis_angle_to_matrix(_SK_ROTATION))
+            stored = (stored - _SK_TRANSLATION) @ rotation  # the inverse of depth = R colour + t, on rows
         elif self.view == "BB_right":
             stored = stored - [_BASELINE, 0.0, 0.0]
         joints = np.asarray(to_common(stored, "stb")) / 1000.0

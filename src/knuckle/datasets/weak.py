@@ -14,12 +14,12 @@ _PICTURE_KEYS = ("image", "size", "group", "hands")
 
 
 class WeakLabels(Reader):
-    """A list of pictures with 2D hands in labels.json; a sample a hand, a picture without hands has none.
+    """A list of pictures with 2D hands in labels.json; a sample per hand, none for a picture without hands.
 
-    Each picture: "image" (path below the root), "size" ([width, height]), "group" (what must not be divided between
-    training and held-out samples), "hands". Each hand: "box" (x0, y0, x1, y1) or "joints_image" (21 x 2, common order;
-    null for an unlabelled joint) or both, all in pixels with centres at integers, and where known "side" and "score"
-    (0 to 1, of whatever labelled the joints). A hand with a box only is in the picture but has no joints labelled.
+    Each picture: "image" (path below the root), "size" ([width, height]), "group" (to hold out together, see
+    Reader.group), "hands". Each hand: "box" (x0, y0, x1, y1) or "joints_image" (21 x 2, common order; null for an
+    unlabelled joint) or both, in pixels with centres at integers, and where known "side" and "score" (0 to 1, the
+    confidence of the labels). A hand with a box only is in the picture but has no joint labels.
 
     Args:
         root: the folder that holds labels.json.
@@ -84,7 +84,7 @@ class WeakLabels(Reader):
         return str(self._hands[index][0]["group"])
 
     def score(self, index: int) -> float | None:
-        """How sure whatever labelled the joints of sample `index` was.
+        """Confidence of the joint labels of sample `index`.
 
         Args:
             index: a sample.

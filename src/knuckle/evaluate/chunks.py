@@ -1,4 +1,4 @@
-"""Some hands of an evaluation, brought into the form that a protocol compares."""
+"""A chunk of an evaluation's hands, in the form that a protocol compares."""
 
 import mmap
 
@@ -20,42 +20,42 @@ from knuckle.metrics import (
 )
 from knuckle.skeleton import PALM_RECIPES, wrist_to_palm
 
-# What a hand that was not found costs at every joint and vertex, and in the picture.
+# The error of a missing prediction at every joint and vertex, and in the picture.
 MISS_METRES = 0.050
 MISS_PIXELS = 50.0
 
 
 class Chunk:
-    """Some hands of an evaluation, ready to be compared: float64, palm or wrist as the protocol has it."""
+    """Consecutive hands of an evaluation, ready to compare: float64, with the protocol's palm or wrist as joint 0."""
 
     def __init__(self, truth: Truth, predictions: Predictions, protocol: Protocol, start: int, stop: int):
         self.start, self.protocol = start, protocol
         self._truth, self._predictions, self._rows = truth, predictions, slice(start, stop)
         self.present = predictions.present[start:stop]
         whole = np.asarray(truth.joints[start:stop], np.float64)
-        self._side = list(protocol.joints)
-        self.target = self._zero(whole)[:, self._side]
+        self._columns = list(protocol.joints)
+        self.target = self._with_joint_zero(whole)[:, self._columns]
         if predictions.joints is not None:
-            given = np.asarray(predictions.joints[start:stop], np.float64)
-            self._check("joints", given)
-            # A hand that was not found is scored as the truth here; its errors are replaced later.
-            self.given_joints = np.where(self.present[:, None, None], given, np.nan_to_num(whole))
-            self.joints = self._zero(self.given_joints)[:, self._side]
+            predicted = np.asarray(predictions.joints[start:stop], np.float64)
+            self._require_finite("joints", predicted)
+            # The truth stands in for a missing hand; its errors are replaced by the penalty later.
+            self.predicted_joints = np.where(self.present[:, None, None], predicted, np.nan_to_num(whole))
+            self.joints = self._with_joint_zero(self.predicted_joints)[:, self._columns]
         root, bone = protocol.root, protocol.bone
-        self._root = self._side.index(root)
-        self._bone = (self._side.index(bone[0]), self._side.index(bone[1]))
+        self._root = self._columns.index(root)
+        self._bone = (self._columns.index(bone[0]), self._columns.index(bone[1]))
         self._vertices: np.ndarray | None = None
         self._target_vertices: np.ndarray | None = None
 
-    def _zero(self, joints: np.ndarray) -> np.ndarray:
+    def _with_joint_zero(self, joints: np.ndarray) -> np.ndarray:
         zero = self.protocol.joint_zero
         return joints if zero == "wrist" else np.asarray(wrist_to_palm(joints, zero))
 
-    def _check(self, name: str, values: np.ndarray) -> None:
+    def _require_finite(self, name: str, values: np.ndarray) -> None:
         bad = ~np.isfinite(values).reshape(len(values), -1).all(1) & self.present
         if bad.any():
             which = self._truth.ids[self.start + int(np.flatnonzero(bad)[0])]
-            raise ValueError(f"{name} must be finite where a hand was found but got NaN or infinity for {which!r}")
+            raise ValueError(f"{name} must be finite where a hand is present but got NaN or infinity for {which!r}")
 
     def aligned_joints(self, alignment: Alignment) -> np.ndarray:
         match alignment:
@@ -81,11 +81,11 @@ class Chunk:
     def vertices(self) -> np.ndarray:
         if self._vertices is None:
             assert self._predictions.vertices is not None
-            given = read_rows(self._predictions.vertices, self._rows)
-            self._check("vertices", given)
+            predicted = read_rows(self._predictions.vertices, self._rows)
+            self._require_finite("vertices", predicted)
             if not self.present.all():
-                given[~self.present] = self.target_vertices.mean(1, keepdims=True)[~self.present]
-            self._vertices = given
+                predicted[~self.present] = self.target_vertices.mean(1, keepdims=True)[~self.present]
+            self._vertices = predicted
         return self._vertices
 
     def aligned_vertices(self, alignment: Alignment, same_mesh: bool) -> np.ndarray:
@@ -110,40 +110,40 @@ class Chunk:
             target = project(truth.K[rows], np.asarray(truth.joints[rows], np.float64))
         else:
             target = np.asarray(labels[rows], np.float64)
-        given = self._predictions.joints_image
-        if given is None:
+        predicted = self._predictions.joints_image
+        if predicted is None:
             assert truth.K is not None
-            answer = project(truth.K[rows], self.given_joints)
+            predicted = project(truth.K[rows], self.predicted_joints)
         else:
-            answer = np.asarray(given[rows], np.float64)
-        errors = point_errors(self._zero(answer), self._zero(target))
-        counted = np.isfinite(self._zero(target)).all(-1)
+            predicted = np.asarray(predicted[rows], np.float64)
+        errors = point_errors(self._with_joint_zero(predicted), self._with_joint_zero(target))
+        counted = np.isfinite(self._with_joint_zero(target)).all(-1)
         if self.protocol.visible_image_only and truth.visible is not None:
-            counted &= self._seen(truth.visible[rows])
-        # What has no pixel (not found, or behind the camera) misses its joint; it is not left out.
+            counted &= self._visible(truth.visible[rows])
+        # A joint without a pixel (missing, or behind the camera) costs the penalty; it is not left out.
         errors = np.where(np.isfinite(errors), errors, MISS_PIXELS)
-        return np.where(counted, errors, np.nan)[:, self._side]
+        return np.where(counted, errors, np.nan)[:, self._columns]
 
-    def _seen(self, visible: np.ndarray) -> np.ndarray:
-        """(n, 21); a palm is seen where its wrist or its middle MCP is, as Zimmermann & Brox have it."""
+    def _visible(self, visible: np.ndarray) -> np.ndarray:
+        """(n, 21); a palm is visible where its wrist or middle MCP is, as in Zimmermann & Brox."""
         if self.protocol.joint_zero == "wrist":
             return visible
-        seen = visible.copy()
-        seen[:, 0] |= seen[:, list(PALM_RECIPES[self.protocol.joint_zero][0])].any(1)
-        return seen
+        result = visible.copy()
+        result[:, 0] |= result[:, list(PALM_RECIPES[self.protocol.joint_zero][0])].any(1)
+        return result
 
     def box_errors(self, key: str) -> np.ndarray:
         assert self._truth.corners is not None
         assert self._predictions.corners is not None
         target = np.asarray(self._truth.corners[self._rows], np.float64)
-        given = np.asarray(self._predictions.corners[self._rows], np.float64)
-        given = np.where(self.present[:, None, None], given, np.nan_to_num(target))
+        predicted = np.asarray(self._predictions.corners[self._rows], np.float64)
+        predicted = np.where(self.present[:, None, None], predicted, np.nan_to_num(target))
         # A hand that was found without the object it holds misses the box; it is not left out.
-        missed = np.asarray(np.isnan(given).any((1, 2)) & np.isfinite(target).all((1, 2)))
+        missed = np.asarray(np.isnan(predicted).any((1, 2)) & np.isfinite(target).all((1, 2)))
         if key == "corners":
-            return np.where(missed[:, None], MISS_METRES, corner_errors(given, target))
+            return np.where(missed[:, None], MISS_METRES, corner_errors(predicted, target))
         assert self._truth.K is not None
-        errors = projected_box_errors(given, target, self._truth.K[self._rows])
+        errors = projected_box_errors(predicted, target, self._truth.K[self._rows])
         return np.where(missed, MISS_PIXELS, errors)[:, None]
 
 
@@ -158,7 +158,7 @@ def read_rows(array: np.ndarray, rows: slice) -> np.ndarray:
         A float64 copy.
     """
     if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.flags.c_contiguous:
-        # A map of its own, dropped on return: pages of one long-lived map would all stay resident.
+        # A map of its own, closed on return: the pages of one long-lived map would all stay resident.
         offset = array.offset + rows.start * array.strides[0]
         shape = (rows.stop - rows.start, *array.shape[1:])
         part = np.memmap(str(array.filename), array.dtype, "r", offset, shape)

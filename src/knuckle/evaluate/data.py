@@ -1,4 +1,4 @@
-"""What an evaluation compares: the truth of a data set and somebody's predictions for it, as arrays."""
+"""The inputs of an evaluation as arrays: the ground truth of a data set, and predictions for it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float, Int
 class Truth:
     """The labels of N hands, in the camera frame (metres, x right, y down, z forward), common joint order.
 
-    ids: (N) names, the picture's path below the data set's folder without its ending; unique together with the side.
+    ids: (N) names, the picture's path below the data set's folder without its suffix; unique together with the side.
     joints: (N, 21, 3), NaN where a joint has no label. left: (N,) the hand's side.
-    Absent labels are None: vertices (N, V, 3) (a memory-mapped array may stand here), joints_image (N, 21, 2) and K
+    Absent labels are None: vertices (N, V, 3) (may be memory-mapped), joints_image (N, 21, 2) and K
     (N, 3, 3) in pixels of the whole picture, visible (N, 21), corners (N, 8, 3) of the object's box.
-    pictures: (N) paths, empty when there are none. subsets: parts of the set that are also reported alone, (N,) each.
+    pictures: (N) paths, empty when there are none. subsets: masks (N,) of parts of the set that are reported too.
     """
 
     ids: tuple[str, ...]
@@ -44,20 +44,20 @@ class Truth:
 
     @property
     def labelled(self) -> Bool[np.ndarray, " n"]:
-        """(N,) hands with a label that points can be compared with; sets keep some frames that have none."""
+        """(N,) which hands have at least one labelled joint; some sets contain frames without labels."""
         points = [self.joints] if self.joints_image is None else [self.joints, self.joints_image]
         return np.logical_or.reduce([np.isfinite(p).all(-1).any(-1) for p in points])
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Somebody's answers for the same N hands, in the truth's order, frame, unit and joint order.
+    """Predictions for the same N hands, in the truth's order, frame, unit and joint order.
 
-    present: (N,) False where nothing was found; the other arrays hold NaN there.
-    joints: (N, 21, 3) metres, or None where only pictures were annotated. absolute: whether joints are in the camera
-    frame; False when only the hand's own pose is known (MediaPipe), and camera-space errors have no meaning.
-    vertices: (N, V, 3), any topology (a memory-mapped array may stand here). joints_image: (N, 21, 2) pixels.
-    left: (N,) the side that was predicted. corners: (N, 8, 3). source: what was read, for the report.
+    present: (N,) False where a prediction is missing; the other arrays hold NaN there.
+    joints: (N, 21, 3) metres, or None for predictions in 2D alone. absolute: whether joints are in the camera
+    frame; False for root-relative joints (MediaPipe), which have no camera-space errors.
+    vertices: (N, V, 3), any topology (may be memory-mapped). joints_image: (N, 21, 2) pixels. left: (N,) the predicted
+    side. corners: (N, 8, 3). source: where they are from, for the report.
     """
 
     present: Bool[np.ndarray, " n"]
@@ -96,7 +96,7 @@ def collect(
 
     Args:
         samples: a reader (datasets) opened without images: its Samples hold labels only.
-        pictures: the path of sample i's picture, for worst cases.
+        pictures: returns the path of sample i's picture, for the worst cases.
         advance: called after every sample, for a progress bar.
 
     Returns:

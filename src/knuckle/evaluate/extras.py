@@ -1,4 +1,4 @@
-"""What is worth knowing of predictions beside their point errors: side, depth, size, smoothness, plausibility."""
+"""Metrics beside the protocol's scores: side, depth, scale, acceleration and jitter."""
 
 import re
 
@@ -14,11 +14,11 @@ _FRAME = re.compile(r"^(.*?)(\d+)\D*$")
 
 
 def extra_rows(truth: Truth, predictions: Predictions, protocol: Protocol) -> tuple[list[Row], list[np.ndarray]]:
-    """The rows beside the protocol's scores, and each row's value per hand (for intervals).
+    """The metrics beside the protocol's scores, with each one's value per hand (for intervals).
 
     Args:
         truth: N hands.
-        predictions: the answers; hands that were not found, or have no label, do not count in any of these rows.
+        predictions: for the same hands; missing and unlabelled hands do not count in any of these rows.
         protocol: for the root.
 
     Returns:
@@ -27,14 +27,14 @@ def extra_rows(truth: Truth, predictions: Predictions, protocol: Protocol) -> tu
     found: list[tuple[str, str, str, np.ndarray]] = []
     present = predictions.present & truth.labelled
     if predictions.left is not None:
-        right_side = np.where(present, predictions.left == truth.left, np.nan)
-        found.append(("side_right", "side right", "%", 100 * right_side.astype(float)))
+        correct_side = np.where(present, predictions.left == truth.left, np.nan)
+        found.append(("side_right", "side accuracy", "%", 100 * correct_side.astype(float)))
     if predictions.joints is not None and np.isfinite(truth.joints).any():
         joints = np.where(present[:, None, None], np.asarray(predictions.joints, np.float64), np.nan)
         target = np.asarray(truth.joints, np.float64)
-        found += _place(joints, target, predictions.absolute, protocol.root)
+        found += _depth_and_scale(joints, target, predictions.absolute, protocol.root)
         if protocol.video:
-            found += _motion(joints, target, truth.ids, predictions.absolute)
+            found += _acceleration_and_jitter(joints, target, truth.ids, predictions.absolute)
         if protocol.by_side and predictions.absolute:
             found.append(("mrrpe", "MRRPE (root to root)", "mm", 1e3 * _root_to_root(joints, target, truth)))
     rows, columns = [], []
@@ -45,8 +45,8 @@ def extra_rows(truth: Truth, predictions: Predictions, protocol: Protocol) -> tu
     return rows, columns
 
 
-def _place(joints: np.ndarray, target: np.ndarray, absolute: bool, root: int) -> list:
-    """Depth and size apart, as Spurr et al. 2020, Table 2 takes an error to pieces."""
+def _depth_and_scale(joints: np.ndarray, target: np.ndarray, absolute: bool, root: int) -> list:
+    """Errors of depth and of scale alone, as in Spurr et al. 2020, Table 2."""
     rows = [
         ("depth_root", "depth error, root-relative", "mm", 1e3 * nan_mean(depth_errors(joints, target, root))),
         ("scale", "scale error (wrist to middle MCP)", "%", 100 * scale_errors(joints, target)),
@@ -57,8 +57,8 @@ def _place(joints: np.ndarray, target: np.ndarray, absolute: bool, root: int) ->
     return rows
 
 
-def _motion(joints: np.ndarray, target: np.ndarray, ids: tuple[str, ...], absolute: bool) -> list:
-    """Acceleration error and jitter over runs of consecutive frames; nothing for single pictures."""
+def _acceleration_and_jitter(joints: np.ndarray, target: np.ndarray, ids: tuple[str, ...], absolute: bool) -> list:
+    """Acceleration error and jitter over runs of consecutive frames; NaN for single pictures."""
     videos, frames = video_frames(ids)
     if not absolute:
         joints, target = joints - joints[:, :1], target - target[:, :1]
@@ -66,8 +66,8 @@ def _motion(joints: np.ndarray, target: np.ndarray, ids: tuple[str, ...], absolu
     acceleration, jerk, true_jerk = (np.full(len(ids), np.nan) for _ in range(3))
     if len(ids) >= 3:
         middle = np.flatnonzero(step[1:] & step[:-1]) + 1
-        bend = np.diff(joints - target, n=2, axis=0)[middle - 1]
-        acceleration[middle] = nan_mean(np.linalg.norm(bend, axis=-1))
+        difference = np.diff(joints - target, n=2, axis=0)[middle - 1]
+        acceleration[middle] = nan_mean(np.linalg.norm(difference, axis=-1))
     if len(ids) >= 4:
         first = np.flatnonzero(step[2:] & step[1:-1] & step[:-2])
         jerk[first] = nan_mean(np.linalg.norm(np.diff(joints, n=3, axis=0)[first], axis=-1))
@@ -86,26 +86,26 @@ def _root_to_root(joints: np.ndarray, target: np.ndarray, truth: Truth) -> np.nd
     for i in np.flatnonzero(truth.left):
         other = right.get(picture_of(truth.ids[i]))
         if other is not None:
-            between = (joints[i, 0] - joints[other, 0]) - (target[i, 0] - target[other, 0])
-            values[i] = np.linalg.norm(between)
+            error = (joints[i, 0] - joints[other, 0]) - (target[i, 0] - target[other, 0])
+            values[i] = np.linalg.norm(error)
     return values
 
 
 def picture_of(name: str) -> str:
-    """The picture that an id belongs to: what stands before ":left", ":right" or ":3" in a set of several hands."""
+    """The picture's part of an id: what precedes ":left", ":right" or ":3" where pictures have several hands."""
     return name.partition(":")[0]
 
 
 def video_frames(ids: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Which video every hand is from, and its frame number, as ids like "SEQUENCE/0001" or "SEQUENCE/0001:left" say.
+    """Video and frame number of every hand, from ids like "SEQUENCE/0001" or "SEQUENCE/0001:left".
 
-    An id without a folder is a picture of its own.
+    An id without a folder is a single picture.
 
     Args:
         ids: (N,) names.
 
     Returns:
-        (N,) a number per video (folder, side and what stands before the frame's number), (N,) frame numbers.
+        (N,) a number per video (folder, side and what precedes the frame number), (N,) frame numbers.
     """
     names, frames = [], []
     for i, name in enumerate(ids):

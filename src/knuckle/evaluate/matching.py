@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from knuckle.datasets.layout import BrokenDataset
+from knuckle.evaluate.adapters import PredictedHand
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import picture_of
-from knuckle.evaluate.peers import FoundHand
 from knuckle.sample import Hand, Sample
 
 
-def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool, source: str) -> Predictions:
+def match_hands(truth: Truth, found: dict[str, list[PredictedHand]], absolute: bool, source: str) -> Predictions:
     """Hands by picture, put in the truth's order.
 
     Where a picture has one labelled hand the found hand with the highest score answers for it, whatever its side.
@@ -40,7 +40,7 @@ def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool,
             f"{source} must be named after the set's pictures, such as {pictures[0]}, but has {theirs}; "
             "is it of another set or split?"
         )
-    chosen: list[FoundHand | None] = []
+    chosen: list[PredictedHand | None] = []
     for i, picture in enumerate(pictures):
         hands = answers[i] or []
         if picture in several:
@@ -51,7 +51,7 @@ def match_hands(truth: Truth, found: dict[str, list[FoundHand]], absolute: bool,
     return _answers(chosen, absolute, source)
 
 
-def _answers(chosen: Sequence[FoundHand | None], absolute: bool, source: str) -> Predictions:
+def _answers(chosen: Sequence[PredictedHand | None], absolute: bool, source: str) -> Predictions:
     """Predictions of one hand, or none, for each row of the truth."""
     n = len(chosen)
 
@@ -100,7 +100,7 @@ def run_predictor(
     Returns:
         Predictions, matched as match_hands does. They are in the camera frame only where samples know their camera.
     """
-    found: dict[str, list[FoundHand]] = {}
+    found: dict[str, list[PredictedHand]] = {}
     placed = True
     for sample in samples:
         picture = picture_of(str(sample.id))
@@ -133,7 +133,7 @@ def run_on_crops(
     Raises:
         BrokenDataset: there are not as many samples as the truth has hands.
     """
-    chosen: list[FoundHand | None] = []
+    chosen: list[PredictedHand | None] = []
     placed = True
     for sample in samples:
         placed &= sample.camera is not None
@@ -145,11 +145,11 @@ def run_on_crops(
     return _answers(chosen, placed, source)
 
 
-def _found(hand: Hand, truth: Truth) -> FoundHand:
+def _found(hand: Hand, truth: Truth) -> PredictedHand:
     # The network's own mesh can be compared vertex by vertex only where it is of the truth's topology.
     own = hand.vertices_network
     comparable = own is not None and truth.vertices is not None and len(own) == truth.vertices.shape[1]
-    return FoundHand(
+    return PredictedHand(
         hand.side,
         float(hand.score),
         hand.joints_camera,

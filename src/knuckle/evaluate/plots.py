@@ -1,4 +1,4 @@
-"""Pictures of a report: PCK curves, errors per joint, worst cases. Drawn with OpenCV, which is there anyway."""
+"""Plots of a report: PCK curves, errors per joint, worst cases. Drawn with OpenCV, which is a dependency anyway."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from knuckle.evaluate.data import Predictions, Truth
-from knuckle.evaluate.report import Report
+from knuckle.evaluate.report import EvaluationReport
 from knuckle.files import atomic_write
 from knuckle.metrics import project
 from knuckle.skeleton import FINGERS
@@ -23,15 +23,15 @@ _LINES = ((39, 125, 161), (230, 57, 70), (94, 181, 81), (130, 80, 190), (244, 16
 
 
 def write_plots(
-    report: Report, folder: Path, truth: Truth, predictions: Predictions, images: Mapping[int, np.ndarray]
+    report: EvaluationReport, folder: Path, truth: Truth, predictions: Predictions, images: Mapping[int, np.ndarray]
 ) -> list[Path]:
-    """Write a report's pictures into a folder.
+    """Write a report's plots into a folder.
 
     Args:
         report: of an evaluation.
-        folder: where to; made when missing.
-        truth: what was compared, for the worst cases.
-        predictions: the answers.
+        folder: output; created when missing.
+        truth: of that evaluation, for the worst cases.
+        predictions: of that evaluation.
         images: (H, W, 3) uint8 RGB by index, of the hands in `report.worst`; a hand without one is left out.
 
     Returns:
@@ -42,7 +42,9 @@ def write_plots(
     labels = {row.key: row.label for row in report.rows}
     if in_space:
         curves = {labels[k]: (1e3 * np.asarray(s.thresholds), s.curve) for k, s in in_space.items()}
-        pictures["pck"] = draw_curves(curves, "error threshold, mm", f"{report.protocol.name}: share of correct points")
+        pictures["pck"] = draw_curves(
+            curves, "error threshold, mm", f"{report.protocol.name}: fraction of correct points"
+        )
     in_picture = {k: s for k, s in report.summaries.items() if k in ("image", "box_projection")}
     if in_picture:
         curves = {labels[k]: (np.asarray(s.thresholds), s.curve) for k, s in in_picture.items()}
@@ -68,19 +70,19 @@ def draw_curves(
     """PCK curves in one picture, with a legend.
 
     Args:
-        curves: by name, ascending thresholds and shares in [0, 1]; NaN curves are left out.
-        x_label: of the axis.
-        title: above.
+        curves: by name, ascending thresholds and fractions in [0, 1]; NaN curves are left out.
+        x_label: label of the x axis.
+        title: above the plot.
 
     Returns:
         (720, 1100, 3) uint8 RGB.
     """
     known = {name: c for name, c in curves.items() if np.isfinite(c[1]).all()}
-    reach = max((float(x[-1]) for x, _ in known.values()), default=1.0)
-    canvas = _axes(title, x_label, _ticks(0.0, reach), _ticks(0.0, 1.0), reach, 1.0)
+    x_max = max((float(x[-1]) for x, _ in known.values()), default=1.0)
+    canvas = _axes(title, x_label, _ticks(0.0, x_max), _ticks(0.0, 1.0), x_max, 1.0)
     for i, (name, (x, y)) in enumerate(known.items()):
         color = _LINES[i % len(_LINES)]
-        points = np.stack([_x(x, reach), _y(y, 1.0)], 1)
+        points = np.stack([_x(x, x_max), _y(y, 1.0)], 1)
         cv2.polylines(canvas, [np.rint(points * 16).astype(np.int32)], False, color, 2, cv2.LINE_AA, 4)
         area = float(np.trapezoid(y, x) / (x[-1] - x[0]))
         at = (_WIDTH - 430, _HEIGHT - _BOTTOM - 30 - 28 * (len(known) - 1 - i))
@@ -93,9 +95,9 @@ def draw_bars(values: Mapping[str, float], unit: str, title: str) -> UInt8[np.nd
     """A bar for each joint, in its finger's colour.
 
     Args:
-        values: by joint name, perhaps with a side before it; NaN has no bar.
+        values: by joint name, optionally prefixed with a side; NaN has no bar.
         unit: of the values.
-        title: above.
+        title: above the plot.
 
     Returns:
         (720, 1100, 3) uint8 RGB.
@@ -115,29 +117,29 @@ def draw_bars(values: Mapping[str, float], unit: str, title: str) -> UInt8[np.nd
             cv2.rectangle(canvas, corner, (round(x1), _HEIGHT - _BOTTOM), color, -1, cv2.LINE_AA)
             if len(names) <= 21:
                 _text(canvas, f"{height:.1f}", (round(x0) - 2, corner[1] - 6), 0.38)
-        _upright(canvas, name.replace("_", " "), round((x0 + x1) / 2))
+        _vertical_label(canvas, name.replace("_", " "), round((x0 + x1) / 2))
     return canvas
 
 
 def draw_worst(
-    report: Report,
+    report: EvaluationReport,
     truth: Truth,
     predictions: Predictions,
     images: Mapping[int, np.ndarray],
     tile: int = 256,
     columns: int = 5,
 ) -> UInt8[np.ndarray, "h w 3"] | None:
-    """The hands with the largest errors: truth in grey, prediction in colour, cut around the hand.
+    """The hands with the largest errors: truth in grey, prediction in colour, cropped around the hand.
 
     Args:
         report: whose worst cases.
-        truth, predictions: what was compared.
+        truth, predictions: of that evaluation.
         images: (H, W, 3) uint8 RGB by index.
         tile: width and height of each hand.
         columns: tiles in a row.
 
     Returns:
-        uint8 RGB, or None when no picture is at hand.
+        uint8 RGB, or None when no picture is available.
     """
     tiles = []
     for i in report.worst(4 * columns):
@@ -145,16 +147,16 @@ def draw_worst(
         pixels = _pixels(truth, int(i), truth.joints_image, truth.joints)
         if image is None or pixels is None:
             continue
-        answer = None
+        predicted = None
         if predictions.present[i]:
-            answer = _pixels(
+            predicted = _pixels(
                 truth, int(i), predictions.joints_image, predictions.joints if predictions.absolute else None
             )
-        tiles.append(_worst_tile(image, pixels, answer, tile))
+        tiles.append(_worst_tile(image, pixels, predicted, tile))
         error = report.sample_errors[i] * (1.0 if report.ranked_by == "image" else 1e3)
         unit = "px" if report.ranked_by == "image" else "mm"
         _text(tiles[-1], report.ids[i][-30:], (6, 16), 0.4, halo=True)
-        found = f"{error:.1f} {unit}" if predictions.present[i] else "not found"
+        found = f"{error:.1f} {unit}" if predictions.present[i] else "missing"
         _text(tiles[-1], found, (6, tile - 8), 0.45, halo=True)
     if not tiles:
         return None
@@ -165,7 +167,7 @@ def draw_worst(
 
 
 def _pixels(truth: Truth, i: int, pixels: np.ndarray | None, joints: np.ndarray | None) -> np.ndarray | None:
-    """(21, 2) of a hand: as given, or projected."""
+    """(21, 2) of hand i: its 2D joints, or its projected 3D joints."""
     if pixels is not None:
         return np.asarray(pixels[i], np.float64)
     if joints is None or truth.K is None:
@@ -173,18 +175,18 @@ def _pixels(truth: Truth, i: int, pixels: np.ndarray | None, joints: np.ndarray 
     return project(truth.K[i], np.asarray(joints[i], np.float64))
 
 
-def _worst_tile(image: np.ndarray, truth: np.ndarray, answer: np.ndarray | None, size: int) -> np.ndarray:
+def _worst_tile(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None, size: int) -> np.ndarray:
     known = truth[np.isfinite(truth).all(1)]
     low, high = known.min(0), known.max(0)
     side = max(float((high - low).max()) * 1.6, 24.0)
     corner = (low + high) / 2 - side / 2
     scale = size / side
     warp = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
-    cut = cv2.warpAffine(image, warp, (size, size), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    grey = cv2.cvtColor(draw_skeleton(np.full_like(cut, 255), (truth - corner) * scale), cv2.COLOR_RGB2GRAY)
-    # The truth as a pale skeleton under the coloured one.
-    cut = np.where(grey[..., None] < 250, (0.25 * cut + 0.75 * 235).astype(np.uint8), cut)
-    return cut if answer is None else draw_skeleton(cut, (answer - corner) * scale, thickness=1.2)
+    crop = cv2.warpAffine(image, warp, (size, size), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    grey = cv2.cvtColor(draw_skeleton(np.full_like(crop, 255), (truth - corner) * scale), cv2.COLOR_RGB2GRAY)
+    # The truth is a pale skeleton below the coloured one.
+    crop = np.where(grey[..., None] < 250, (0.25 * crop + 0.75 * 235).astype(np.uint8), crop)
+    return crop if predicted is None else draw_skeleton(crop, (predicted - corner) * scale, thickness=1.2)
 
 
 def _axes(
@@ -192,17 +194,17 @@ def _axes(
     x_label: str,
     x_ticks: Sequence[float],
     y_ticks: Sequence[float],
-    x_reach: float,
-    y_reach: float,
+    x_max: float,
+    y_max: float,
     y_label: str = "",
 ) -> np.ndarray:
     canvas = np.full((_HEIGHT, _WIDTH, 3), _PAPER, np.uint8)
     for tick in y_ticks:
-        y = round(float(_y(tick, y_reach)))
+        y = round(float(_y(tick, y_max)))
         cv2.line(canvas, (_LEFT, y), (_WIDTH - _RIGHT, y), _GRID, 1, cv2.LINE_AA)
         _text(canvas, f"{tick:g}", (_LEFT - 58, y + 5), 0.5)
     for tick in x_ticks:
-        x = round(float(_x(tick, x_reach)))
+        x = round(float(_x(tick, x_max)))
         cv2.line(canvas, (x, _TOP), (x, _HEIGHT - _BOTTOM), _GRID, 1, cv2.LINE_AA)
         _text(canvas, f"{tick:g}", (x - 12, _HEIGHT - _BOTTOM + 24), 0.5)
     cv2.line(canvas, (_LEFT, _HEIGHT - _BOTTOM), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM), _INK, 1, cv2.LINE_AA)
@@ -213,12 +215,12 @@ def _axes(
     return canvas
 
 
-def _x(value: Float[np.ndarray, "..."] | float, reach: float) -> np.ndarray:
-    return np.asarray(_LEFT + np.asarray(value) / reach * (_WIDTH - _LEFT - _RIGHT))
+def _x(value: Float[np.ndarray, "..."] | float, top: float) -> np.ndarray:
+    return np.asarray(_LEFT + np.asarray(value) / top * (_WIDTH - _LEFT - _RIGHT))
 
 
-def _y(value: Float[np.ndarray, "..."] | float, reach: float) -> np.ndarray:
-    return np.asarray(_HEIGHT - _BOTTOM - np.asarray(value) / reach * (_HEIGHT - _TOP - _BOTTOM))
+def _y(value: Float[np.ndarray, "..."] | float, top: float) -> np.ndarray:
+    return np.asarray(_HEIGHT - _BOTTOM - np.asarray(value) / top * (_HEIGHT - _TOP - _BOTTOM))
 
 
 def _ticks(low: float, high: float) -> tuple[float, ...]:
@@ -237,8 +239,8 @@ def _text(canvas: np.ndarray, text: str, at: tuple[int, int], size: float, halo:
     cv2.putText(canvas, text, at, _FONT, size, (255, 255, 255) if halo else _INK, 1, cv2.LINE_AA)
 
 
-def _upright(canvas: np.ndarray, text: str, x: int) -> None:
-    """A joint's name, turned to be read from below, under its bar."""
+def _vertical_label(canvas: np.ndarray, text: str, x: int) -> None:
+    """Write a joint's name vertically below its bar."""
     strip = np.full((18, _BOTTOM - 6, 3), _PAPER, np.uint8)
     cv2.putText(strip, text, (2, 13), _FONT, 0.36, _INK, 1, cv2.LINE_AA)
     turned = cv2.rotate(strip, cv2.ROTATE_90_CLOCKWISE)

@@ -1,4 +1,4 @@
-"""Predictions from files: whose they are is recognised, and they are put in the truth's order."""
+"""Predictions from files: their format is detected, and they are put in the truth's order."""
 
 import json
 import zipfile
@@ -11,11 +11,11 @@ import numpy as np
 
 from knuckle.datasets.folder import map_array
 from knuckle.datasets.layout import BrokenDataset, choice, read_picture, require
+from knuckle.evaluate.adapters import ADAPTERS, RELATIVE, PredictedHand, detect_format
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import picture_of
 from knuckle.evaluate.mano import mano_arrays
 from knuckle.evaluate.matching import match_hands
-from knuckle.evaluate.peers import ADAPTERS, RELATIVE, FoundHand, recognise
 from knuckle.files import load_npz
 from knuckle.handmodel import HandModel
 from knuckle.skeleton import ORDERS, to_common
@@ -24,7 +24,7 @@ UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 AXES = {"opencv": (1.0, 1.0, 1.0), "opengl": (1.0, -1.0, -1.0)}
 FORMATS = ("arrays", "submission", "dexycb", "mano", *ADAPTERS)
 
-_NEAREST_METRES = 0.1  # no camera sees a hand nearer than this
+_MIN_DEPTH = 0.1  # metres; hands nearer than this are taken for ones about the origin
 
 _LAYOUT = (
     "  a folder with one .json per picture, named after it (knuckle, MediaPipe, OpenPose, MMPose)\n"
@@ -36,7 +36,7 @@ _LAYOUT = (
 
 @dataclass(frozen=True)
 class Conventions:
-    """What arrays without conventions of their own are in: joint order, unit, axes.
+    """Conventions of arrays whose format does not fix them: joint order, unit, axes.
 
     mano: HandModel.load of the user's MANO file, for predictions that are its parameters. flat_hand_mean: whether their
     zero pose is the flat hand.
@@ -55,15 +55,15 @@ class Conventions:
 
     @property
     def plain(self) -> bool:
-        """Whether arrays can be used as they are, without a copy."""
+        """Whether points need no conversion, and so no copy."""
         return self.unit == "m" and self.axes == "opencv"
 
     def points(self, values: np.ndarray) -> np.ndarray:
-        """(..., 3) points in metres and our axes."""
+        """(..., 3) points converted to metres, x right, y down, z forward."""
         return values if self.plain else np.asarray(values, np.float64) * (UNITS[self.unit] * np.array(AXES[self.axes]))
 
     def joints(self, values: np.ndarray) -> np.ndarray:
-        """(..., 21, 3) joints in metres, our axes and order."""
+        """(..., 21, 3) joints converted like points, in the common order."""
         values = self.points(values)
         return values if self.order == "common" else np.asarray(to_common(np.asarray(values), self.order))
 
@@ -79,10 +79,10 @@ def read_predictions(
     """Predictions of a folder or file for the hands of a truth.
 
     Args:
-        path: what FORMATS can be; see the module's layout in any error.
-        truth: the hands they are for. Files by picture are matched by the picture's name, arrays by their order.
-        format: one of FORMATS; None recognises it.
-        conventions: of arrays that have none of their own (.npy, .npz); None is ours.
+        path: a folder or file in one of FORMATS.
+        truth: the hands to match. Files per picture are matched by the picture's name, arrays by their order.
+        format: one of FORMATS; None detects it.
+        conventions: of arrays (.npy, .npz); None for metres, the common order, x right, y down, z forward.
         advance: called after every file.
 
     Returns:
@@ -90,7 +90,7 @@ def read_predictions(
 
     Raises:
         FileNotFoundError: there is nothing at path.
-        BrokenDataset: a file is damaged, nobody's that is known, or its counts do not fit the truth.
+        BrokenDataset: a file is damaged or of an unknown format, or its counts do not fit the truth.
     """
     path = require(Path(path), _LAYOUT)
     conventions = conventions or Conventions()
@@ -119,11 +119,11 @@ def _from_folder(path: Path, truth: Truth, format: str | None, advance: Callable
     files = sorted(path.rglob("*.json"))
     if not files:
         raise BrokenDataset(f"{path} must hold .json files, or joints.npy, but has none; predictions can be\n{_LAYOUT}")
-    found: dict[str, list[FoundHand]] = {}
+    found: dict[str, list[PredictedHand]] = {}
     sizes = dict(zip((picture_of(i).rpartition("/")[2] for i in truth.ids), truth.pictures, strict=False))
     for file in files:
         data = _load_json(file)
-        format = format or recognise(data, file)
+        format = format or detect_format(data, file)
         # OpenPose adds "_keypoints" to the picture's name.
         name = str(file.relative_to(path).with_suffix("")).removesuffix("_keypoints")
         last = name.rpartition("/")[2]
@@ -133,7 +133,7 @@ def _from_folder(path: Path, truth: Truth, format: str | None, advance: Callable
     return match_hands(truth, found, format not in RELATIVE, f"{path} ({format}, {len(files)} files)")
 
 
-def _adapt(format: str, data: Any, file: Path, size: Callable[[], tuple[int, int]]) -> list[FoundHand]:
+def _adapt(format: str, data: Any, file: Path, size: Callable[[], tuple[int, int]]) -> list[PredictedHand]:
     if format not in ADAPTERS:
         raise BrokenDataset(f"format must be one of {', '.join(ADAPTERS)} for JSON by picture but got {format!r}")
     try:
@@ -152,7 +152,9 @@ def _size_reader(data: Any, picture: Path | None, file: Path) -> Callable[[], tu
         if stored is not None:
             return int(stored[0]), int(stored[1])
         if picture is None:
-            raise BrokenDataset(f"{file} must say the picture's size ('size': [w, h]), for the picture is not at hand")
+            raise BrokenDataset(
+                f"{file} must hold the picture's size ('size': [w, h]), because the picture is not available"
+            )
         height, width = read_picture(picture, "").shape[:2]
         return width, height
 
@@ -163,28 +165,32 @@ def _from_json(path: Path, truth: Truth, format: str | None, conventions: Conven
     if path.suffix == ".jsonl":
         lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
         frames = {str(d.get("image", d.get("frame", i))): d for i, d in enumerate(lines)}
-        found = {str(Path(n).with_suffix("")): _adapt("knuckle", d, path, _no_size(path)) for n, d in frames.items()}
+        found = {
+            str(Path(n).with_suffix("")): _adapt("knuckle", d, path, _unknown_size(path)) for n, d in frames.items()
+        }
         return match_hands(truth, found, True, f"{path} (knuckle)")
     data = _load_json(path)
     if format == "submission" or (format is None and _is_submission(data)):
         return _from_submission(data, path, truth)
     if format == "mano" or (format is None and isinstance(data, dict) and {"vertices", "pose", "joints"} & data.keys()):
         return _from_mano({k: np.asarray(v) for k, v in data.items()}, path, truth, conventions)
-    format = format or recognise(data, path)
+    format = format or detect_format(data, path)
     if format == "mmpose" and isinstance(data, dict) and "instance_info" in data:
-        # A video: frame k of the set, in order.
+        # A video: its frames are those of the truth, in order.
         frames = data["instance_info"]
-        _expect(len(frames), truth, path)
-        found = {picture_of(n): _adapt(format, f, path, _no_size(path)) for n, f in zip(truth.ids, frames, strict=True)}
+        _require_count(len(frames), truth, path)
+        found = {
+            picture_of(n): _adapt(format, f, path, _unknown_size(path)) for n, f in zip(truth.ids, frames, strict=True)
+        }
         return match_hands(truth, found, True, f"{path} ({format})")
     if isinstance(data, dict) and all(isinstance(v, (dict, list)) for v in data.values()) and "hands" not in data:
-        found = {str(Path(n).with_suffix("")): _adapt(format, d, path, _no_size(path)) for n, d in data.items()}
+        found = {str(Path(n).with_suffix("")): _adapt(format, d, path, _unknown_size(path)) for n, d in data.items()}
         return match_hands(truth, found, format not in RELATIVE, f"{path} ({format})")
-    found = {path.stem: _adapt(format, data, path, _no_size(path))}
+    found = {path.stem: _adapt(format, data, path, _unknown_size(path))}
     return match_hands(truth, found, format not in RELATIVE, f"{path} ({format})")
 
 
-def _no_size(path: Path) -> Callable[[], tuple[int, int]]:
+def _unknown_size(path: Path) -> Callable[[], tuple[int, int]]:
     def size() -> tuple[int, int]:
         raise BrokenDataset(f"{path} must be one file per picture for normalised landmarks, to know the picture's size")
 
@@ -196,11 +202,11 @@ def _is_submission(data: Any) -> bool:
 
 
 def _from_submission(data: Any, path: Path, truth: Truth, ho3d: bool | None = None) -> Predictions:
-    """[joints, meshes] as the leaderboards take them; HO-3D's in OpenGL axes and MANO order, told by the sign of z."""
+    """[joints, meshes] as for the leaderboards; HO-3D's OpenGL axes and MANO order are detected by the sign of z."""
     if not _is_submission(data):
         raise BrokenDataset(f"{path} must be [joints, meshes], two lists of one entry per picture; see\n{_LAYOUT}")
-    _expect(len(data[0]), truth, path)
-    _expect(len(data[1]), truth, path)
+    _require_count(len(data[0]), truth, path)
+    _require_count(len(data[1]), truth, path)
     joints = _array(data[0], (21, 3), path)
     counts = {len(v) for v in data[1]}
     vertices = _array(data[1], (next(iter(counts)), 3), path) if len(counts) == 1 and 0 not in counts else None
@@ -218,7 +224,7 @@ def _from_submission(data: Any, path: Path, truth: Truth, ho3d: bool | None = No
 
 
 def _from_dexycb(path: Path, truth: Truth) -> Predictions:
-    """DexYCB's results: a line a picture, its number in the split and 63 numbers, millimetres."""
+    """DexYCB's results: a line per picture with its index in the split and 63 coordinates, millimetres."""
     joints = np.full((len(truth), 21, 3), np.nan)
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         words = line.split(",")
@@ -243,9 +249,9 @@ def _from_npz(path: Path, truth: Truth, conventions: Conventions) -> Predictions
 def _from_mano(stored: dict[str, np.ndarray], path: Path, truth: Truth, conventions: Conventions) -> Predictions:
     arrays = _converted(mano_arrays(stored, path, conventions.mano, conventions.flat_hand_mean), conventions)
     points = arrays.get("joints", arrays.get("vertices"))
-    # Networks that say where a hand is only by their own crop's camera keep it about the origin.
-    placed = points is None or float(np.nanmedian(points[:, :1, 2])) > _NEAREST_METRES
-    return replace(_arrays(arrays, truth, str(path)), absolute=placed)
+    # Networks without a full-picture camera keep the hand about the origin.
+    absolute = points is None or float(np.nanmedian(points[:, :1, 2])) > _MIN_DEPTH
+    return replace(_arrays(arrays, truth, str(path)), absolute=absolute)
 
 
 def _converted(arrays: dict[str, np.ndarray], conventions: Conventions) -> dict[str, np.ndarray]:
@@ -261,7 +267,7 @@ def _converted(arrays: dict[str, np.ndarray], conventions: Conventions) -> dict[
 
 
 def _arrays(arrays: dict[str, np.ndarray], truth: Truth, source: str) -> Predictions:
-    """Predictions of arrays in the truth's order; a hand whose joints (or pixels) are all NaN was not found."""
+    """Predictions of arrays in the truth's order; a hand whose joints (or pixels) are all NaN is missing."""
     known = {k: arrays[k] for k in ("joints", "vertices", "joints_image", "corners", "left") if k in arrays}
     if not known.keys() - {"left"}:
         raise BrokenDataset(f"{source} must hold joints, vertices or joints_image but holds {', '.join(arrays)}")
@@ -272,7 +278,7 @@ def _arrays(arrays: dict[str, np.ndarray], truth: Truth, source: str) -> Predict
             )
     points = known.get("joints", known.get("joints_image"))
     if points is None:
-        points = known["vertices"][:, :1]  # a memory-mapped mesh is not read through for this
+        points = known["vertices"][:, :1]  # one vertex suffices: reading all of a memory-mapped mesh is slow
     left = known.get("left")
     return Predictions(
         present=np.asarray(~np.isnan(points).all(axis=(1, 2))),
@@ -285,7 +291,7 @@ def _arrays(arrays: dict[str, np.ndarray], truth: Truth, source: str) -> Predict
     )
 
 
-def _expect(count: int, truth: Truth, path: Path) -> None:
+def _require_count(count: int, truth: Truth, path: Path) -> None:
     if count != len(truth):
         raise BrokenDataset(f"{path} must hold {len(truth)} hands, one per label of the split, but holds {count}")
 
@@ -301,7 +307,7 @@ def _load_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BrokenDataset(f"{path} must be JSON but breaks off or is none ({error}); write it again") from error
+        raise BrokenDataset(f"{path} must be JSON but is truncated or not JSON ({error}); write it again") from error
 
 
 def _unzip(path: Path) -> Any:

@@ -1,7 +1,7 @@
-"""The named protocols: which data, which split, which root, which alignment, which thresholds, which unit.
+"""The named protocols: data set, split, root joint, alignments, thresholds, units.
 
-A protocol fixes everything that makes two numbers comparable, and can say so in words. Scores are in metres and
-pixels inside; reports print millimetres. The official scripts of FreiHAND and HO-3D print centimetres, which some
+A protocol fixes everything that makes two numbers comparable, and describes it in words. Scores are in metres and
+pixels internally; reports print millimetres. The official scripts of FreiHAND and HO-3D print centimetres, which some
 papers' tables call millimetres.
 """
 
@@ -23,15 +23,15 @@ from knuckle.skeleton import TIPS
 
 Alignment = Literal["camera", "root", "root-scale", "scale-translation", "procrustes", "official"]
 
-# What the report says of each.
+# Descriptions for the report.
 ALIGNMENTS: Mapping[Alignment, str] = MappingProxyType(
     {
         "camera": "none, in the camera frame",
-        "root": "root joints brought together",
-        "root-scale": "root joints brought together, scaled to the true length of one bone",
+        "root": "root joints aligned",
+        "root-scale": "root joints aligned, scaled to the true length of one bone",
         "scale-translation": "best scale and translation, least squares",
         "procrustes": "best scale, rotation and translation; proper rotations only",
-        "official": "best scale, rotation and translation, a reflection allowed, as the official scripts have it",
+        "official": "best scale, rotation and translation, reflections allowed, as in the official scripts",
     }
 )
 
@@ -44,9 +44,9 @@ _PIXELS = MappingProxyType({"AUC 0-30 px": ZIMMERMANN_30PX})
 class Score:
     """One error that a protocol reports.
 
-    key: its name in JSON. label: its name in the table. points: what is compared. alignment: how the prediction is
-    laid over the truth first. thresholds: what AUCs are taken over, by name. per_hand: errors are averaged over the
-    hand before they are held against thresholds (FPHA), not joint by joint.
+    key: its name in JSON. label: its name in the table. points: what is compared. alignment: of the prediction
+    to the truth. thresholds: of the AUCs, by name. per_hand: errors are averaged over the hand before they are compared
+    with thresholds (FPHA), not joint by joint.
     """
 
     key: str
@@ -62,13 +62,12 @@ class Protocol:
     """How a data set is scored.
 
     name, title: its name, and a line for the list of protocols. dataset, split: a reader of knuckle.datasets and its
-    split. scores: the first is the one that worst cases and joints are ranked by. f_alignments: F-scores of meshes at
-    5 and 15 mm under these. joints: which of the 21 are compared. joint_zero: "wrist", or a key of PALM_RECIPES:
-    truth and prediction are then compared with the palm in the wrist's place. root, bone: for the alignments.
-    image_thresholds: for 2D errors. visible_image_only: 2D errors leave out joints that are labelled as hidden.
-    objects: the object's box is scored too. by_side: a left and a right joint count as two joints when joint means
-    are averaged. pooled_median: medians are of all errors together. video: samples are frames, so motion is scored.
-    note: what else there is to know.
+    split. scores: worst cases are ranked by the first. f_alignments: alignments of meshes for F-scores at 5 and 15 mm.
+    joints: which of the 21 are compared. joint_zero: "wrist", or a key of PALM_RECIPES: truth and prediction then have
+    the palm as joint 0. root, bone: for the alignments. image_thresholds: for 2D errors. visible_image_only: 2D errors
+    leave out joints that are labelled as occluded. objects: the object's box is scored too. by_side: a left and a
+    right joint count as two joints when joint means are averaged. pooled_median: medians are of all errors together.
+    video: samples are frames, so acceleration and jitter are reported. note: further explanation.
     """
 
     name: str
@@ -89,22 +88,22 @@ class Protocol:
     video: bool = False
     note: str = ""
 
-    def says(self) -> tuple[str, ...]:
-        """What it does, line by line, for whoever reads the numbers."""
+    def describe(self) -> tuple[str, ...]:
+        """What the protocol computes, line by line, for the report."""
         zero = "the wrist" if self.joint_zero == "wrist" else f"the palm's centre (recipe {self.joint_zero})"
         lines = [f"data: {self.dataset}, split {self.split}; joint 0 is {zero}, root is joint {self.root}"]
         if len(self.joints) != 21:
             lines.append(f"joints compared: {', '.join(map(str, self.joints))}")
         for score in self.scores:
-            how = ALIGNMENTS[score.alignment]
+            alignment = ALIGNMENTS[score.alignment]
             if score.alignment == "root-scale":
-                how += f" ({self.bone[0]}, {self.bone[1]})"
+                alignment += f" ({self.bone[0]}, {self.bone[1]})"
             steps = "; ".join(f"{name} in {len(t)} steps" for name, t in score.thresholds.items())
             each = ", hand by hand" if score.per_hand else ""
-            lines.append(f"{score.label}: {score.points}, alignment: {how}; {steps}{each}")
+            lines.append(f"{score.label}: {score.points}, alignment: {alignment}; {steps}{each}")
         if self.f_alignments:
-            lines.append(f"F-scores at 5 and 15 mm, nearer than strictly: {', '.join(self.f_alignments)}")
-        median = "the median over all errors" if self.pooled_median else "the median like it"
+            lines.append(f"F-scores at 5 and 15 mm (distance < threshold): {', '.join(self.f_alignments)}")
+        median = "the median over all errors" if self.pooled_median else "the median likewise"
         lines.append(f"the mean is taken over samples for each point, then over points, {median}; in mm and px")
         return (*lines, self.note) if self.note else tuple(lines)
 
@@ -132,7 +131,7 @@ _ALL = (
         "evaluation",
         (_PA_OFFICIAL, _CAMERA, _MESH_PA_OFFICIAL, _MESH_CAMERA, _PA),
         f_alignments=("camera", "official"),
-        note="meshes that have not the truth's vertices: mesh errors are left out, the F-scores are aligned by joints",
+        note="meshes of another topology than the truth's: mesh errors are left out, F-scores are aligned by joints",
     ),
     Protocol(
         "rhd-zimmermann",
@@ -153,7 +152,7 @@ _ALL = (
         (Score("joints_root_scale", "EPE", "joints", "root-scale", _ZIMMERMANN), _PA),
         joint_zero="middle_2",
         bone=(9, 10),
-        note="the stored palm is compared with the middle of a prediction's wrist and middle MCP; one view a frame",
+        note="the stored palm is compared with the midpoint of a prediction's wrist and middle MCP; one view per frame",
         video=True,
     ),
     Protocol(
@@ -237,7 +236,7 @@ _ALL = (
         (Score("joints_root_scale", "EPE", "joints", "root-scale", _ZIMMERMANN), _PA),
         bone=(9, 10),
         image_thresholds=MappingProxyType({"AUC 0-20 px": HOP_20PX}),
-        note="root is the wrist, as in the authors' code; captions disagree on the ranges of the AUC, both are given",
+        note="root is the wrist, as in the authors' code; captions disagree on the range of the AUC: both are given",
     ),
     Protocol(
         "dexycb-s0",
@@ -250,16 +249,16 @@ _ALL = (
     ),
     Protocol(
         "interhand",
-        "InterHand2.6M test: root-relative joints, for single and interacting hands, and the distance of the roots",
+        "InterHand2.6M test: root-relative joints, for single and interacting hands, and MRRPE",
         "interhand",
         "test",
         (_ROOT, _PA),
         by_side=True,
-        note="a hand whose wrist has no label is left out; joint means are taken over 42 joints, left and right apart",
+        note="a hand whose wrist has no label is left out; joint means are over 42 joints, left and right separately",
     ),
     Protocol(
         "own",
-        "a folder of one's own: generated shards, .npy arrays, truth.json, or COCO-WholeBody hands",
+        "your own folder: generated shards, .npy arrays, truth.json, or COCO-WholeBody hands",
         "own",
         "all",
         (_PA, _ROOT, _CAMERA, _PA_OFFICIAL, _MESH_PA, _MESH_ROOT, _MESH_CAMERA),

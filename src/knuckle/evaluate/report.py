@@ -1,4 +1,4 @@
-"""What an evaluation found, as numbers for machines and as lines for people."""
+"""The result of an evaluation, and its JSON."""
 
 import json
 import math
@@ -11,13 +11,13 @@ import numpy as np
 
 from knuckle.evaluate.protocols import Protocol
 from knuckle.files import atomic_write
-from knuckle.metrics import Summary
+from knuckle.metrics import ErrorSummary
 from knuckle.skeleton import JOINT_NAMES
 
 
 @dataclass(frozen=True)
 class Row:
-    """One number. key: its name in JSON. label, unit: as shown ("" for a share). low, high: its 95 % interval."""
+    """One number. key: its name in JSON. label, unit: as printed ("" for a fraction). low, high: its 95 % interval."""
 
     key: str
     label: str
@@ -33,11 +33,12 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything one evaluation found.
+class EvaluationReport:
+    """The result of one evaluation.
 
-    summaries: curves and per-joint means by score key, metres or pixels. ids, sample_errors: (N) every hand's own
-    error of the score `ranked_by`. subsets: by name, how many hands and their mean of that score in mm (px for images).
+    summaries: curves and per-joint means by score key, metres or pixels. ids, sample_errors: (N) every hand's
+    error under the score `ranked_by`. subsets: by name, the number of hands and their mean of that score in mm (px for
+    "image").
     """
 
     protocol: Protocol
@@ -46,7 +47,7 @@ class Report:
     missing: int
     missing_rule: str
     rows: tuple[Row, ...]
-    summaries: Mapping[str, Summary]
+    summaries: Mapping[str, ErrorSummary]
     ids: tuple[str, ...]
     ranked_by: str
     sample_errors: np.ndarray
@@ -57,7 +58,7 @@ class Report:
         """Indices of the hands with the largest errors, worst first.
 
         Args:
-            count: how many at most.
+            count: maximum number.
 
         Returns:
             (at most count,) indices.
@@ -83,7 +84,7 @@ class Report:
             key: a score on joints, or "image".
 
         Returns:
-            Name to mean; with left and right apart ("left_wrist") under a protocol that keeps them so.
+            Name to mean; with separate names for left and right ("left_wrist") under a protocol with by_side.
         """
         means = self.summaries[key].point_means * (1.0 if key == "image" else 1e3)
         if len(means) == 42:
@@ -101,11 +102,11 @@ class Report:
         return tuple(k for k, s in self.summaries.items() if len(s.point_means) in sizes and k not in by_hand)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as builtin types: numbers that do not exist are null."""
+        """The report as builtin types; NaN is None."""
         return _plain(
             {
                 "protocol": self.protocol.name,
-                "says": list(self.protocol.says()),
+                "says": list(self.protocol.describe()),
                 "source": self.source,
                 "samples": self.samples,
                 "missing": self.missing,
@@ -133,17 +134,17 @@ class Report:
         )
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_json` to a file, whole or not at all.
+        """Write `to_json` to a file, atomically.
 
         Args:
-            path: where.
+            path: the file.
         """
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n")
 
 
 def _plain(value: Any) -> Any:
-    """NaN as None: JSON has no NaN, and parsers of other languages stop at it."""
+    """NaN as None: JSON has no NaN, and parsers of other languages reject it."""
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, list):

@@ -11,11 +11,11 @@ from knuckle.evaluate.chunks import MISS_METRES, MISS_PIXELS, Chunk
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import extra_rows, video_frames
 from knuckle.evaluate.protocols import CORNER_THRESHOLDS, OBJECT_THRESHOLDS, Alignment, Protocol, Score
-from knuckle.evaluate.report import Report, Row
+from knuckle.evaluate.report import EvaluationReport, Row
 from knuckle.handmodel import HandModel
 from knuckle.metrics import (
     F_THRESHOLDS,
-    Summary,
+    ErrorSummary,
     Tally,
     bootstrap_means,
     f_scores,
@@ -24,9 +24,9 @@ from knuckle.metrics import (
     point_errors,
 )
 
-# Meshes of one chunk stay near the processor's cache; joints alone would be slowed down by so small a chunk.
+# Small enough for the meshes of a chunk to stay in the cache; joints alone are faster in larger chunks.
 _ROWS_WITH_MESH, _ROWS_WITHOUT = 128, 4096
-_FEWEST_VIDEOS = 10
+_MIN_VIDEOS = 10  # fewer do not show how videos differ, so frames are resampled instead
 
 Missing = Literal["penalty", "skip", "error"]
 
@@ -41,26 +41,26 @@ def evaluate(
     resamples: int = 1000,
     workers: int | None = None,
     advance: Callable[[int], None] = lambda hands: None,
-) -> Report:
+) -> EvaluationReport:
     """Every number of a protocol for one set of predictions.
 
     Args:
         truth: N labelled hands.
-        predictions: answers for the same hands, in the same order.
+        predictions: for the same hands, in the same order.
         protocol: what to compute; a value of PROTOCOLS.
-        missing: a hand that was not found costs 50 mm at every point and 50 px ("penalty"), is left out ("skip"),
-            or is not allowed ("error").
-        generator: for the bootstrap; None draws the same intervals every time.
-        resamples: how many times the set is drawn again for the 95 % intervals; 0 for none.
-        workers: threads; None for one a core.
-        advance: called with the number of hands that were scored since the last call.
+        missing: a missing prediction counts as an error of 50 mm at every point and 50 px ("penalty"), is left out
+            ("skip"), or is not allowed ("error").
+        generator: for the bootstrap; None gives the same intervals every time.
+        resamples: number of bootstrap samples for the 95 % intervals; 0 for no intervals.
+        workers: threads; None for one per core.
+        advance: called with the number of hands scored since the last call.
 
     Returns:
-        Report. Scores that the labels or the predictions do not allow are left out, and named in its remarks.
+        EvaluationReport. Scores that the labels or predictions do not allow are left out and named in its remarks.
 
     Raises:
-        ValueError: the numbers of hands differ, a prediction that is marked present is not finite, nothing can be
-            compared, or hands are missing under "error".
+        ValueError: the numbers of hands differ, a present prediction is not finite, nothing can be compared, or
+            predictions are missing under "error".
     """
     if len(truth) != len(predictions):
         raise ValueError(
@@ -72,9 +72,9 @@ def evaluate(
     if missing == "error" and len(absent):
         names = ", ".join(truth.ids[i] for i in absent[:3])
         raise ValueError(
-            f"predictions must be complete but {len(absent)} are missing ({names}, ...); or score the gaps"
+            f"predictions must be complete but {len(absent)} are missing ({names}, ...); or choose penalty or skip"
         )
-    run = _Run(truth, predictions, protocol, missing)
+    run = _Evaluation(truth, predictions, protocol, missing)
     if not run.scores and run.image is None:
         raise ValueError(
             f"predictions must hold what {protocol.name} compares, joints or joints_image, but got neither"
@@ -86,29 +86,29 @@ def evaluate(
     return run.report(generator or np.random.default_rng(0), resamples)
 
 
-class _Run:
-    """The state of one evaluation: tallies that chunks fill on disjoint rows."""
+class _Evaluation:
+    """The state of one evaluation: tallies that threads fill on disjoint rows."""
 
     def __init__(self, truth: Truth, predictions: Predictions, protocol: Protocol, missing: Missing):
         self.truth, self.predictions, self.protocol, self.missing = truth, predictions, protocol, missing
         self.labelled = truth.labelled
         n = len(truth)
         self.same_mesh = _same_mesh(truth, predictions)
-        self.scores = tuple(s for s in protocol.scores if self._possible(s))
+        self.scores = tuple(s for s in protocol.scores if self._can_score(s))
         with_mesh = truth.vertices is not None and predictions.vertices is not None
-        alone = self.same_mesh and predictions.joints is None
-        frames: list[Alignment] = [
+        without_joints = self.same_mesh and predictions.joints is None
+        f_alignments: list[Alignment] = [
             a
             for a in protocol.f_alignments
-            if with_mesh and (predictions.absolute or a != "camera") and not (alone and a == "root")
+            if with_mesh and (predictions.absolute or a != "camera") and not (without_joints and a == "root")
         ]
-        # The official alignment of a foreign mesh is of no use to anyone; the one that was meant goes beside it.
-        if frames and not self.same_mesh and "official" in frames and "procrustes" not in frames:
-            frames.append("procrustes")
-        self.f_values: dict[Alignment, np.ndarray] = {a: np.full((n, len(F_THRESHOLDS)), np.nan) for a in frames}
+        # The official alignment of another topology is faulty; the intended one is reported beside it.
+        if not self.same_mesh and "official" in f_alignments and "procrustes" not in f_alignments:
+            f_alignments.append("procrustes")
+        self.f_values: dict[Alignment, np.ndarray] = {a: np.full((n, len(F_THRESHOLDS)), np.nan) for a in f_alignments}
         self.tallies = {s.key: self._tally(s) for s in self.scores}
         columns = 42 if protocol.by_side else len(protocol.joints)
-        self.image = Tally(n, columns, protocol.image_thresholds) if self._images_possible() else None
+        self.image = Tally(n, columns, protocol.image_thresholds) if self._can_score_image() else None
         self.boxes: dict[str, Tally] = {}
         if protocol.objects and truth.corners is not None and predictions.corners is not None:
             self.boxes["corners"] = Tally(n, 8, CORNER_THRESHOLDS)
@@ -121,7 +121,7 @@ class _Run:
         self.parts: dict[str, list] = {key: [] for key in (*self.tallies, *self.boxes, "image")}
         self.rows = _ROWS_WITH_MESH if with_mesh else _ROWS_WITHOUT
 
-    def _possible(self, score: Score) -> bool:
+    def _can_score(self, score: Score) -> bool:
         if score.alignment == "camera" and not self.predictions.absolute:
             return False
         with_joints = self.predictions.joints is not None and bool(np.isfinite(self.truth.joints).any())
@@ -129,12 +129,12 @@ class _Run:
             return with_joints
         return self.same_mesh and (with_joints or score.alignment != "root")
 
-    def _images_possible(self) -> bool:
+    def _can_score_image(self) -> bool:
         labels = self.truth.joints_image is not None or self.truth.K is not None
-        answers = self.predictions.joints_image is not None or (
+        predicted = self.predictions.joints_image is not None or (
             self.truth.K is not None and self.predictions.joints is not None and self.predictions.absolute
         )
-        return labels and answers
+        return labels and predicted
 
     def _tally(self, score: Score) -> Tally:
         if score.points == "vertices":
@@ -146,41 +146,45 @@ class _Run:
         return Tally(len(self.truth), points, score.thresholds)
 
     def chunk(self, start: int) -> int:
-        """Score the hands from `start` on; the number of them."""
+        """Score the chunk of hands that begins at `start`; returns its size."""
         stop = min(start + self.rows, len(self.truth))
         chunk = Chunk(self.truth, self.predictions, self.protocol, start, stop)
-        # One alignment after the other, so that a mesh is moved once for its errors and its F-scores.
+        # Grouped by alignment, so that a mesh is aligned once for both errors and F-scores.
         alignments: list[Alignment] = [*(s.alignment for s in self.scores), *self.f_values]
         for alignment in dict.fromkeys(alignments):
             for score in self.scores:
                 if score.alignment == alignment and score.points == "joints":
                     errors = point_errors(chunk.aligned_joints(alignment), chunk.target)
-                    errors = errors.mean(1, keepdims=True) if score.per_hand else self._spread(errors, start, stop)
+                    errors = (
+                        errors.mean(1, keepdims=True) if score.per_hand else self._split_by_side(errors, start, stop)
+                    )
                     self._keep(score.key, self.tallies[score.key], chunk, errors, MISS_METRES)
             meshes = [s for s in self.scores if s.alignment == alignment and s.points == "vertices"]
             if not meshes and alignment not in self.f_values:
                 continue
-            moved = chunk.aligned_vertices(alignment, self.same_mesh)
+            aligned = chunk.aligned_vertices(alignment, self.same_mesh)
             for score in meshes:
-                errors = point_errors(moved, chunk.target_vertices)
+                errors = point_errors(aligned, chunk.target_vertices)
                 self._keep(score.key, self.tallies[score.key], chunk, errors, MISS_METRES)
             if alignment in self.f_values:
-                values = f_scores(moved, chunk.target_vertices)
+                values = f_scores(aligned, chunk.target_vertices)
                 values[~chunk.present] = 0.0 if self.missing == "penalty" else np.nan
                 self.f_values[alignment][start:stop] = values
         if self.image is not None:
-            errors = self._spread(chunk.image_errors(), start, stop)
+            errors = self._split_by_side(chunk.image_errors(), start, stop)
             self._keep("image", self.image, chunk, errors, MISS_PIXELS)
         for key, tally in self.boxes.items():
             self._keep(key, tally, chunk, chunk.box_errors(key), MISS_PIXELS if "projection" in key else MISS_METRES)
         if self.limits is not None:
-            given = chunk.present & self.labelled[start:stop]
+            scored = chunk.present & self.labelled[start:stop]
             side = self.truth.left if self.predictions.left is None else self.predictions.left
-            for key, values in plausibility(chunk.given_joints[given], side[start:stop][given], self.limits).items():
-                self.plausible[key][start:stop][given] = values
+            for key, values in plausibility(
+                chunk.predicted_joints[scored], side[start:stop][scored], self.limits
+            ).items():
+                self.plausible[key][start:stop][scored] = values
         return stop - start
 
-    def _spread(self, errors: np.ndarray, start: int, stop: int) -> np.ndarray:
+    def _split_by_side(self, errors: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Under by_side (n, 42): right hands in the first 21 columns, left ones in the others."""
         if not self.protocol.by_side:
             return errors
@@ -188,14 +192,14 @@ class _Run:
         wide[np.arange(len(errors)), self.truth.left[start:stop].astype(int)] = errors
         return wide.reshape(len(errors), 42)
 
-    def _keep(self, key: str, tally: Tally, chunk: Chunk, errors: np.ndarray, price: float) -> None:
-        value = price if self.missing == "penalty" else np.nan
-        gone = ~chunk.present[:, None] & np.isfinite(errors)
-        self.parts[key].append(tally.add(chunk.start, np.where(gone, value, errors), ~chunk.present))
+    def _keep(self, key: str, tally: Tally, chunk: Chunk, errors: np.ndarray, penalty: float) -> None:
+        value = penalty if self.missing == "penalty" else np.nan
+        missing = ~chunk.present[:, None] & np.isfinite(errors)
+        self.parts[key].append(tally.add(chunk.start, np.where(missing, value, errors), ~chunk.present))
 
-    def report(self, generator: np.random.Generator, resamples: int) -> Report:
-        """The rows, curves and worst cases of what was gathered."""
-        summaries: dict[str, Summary] = {}
+    def report(self, generator: np.random.Generator, resamples: int) -> EvaluationReport:
+        """The rows, curves and worst cases of all chunks."""
+        summaries: dict[str, ErrorSummary] = {}
         columns: list[np.ndarray] = []
         rows: list[Row] = []
         named = [(s.key, s.label, "mm", self.tallies[s.key]) for s in self.scores]
@@ -228,10 +232,10 @@ class _Run:
         if resamples:
             interval = bootstrap_means(np.stack(columns, 1), generator, groups, resamples)
             rows = [row.with_interval(low, high) for row, (low, high) in zip(rows, interval.tolist(), strict=True)]
-        first = self.scores[0].key if self.scores else "image"
-        tally = self.tallies.get(first, self.image)
-        assert tally is not None  # one of them exists, or evaluate has raised
-        return Report(
+        ranked_by = self.scores[0].key if self.scores else "image"
+        tally = self.tallies.get(ranked_by, self.image)
+        assert tally is not None  # otherwise evaluate has raised
+        return EvaluationReport(
             protocol=self.protocol,
             source=self.predictions.source,
             samples=int(self.labelled.sum()),
@@ -240,9 +244,9 @@ class _Run:
             rows=tuple(rows),
             summaries=summaries,
             ids=self.truth.ids,
-            ranked_by=first,
+            ranked_by=ranked_by,
             sample_errors=tally.sample_means,
-            subsets=self._subsets(first, tally),
+            subsets=self._subsets(ranked_by, tally),
             remarks=self._remarks(),
         )
 
@@ -258,11 +262,11 @@ class _Run:
     def _groups(self) -> np.ndarray | None:
         videos, _ = video_frames(self.truth.ids)
         count = len(np.unique(videos))
-        # A handful of videos says nothing of how videos differ; every frame one of its own is no video.
-        return videos if _FEWEST_VIDEOS <= count < len(videos) else None
+        # Where every hand is a video of its own, there are no videos.
+        return videos if _MIN_VIDEOS <= count < len(videos) else None
 
     def _left_out(self) -> dict[str, list[str]]:
-        """Labels of the scores that could not be given, by reason."""
+        """Labels of the scores that cannot be computed, by reason."""
         reasons: dict[str, list[str]] = {}
         for score in self.protocol.scores:
             if score in self.scores:
@@ -287,7 +291,7 @@ class _Run:
         if "official" in self.f_values and not self.same_mesh:
             remarks.append(
                 "the official script moves a mesh of another topology by a faulty transform; "
-                "'procrustes' is the alignment that was meant"
+                "'procrustes' is the intended alignment"
             )
         return tuple(remarks)
 
@@ -301,22 +305,6 @@ _PLAUSIBLE = {
     "palm_excess": ("mean excess of the palm's spread", "deg", float(np.degrees(1.0))),
 }
 _BOX_LABELS = {"corners": ("object corners", "mm"), "box_projection": ("object 2D projection", "px")}
-
-
-def video_groups(ids: tuple[str, ...]) -> np.ndarray | None:
-    """A number per video, for samples whose ids say one ("SEQUENCE/0001"); None where no two share a folder.
-
-    Args:
-        ids: (N) names.
-
-    Returns:
-        (N,) numbers; None for a set of single pictures, or when all are in one folder.
-    """
-    folders = [name.rpartition("/")[0] for name in ids]
-    numbers = {folder: i for i, folder in enumerate(dict.fromkeys(folders))}
-    if len(numbers) in (1, len(ids)):
-        return None
-    return np.asarray([numbers[f] for f in folders])
 
 
 def _same_mesh(truth: Truth, predictions: Predictions) -> bool:

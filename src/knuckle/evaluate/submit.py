@@ -1,4 +1,4 @@
-"""Official submission files: written as the servers take them, and checked before anybody waits for a server."""
+"""Submission files for the official servers: written, and checked before the upload."""
 
 import json
 import zipfile
@@ -15,14 +15,14 @@ from knuckle.files import atomic_write
 from knuckle.handmodel.biomechanics import finger_angles
 from knuckle.skeleton import BONES, MIDDLE_MCP, ORDERS, from_common, to_common
 
-_MICROMETRES = 6  # decimals of a metre: finer is noise, and the file is a hundred megabytes as it is
-_HUMAN_METRES = (0.05, 0.15)  # wrist to middle MCP of anybody
+_DECIMALS = 6  # of a metre: finer is noise, and the file has a hundred megabytes as it is
+_HUMAN_METRES = (0.05, 0.15)  # range of wrist to middle MCP
 
 
 @dataclass(frozen=True)
 class SubmissionFormat:
-    """What a server takes. count: pictures of its evaluation split. order: of joints, a key of ORDERS.
-    flip: our axes to its. vertices: what its own mesh scores need."""
+    """The format of a server. count: pictures of its evaluation split. order: of joints, a key of ORDERS.
+    flip: signs from our axes to its axes. vertices: of a mesh, for its mesh errors."""
 
     count: int
     order: str
@@ -54,15 +54,15 @@ def write_submission(
         advance: called with the number of hands written since the last call.
 
     Returns:
-        What was done that the reader should know: gaps that were filled, meshes that are missing.
+        Notes for the user: missing hands that were filled in, missing meshes.
 
     Raises:
-        ValueError: there are no joints, they are not in the camera frame, or no hand was found at all.
+        ValueError: there are no joints, they are not in the camera frame, or all hands are missing.
     """
     if predictions.joints is None:
         raise ValueError(
             "predictions must hold joints in the camera frame to be submitted, but hold none; "
-            "joints in the picture alone are not scored"
+            "2D joints alone are not scored"
         )
     if not predictions.absolute:
         raise ValueError(
@@ -72,33 +72,33 @@ def write_submission(
     if not predictions.present.any():
         raise ValueError("predictions must hold at least one hand but got none")
     notes = []
-    gaps = int((~predictions.present).sum())
-    if gaps:
-        notes.append(f"{gaps} hands that were not found are filled with the median of those that were")
+    missing = int((~predictions.present).sum())
+    if missing:
+        notes.append(f"{missing} missing hands are filled with the median of the others")
     if predictions.vertices is None:
-        notes.append("no meshes were predicted: zeros are written, mesh scores and F-scores will say nothing")
+        notes.append("no meshes were predicted: zeros are written, mesh errors and F-scores will have no meaning")
     elif predictions.vertices.shape[1] != form.vertices:
         count = predictions.vertices.shape[1]
         notes.append(
-            f"meshes have {count} vertices, not {form.vertices}: the server gives no mesh error, only F-scores"
+            f"meshes have {count} vertices, not {form.vertices}: the server reports no mesh error, only F-scores"
         )
     flip = np.array(form.flip)
     joints = np.asarray(predictions.joints, np.float64)
-    middle = np.median(joints[predictions.present], axis=0)
-    mesh_middle = None
-    if predictions.vertices is not None and gaps:
-        # The median of a few hundred meshes is as good as that of all, and fits into memory.
-        some = np.flatnonzero(predictions.present)[:500]
-        mesh_middle = np.median(np.asarray(predictions.vertices[some], np.float64), axis=0)
+    median_joints = np.median(joints[predictions.present], axis=0)
+    median_mesh = None
+    if predictions.vertices is not None and missing:
+        # The median of a few hundred meshes is accurate enough, and fits into memory.
+        subset = np.flatnonzero(predictions.present)[:500]
+        median_mesh = np.median(np.asarray(predictions.vertices[subset], np.float64), axis=0)
 
     def joint_rows(i: int) -> np.ndarray:
-        chosen = joints[i] if predictions.present[i] else middle
+        chosen = joints[i] if predictions.present[i] else median_joints
         return np.asarray(from_common(chosen, form.order)) * flip
 
     def mesh_rows(i: int) -> np.ndarray:
         if predictions.vertices is None:
             return np.zeros((form.vertices, 3))
-        chosen = predictions.vertices[i] if predictions.present[i] or mesh_middle is None else mesh_middle
+        chosen = predictions.vertices[i] if predictions.present[i] or median_mesh is None else median_mesh
         return np.asarray(chosen, np.float64) * flip
 
     with (
@@ -111,7 +111,7 @@ def write_submission(
         for number, rows in enumerate((joint_rows, mesh_rows)):
             file.write(b", [" if number else b"[")
             for i in range(len(predictions)):
-                text = json.dumps(np.round(rows(i), _MICROMETRES).tolist())
+                text = json.dumps(np.round(rows(i), _DECIMALS).tolist())
                 file.write((", " if i else "").encode() + text.encode())
                 advance(1 - number)
             file.write(b"]")
@@ -120,14 +120,14 @@ def write_submission(
 
 
 def check_submission(path: Path, form: SubmissionFormat) -> list[str]:
-    """Everything that is wrong with a submission file; empty when it is ready.
+    """The problems of a submission file; empty when it is ready.
 
     Args:
         path: the .zip with pred.json.
         form: a value of SUBMISSIONS.
 
     Returns:
-        One line a problem: count, shapes, numbers, unit, axes, joint order, side, meshes away from their joints.
+        One line per problem: count, shapes, numbers, unit, axes, joint order, side, meshes away from their joints.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -161,9 +161,11 @@ def _problems(data: Any, form: SubmissionFormat) -> list[str]:
         return [*found, "all numbers must be finite but some are NaN or infinite"]
     found += _joint_problems(joints, form)
     if meshes.any():
-        apart = float(np.median(np.linalg.norm(meshes.mean(1) - joints.mean(1), axis=1)))
-        if apart > 0.1:
-            found.append(f"meshes must be where their joints are but lie {apart:.3g} away: another unit or other axes?")
+        distance = float(np.median(np.linalg.norm(meshes.mean(1) - joints.mean(1), axis=1)))
+        if distance > 0.1:
+            found.append(
+                f"meshes must be where their joints are but lie {distance:.3g} away: another unit or other axes?"
+            )
     return found
 
 
@@ -184,7 +186,7 @@ def _joint_problems(joints: np.ndarray, form: SubmissionFormat) -> list[str]:
         found.append(f"joints must be in metres but the palm is {size:.3g} long: {unit}?")
     flexion = np.asarray(finger_angles(common, "right"))[..., 0]
     if np.median(flexion) < 0:
-        found.append("hands must be right hands but bend as left ones do: mirrored?")
+        found.append("hands must be right hands but bend as left hands do: mirrored?")
     return found
 
 
@@ -192,7 +194,7 @@ def _order_of(joints: np.ndarray) -> tuple[str, dict[str, float]]:
     """The joint order that makes the shortest bones, and the mean bone length under each."""
     lengths = {}
     for name in ORDERS:
-        chained = np.asarray(to_common(joints, name))
+        joints_common = np.asarray(to_common(joints, name))
         parents, children = np.array(BONES).T
-        lengths[name] = float(np.linalg.norm(chained[:, children] - chained[:, parents], axis=-1).mean())
+        lengths[name] = float(np.linalg.norm(joints_common[:, children] - joints_common[:, parents], axis=-1).mean())
     return min(lengths, key=lambda n: lengths[n]), lengths

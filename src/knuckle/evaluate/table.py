@@ -5,18 +5,18 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from knuckle.evaluate.report import Report, Row
+from knuckle.evaluate.report import EvaluationReport, Row
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Show what the protocol does, the numbers with their intervals, and what was left out.
+def print_report(report: EvaluationReport, console: Console) -> None:
+    """Print the protocol, the numbers with their intervals, and what was left out.
 
     Args:
         report: of an evaluation.
-        console: where to.
+        console: to print to.
     """
     console.print(f"[bold]{report.protocol.name}[/bold]: {report.protocol.title}")
-    for line in report.protocol.says():
+    for line in report.protocol.describe():
         console.print(f"  {line}", style="dim", highlight=False)
     rule = {
         "penalty": "each counted as 50 mm at every point and 50 px",
@@ -24,7 +24,7 @@ def print_report(report: Report, console: Console) -> None:
         "error": "none allowed",
     }[report.missing_rule]
     console.print(f"predictions: {report.source}", highlight=False)
-    console.print(f"hands: {report.samples}, not found: {report.missing} ({rule})", highlight=False)
+    console.print(f"hands: {report.samples}, missing: {report.missing} ({rule})", highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("score")
     for name in ("value", "median", "95 % interval"):

@@ -1,4 +1,4 @@
-"""Numbers: errors under every alignment of the field, curves, F-scores, intervals. NumPy only."""
+"""Metrics: errors under the alignments of the field, PCK curves, F-scores, bootstrap intervals. NumPy only."""
 
 from knuckle.metrics.align import (
     align_by_keypoints,
@@ -33,7 +33,7 @@ from knuckle.metrics.errors import (
 )
 from knuckle.metrics.fscore import F_THRESHOLDS, f_scores
 from knuckle.metrics.plausibility import HumanLimits, human_limits, plausibility
-from knuckle.metrics.tally import Summary, Tally, summarise
+from knuckle.metrics.tally import ErrorSummary, Tally, summarise
 
 __all__ = [
     "FPHA_80MM",
@@ -44,8 +44,8 @@ __all__ = [
     "ZIMMERMANN_20_50MM",
     "ZIMMERMANN_30PX",
     "ZIMMERMANN_50MM",
+    "ErrorSummary",
     "HumanLimits",
-    "Summary",
     "Tally",
     "acceleration_errors",
     "align_by_keypoints",

@@ -1,7 +1,7 @@
-"""How a prediction is laid over the truth before errors are taken: the ways of the field, each by its own name.
+"""Alignments of a prediction to the truth before errors are computed, each under the name that the field uses.
 
-All of them are NumPy, in any length unit, and take any leading axes. `points` is the prediction, `target` the
-truth; what comes back are the points, moved.
+NumPy, in any length unit, with any leading axes. `points` is the prediction, `target` the truth; the result is the
+aligned points.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from knuckle.geometry.align import align_similarity, apply_similarity
 def align_root(
     points: Float[np.ndarray, "*batch n 3"], target: Float[np.ndarray, "*batch n 3"], root: int = 0
 ) -> Float[np.ndarray, "*batch n 3"]:
-    """Points, moved so that their root joint is the target's ("root-relative").
+    """Translate points so that the root joints coincide ("root-relative").
 
     Args:
         points: (..., N, 3) prediction.
@@ -32,51 +32,51 @@ def align_root_scale(
     root: int = 0,
     bone: tuple[int, int] = (0, 9),
 ) -> Float[np.ndarray, "*batch n 3"]:
-    """Points, scaled so that one bone is as long as the target's, then moved so that the roots meet.
+    """Scale points so that one bone is as long as the target's, then translate them so that the roots coincide.
 
     With the bone (0, 9), wrist to middle MCP, this is HO-3D's scale-translation alignment; with (9, 10), middle
-    MCP to PIP, it is what Zimmermann & Brox, and all who score RHD and STB after them, do by giving the true scale.
+    MCP to PIP, it is the ground-truth scale of Zimmermann & Brox, and of later scores on RHD and STB.
 
     Args:
         points: (..., N, 3) prediction.
         target: (..., N, 3) truth.
         root: index of the root joint.
-        bone: the two joints whose distance sets the scale.
+        bone: the two joints whose distance determines the scale.
 
     Returns:
         (..., N, 3). Points whose bone has no length stay unscaled, as in the official script.
     """
     a, b = bone
     length = np.linalg.norm(points[..., a, :] - points[..., b, :], axis=-1)
-    wanted = np.linalg.norm(target[..., a, :] - target[..., b, :], axis=-1)
-    # A collapsed prediction is kept collapsed (the official script skips the division) but still meets the scale.
-    scale = wanted / np.where(length > 0, length, 1.0)
-    moved = (points - points[..., root : root + 1, :]) * scale[..., None, None]
-    return moved + target[..., root : root + 1, :]
+    target_length = np.linalg.norm(target[..., a, :] - target[..., b, :], axis=-1)
+    # A bone without length: the official script skips the division but multiplies by the true length.
+    scale = target_length / np.where(length > 0, length, 1.0)
+    scaled = (points - points[..., root : root + 1, :]) * scale[..., None, None]
+    return scaled + target[..., root : root + 1, :]
 
 
 def align_scale_translation(
     points: Float[np.ndarray, "*batch n 3"], target: Float[np.ndarray, "*batch n 3"]
 ) -> Float[np.ndarray, "*batch n 3"]:
-    """Points under the scale and translation that bring them nearest to the target; no rotation.
+    """Scale and translate points to the least-squares fit to the target; no rotation.
 
-    "Best root and scale", as Dexter+Object is scored, where neither is known and only fingertips are labelled.
+    The "best root and scale" of Dexter+Object, where only fingertips are labelled.
 
     Args:
         points: (..., N, 3) prediction.
-        target: (..., N, 3) truth; points that are NaN there are moved with the rest.
+        target: (..., N, 3) truth; points that are NaN there do not count, and are transformed with the rest.
 
     Returns:
-        (..., N, 3), least squares over the labelled points; the scale is never negative.
+        (..., N, 3), aligned points; the scale is never negative.
     """
     target, weights = _labelled(target)
     share = weights[..., None] / np.maximum(weights.sum(-1), 1.0)[..., None, None]
     centre = (share * points).sum(-2, keepdims=True)
-    wanted = (share * target).sum(-2, keepdims=True)
-    a, b = points - centre, target - wanted
-    spread = (share * np.square(a)).sum((-2, -1), keepdims=True)
-    scale = np.maximum((share * a * b).sum((-2, -1), keepdims=True), 0.0) / np.where(spread > 0, spread, 1.0)
-    return a * scale + wanted
+    target_centre = (share * target).sum(-2, keepdims=True)
+    a, b = points - centre, target - target_centre
+    variance = (share * np.square(a)).sum((-2, -1), keepdims=True)
+    scale = np.maximum((share * a * b).sum((-2, -1), keepdims=True), 0.0) / np.where(variance > 0, variance, 1.0)
+    return a * scale + target_centre
 
 
 def align_procrustes(
@@ -84,16 +84,16 @@ def align_procrustes(
     target: Float[np.ndarray, "*batch n 3"],
     allow_reflection: bool = False,
 ) -> Float[np.ndarray, "*batch n 3"]:
-    """Points under the similarity (rotation, scale, translation) that brings them nearest to the target.
+    """Transform points by the similarity (rotation, scale, translation) that fits the target best.
 
     Args:
         points: (..., N, 3) prediction.
-        target: (..., N, 3) truth; points that are NaN there do not count, and are moved with the rest.
-        allow_reflection: as the official scripts of FreiHAND, HO-3D and DexYCB have it, where a mirror image
-            of the truth scores zero. False asks for a proper rotation.
+        target: (..., N, 3) truth; points that are NaN there do not count, and are transformed with the rest.
+        allow_reflection: as in the official scripts of FreiHAND, HO-3D and DexYCB, under which a mirror image of
+            the truth has zero error. False restricts the rotation to a proper one.
 
     Returns:
-        (..., N, 3). Points that coincide all land on the target's mean.
+        (..., N, 3). Points that all coincide are mapped to the target's mean.
     """
     return apply_similarity(*similarity(points, target, allow_reflection), points)
 
@@ -118,9 +118,9 @@ def similarity(
     collapsed = np.asarray((points == points[..., :1, :]).all((-2, -1)))
     if not collapsed.any():
         return align_similarity(points, target, weights, allow_reflection)
-    # A predictor that gives the same point 21 times has no rotation: the truth stands in for it, at scale 0.
-    stand_in = np.where(np.expand_dims(collapsed, (-2, -1)), target, points)
-    scale, rotation, translation = align_similarity(stand_in, target, weights, allow_reflection)
+    # Points that coincide have no rotation: the truth replaces them, at scale 0.
+    substitute = np.where(np.expand_dims(collapsed, (-2, -1)), target, points)
+    scale, rotation, translation = align_similarity(substitute, target, weights, allow_reflection)
     share = np.ones(target.shape[:-1]) if weights is None else weights
     total = np.maximum(share.sum(-1, keepdims=True), 1.0)
     middle = (share[..., None] * target).sum(-2) / total
@@ -139,11 +139,11 @@ def align_by_keypoints_official(
     joints: Float[np.ndarray, "*batch n 3"],
     target: Float[np.ndarray, "*batch n 3"],
 ) -> Float[np.ndarray, "*batch v 3"]:
-    """A mesh that is not in the truth's topology, moved by its joints' alignment exactly as the official scripts do.
+    """Align a mesh of another topology by its joints, exactly as the official scripts do.
 
-    The scripts of FreiHAND and HO-3D turn and scale such a mesh about its own mean, and apply the scale that
-    belongs to joints divided by their norm to vertices that were not: aligned F-scores of such meshes come out near
-    zero there. Kept to report the official number; align_by_keypoints is the alignment that was meant.
+    The scripts of FreiHAND and HO-3D rotate and scale such a mesh about its own mean, and apply the scale of joints
+    divided by their norm to vertices that are not divided by it: aligned F-scores of such meshes are near zero there.
+    Kept to report the official number; align_by_keypoints is the intended alignment.
 
     Args:
         vertices: (..., V, 3) predicted mesh.
@@ -154,11 +154,11 @@ def align_by_keypoints_official(
         (..., V, 3).
     """
     scale, rotation, _ = similarity(joints, target, allow_reflection=True)
-    centre, wanted = joints.mean(-2, keepdims=True), target.mean(-2, keepdims=True)
+    centre, target_centre = joints.mean(-2, keepdims=True), target.mean(-2, keepdims=True)
     norm = np.linalg.norm(joints - centre, axis=(-2, -1))
-    middle = vertices.mean(-2, keepdims=True)
-    turned = (vertices - middle) @ np.swapaxes(rotation, -1, -2) * (scale * norm)[..., None, None]
-    return turned + (wanted - centre) + middle
+    mesh_centre = vertices.mean(-2, keepdims=True)
+    rotated = (vertices - mesh_centre) @ np.swapaxes(rotation, -1, -2) * (scale * norm)[..., None, None]
+    return rotated + (target_centre - centre) + mesh_centre
 
 
 def align_by_keypoints(
@@ -167,7 +167,7 @@ def align_by_keypoints(
     target: Float[np.ndarray, "*batch n 3"],
     allow_reflection: bool = False,
 ) -> Float[np.ndarray, "*batch v 3"]:
-    """A mesh of any topology, moved by the similarity that lays its joints over the true joints.
+    """Align a mesh of any topology by the similarity from its joints to the true joints.
 
     Args:
         vertices: (..., V, 3) predicted mesh.

@@ -1,14 +1,14 @@
-"""From errors to curves and the areas under them, with each protocol's thresholds."""
+"""PCK curves and the areas under them, with the thresholds of each protocol."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
-# Metres and pixels. FreiHAND, HO-3D and DexYCB; Zimmermann & Brox in space and in the picture.
+# Metres and pixels. OFFICIAL: FreiHAND, HO-3D and DexYCB; ZIMMERMANN: Zimmermann & Brox, in 3D and 2D.
 OFFICIAL_50MM = tuple(np.linspace(0.0, 0.050, 100))
 ZIMMERMANN_50MM = tuple(np.linspace(0.0, 0.050, 20))
-# What papers call "AUC 20-50": the tail of the twenty thresholds, which starts at 21.05 mm and not at 20.
+# The "AUC 20-50" of papers: the tail of the twenty thresholds, which starts at 21.05 mm and not at 20.
 ZIMMERMANN_20_50MM = ZIMMERMANN_50MM[8:]
 ZIMMERMANN_30PX = tuple(np.linspace(0.0, 30.0, 20))
 HOP_20PX = tuple(np.linspace(0.0, 20.0, 20))
@@ -17,7 +17,7 @@ OBJECT_50PX = tuple(np.linspace(0.0, 50.0, 51))
 
 
 def pck(errors: Float[np.ndarray, "n k"], thresholds: Sequence[float]) -> Float[np.ndarray, " t"]:
-    """Share of correct keypoints at each threshold, averaged over joints, then drawn as a curve.
+    """PCK curve: fraction of correct keypoints at each threshold, averaged over joints.
 
     Args:
         errors: (N, K) error of every joint of every sample; NaN where there is no label.
@@ -31,7 +31,7 @@ def pck(errors: Float[np.ndarray, "n k"], thresholds: Sequence[float]) -> Float[
 
 
 def threshold_counts(errors: Float[np.ndarray, "n k"], thresholds: Sequence[float]) -> Int[np.ndarray, "k t"]:
-    """How many samples have joint k within threshold t: what PCK curves of chunks add up from.
+    """How many samples have joint k within threshold t; counts of chunks add up.
 
     Args:
         errors: (N, K); NaN is never within.
@@ -73,14 +73,14 @@ def counts_of(first: Int[np.ndarray, "n k"], steps: int) -> Int[np.ndarray, "k t
 
 
 def mean_curve(counts: Int[np.ndarray, "k t"], totals: Int[np.ndarray, " k"]) -> Float[np.ndarray, " t"]:
-    """A PCK curve from counts: each joint's share, averaged over the joints that have labels.
+    """A PCK curve from counts: each joint's fraction, averaged over the joints that have labels.
 
     Args:
         counts: (K, T) from threshold_counts, summed over chunks.
         totals: (K,) labelled samples per joint.
 
     Returns:
-        (T,) shares; NaN when no joint has labels.
+        (T,) fractions; NaN when no joint has labels.
     """
     labelled = totals > 0
     if not labelled.any():
@@ -89,10 +89,10 @@ def mean_curve(counts: Int[np.ndarray, "k t"], totals: Int[np.ndarray, " k"]) ->
 
 
 def auc(curve: Float[np.ndarray, " t"], thresholds: Sequence[float]) -> float:
-    """Area under a PCK curve by the trapezium rule, as a share of the area of a perfect one.
+    """Area under a PCK curve by the trapezoidal rule, relative to that of a perfect curve.
 
     Args:
-        curve: (T,) shares.
+        curve: (T,) fractions.
         thresholds: T ascending distances, at least two.
 
     Returns:
@@ -107,9 +107,9 @@ def auc(curve: Float[np.ndarray, " t"], thresholds: Sequence[float]) -> float:
 
 
 def sample_areas(errors: Float[np.ndarray, "n k"], thresholds: Sequence[float]) -> Float[np.ndarray, " n"]:
-    """Every sample's own share of the AUC: their mean is the AUC where all joints are labelled.
+    """The AUC of every sample alone; where all joints are labelled, their mean is the AUC.
 
-    The area under a PCK curve is linear in the samples, so it can be resampled without drawing curves again.
+    The area under a PCK curve is linear in the samples, so a bootstrap needs no curves.
 
     Args:
         errors: (N, K); NaN joints are left out of their sample.
@@ -123,7 +123,7 @@ def sample_areas(errors: Float[np.ndarray, "n k"], thresholds: Sequence[float]) 
 
 
 def areas_from(thresholds: Sequence[float]) -> Float[np.ndarray, " t_and_one"]:
-    """Share of the area under a curve that jumps from 0 to 1 at threshold i, for every i; 0 for none.
+    """Relative area under a curve that steps from 0 to 1 at threshold i, for every i; 0 for none.
 
     Args:
         thresholds: T ascending distances.
@@ -138,7 +138,7 @@ def areas_from(thresholds: Sequence[float]) -> Float[np.ndarray, " t_and_one"]:
 
 
 def nan_mean(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
-    """Row means that leave NaN out and say NaN, silently, for a row that has nothing else.
+    """Row means that ignore NaN; NaN, without a warning, for rows of NaN alone.
 
     Args:
         values: (N, K).

@@ -1,4 +1,4 @@
-"""Errors of points: distances, in the picture and in space, depth and size apart. NumPy, any leading axes."""
+"""Errors of points: 2D and 3D distances, depth, scale, acceleration. NumPy, any leading axes."""
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +10,7 @@ def point_errors(
     """Euclidean distance of every point from its own target.
 
     Args:
-        points: (..., N, C) prediction: C = 3 in space, C = 2 in the picture.
+        points: (..., N, C) prediction: C = 3 for 3D, C = 2 for 2D points.
         target: (..., N, C) truth, same unit; NaN where a point has no label.
 
     Returns:
@@ -22,12 +22,12 @@ def point_errors(
 def depth_errors(
     joints: Float[np.ndarray, "*batch n 3"], target: Float[np.ndarray, "*batch n 3"], root: int | None = 0
 ) -> Float[np.ndarray, "*batch n"]:
-    """How far every joint's depth is off, alone: the Z column of Spurr et al. 2020, Table 2.
+    """Absolute depth error of every joint: the Z column of Spurr et al. 2020, Table 2.
 
     Args:
         joints: (..., N, 3) prediction in the camera frame.
         target: (..., N, 3) truth.
-        root: depths are taken from this joint's depth (the paper's are root-relative); None: from the camera.
+        root: depths are relative to this joint (as in the paper); None: to the camera.
 
     Returns:
         (..., N) absolute differences; with a root, zero at the root.
@@ -41,20 +41,20 @@ def depth_errors(
 def scale_errors(
     joints: Float[np.ndarray, "*batch n 3"], target: Float[np.ndarray, "*batch n 3"], bone: tuple[int, int] = (0, 9)
 ) -> Float[np.ndarray, "*batch"]:
-    """Error of the hand's size as one bone shows it, as a share of the true size.
+    """Relative error of the hand's scale, measured by the length of one bone.
 
     Args:
         joints: (..., N, 3) prediction.
         target: (..., N, 3) truth.
-        bone: the two joints whose distance is the size; wrist to middle MCP by default.
+        bone: the two joints whose distance is measured; wrist to middle MCP by default.
 
     Returns:
         (...) |length - true length| / true length; NaN where the true bone has no length.
     """
     a, b = bone
     length = np.linalg.norm(joints[..., a, :] - joints[..., b, :], axis=-1)
-    wanted = np.linalg.norm(target[..., a, :] - target[..., b, :], axis=-1)
-    return np.abs(length - wanted) / np.where(wanted > 0, wanted, np.nan)
+    target_length = np.linalg.norm(target[..., a, :] - target[..., b, :], axis=-1)
+    return np.abs(length - target_length) / np.where(target_length > 0, target_length, np.nan)
 
 
 def project(
@@ -77,12 +77,12 @@ def project(
 def acceleration_errors(
     joints: Float[np.ndarray, "frames n 3"], target: Float[np.ndarray, "frames n 3"], fps: float = 1.0
 ) -> Float[np.ndarray, "frames_2 n"]:
-    """How far the joints' accelerations are off in a video: what the eye sees as shaking against true motion.
+    """Error of the joints' accelerations in a video.
 
     Args:
         joints: (F, N, 3) predictions in consecutive frames.
         target: (F, N, 3) truth.
-        fps: frames per second; 1 gives the field's unit, length per frame squared.
+        fps: frames per second; 1 gives the usual unit, length per frame squared.
 
     Returns:
         (F - 2, N) norms of the difference of second differences; (0, N) for fewer than three frames.
@@ -91,7 +91,7 @@ def acceleration_errors(
 
 
 def jitter(joints: Float[np.ndarray, "frames n 3"], fps: float = 1.0) -> Float[np.ndarray, "frames_3 n"]:
-    """How unsteadily joints move in a video, without a truth: the size of the third difference (jerk).
+    """Jitter of joints in a video, without a truth: the norm of the third difference (jerk).
 
     Args:
         joints: (F, N, 3) predictions in consecutive frames.
@@ -110,7 +110,7 @@ def _second_difference(x: np.ndarray) -> np.ndarray:
 def corner_errors(
     corners: Float[np.ndarray, "*batch 8 3"], target: Float[np.ndarray, "*batch 8 3"]
 ) -> Float[np.ndarray, "*batch 8"]:
-    """Distance of every corner of an object's box from the true one (Zhuang & Mu 2021), same corner order.
+    """Distance of every corner of an object's box from the true corner (Zhuang & Mu 2021), same corner order.
 
     Args:
         corners: (..., 8, 3) prediction.
@@ -127,7 +127,7 @@ def projected_box_errors(
     target: Float[np.ndarray, "*batch 8 3"],
     K: Float[np.ndarray, "*batch 3 3"],
 ) -> Float[np.ndarray, "*batch"]:
-    """Mean distance in the picture of an object's box: below t pixels an object pose counts as correct.
+    """Mean 2D projection error of an object's box; below t pixels an object pose counts as correct.
 
     Args:
         corners: (..., 8, 3) prediction in the camera frame.

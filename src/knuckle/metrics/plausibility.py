@@ -1,8 +1,8 @@
-"""Whether joints could be a human hand's: bones, angles and palm against what a human hand can do.
+"""Anatomical plausibility of joints: bones, angles and palm against the limits of human hands.
 
-The limits are not another data set's: they are measured on hands of the free model, drawn over its whole shape space
-and over its anatomical angles, the extremes included. Everything is measured as Spurr et al. (ECCV 2020) do, and so
-does not depend on where a hand is or, but for its proportions, how large.
+The limits are measured on hands sampled from the free model, over its whole shape space and its anatomical angles,
+including the extremes. The quantities are those of Spurr et al. (ECCV 2020), which depend neither on the hand's
+position and rotation nor on its overall size.
 """
 
 from collections.abc import Mapping
@@ -16,55 +16,54 @@ from knuckle.handmodel.biomechanics import bone_lengths, finger_angles, palm_ang
 from knuckle.handmodel.limits import angle_limits
 from knuckle.skeleton import MIDDLE_MCP
 
-# Real labels scatter by some millimetres around a hand that the model can make: what is within these is human.
+# Real labels deviate by some millimetres from any hand of the model: the limits are widened by these margins.
 _LENGTH_MARGIN = 0.15
 _ANGLE_MARGIN = np.radians(10.0)
 _CURVATURE_MARGIN = 0.5
-# A convex region of (flexion, abduction) is kept as how far it reaches in these directions: 64 lines around it, where
-# its own corners would be a thousand.
-_TURNS = np.linspace(0.0, 2 * np.pi, 64, endpoint=False)
-_DIRECTIONS = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)
+# A convex region of (flexion, abduction) is stored as its support function in 64 directions; its hull would have a
+# thousand corners.
+_BEARINGS = np.linspace(0.0, 2 * np.pi, 64, endpoint=False)
+_DIRECTIONS = np.stack([np.cos(_BEARINGS), np.sin(_BEARINGS)], axis=1)
 
 
 @dataclass(frozen=True)
 class HumanLimits:
-    """What human hands do. Lengths are in units of the wrist to middle MCP distance, angles in radians.
+    """Limits of human hands. Lengths are in units of the wrist to middle MCP distance, angles in radians.
 
-    lengths: (20, 2) of the bones, as in skeleton.BONES. reach: (15, 64) how far the convex region of each finger
-    joint's (flexion, abduction) goes in 64 directions around. curvature: (4, 2) of the palm, times the unit length.
-    spread:
-    (4, 2) of the angles between root bones.
+    lengths: (20, 2) of the bones, as in skeleton.BONES. support: (15, 64) support function of the convex region of each
+    finger joint's (flexion, abduction), in 64 directions. curvature: (4, 2) of the palm, times the unit length.
+    spread: (4, 2) of the angles between root bones.
     """
 
     lengths: Float[np.ndarray, "20 2"]
-    reach: Float[np.ndarray, "15 64"]
+    support: Float[np.ndarray, "15 64"]
     curvature: Float[np.ndarray, "4 2"]
     spread: Float[np.ndarray, "4 2"]
 
 
 def human_limits(model: HandModel, generator: np.random.Generator, samples: int = 4096) -> HumanLimits:
-    """Limits measured on drawn hands.
+    """Limits measured on sampled hands.
 
     Args:
         model: the free hand, NumPy.
-        generator: where the draws come from.
-        samples: how many hands.
+        generator: source of randomness.
+        samples: number of hands.
 
     Returns:
         HumanLimits, with a margin for labels that are not quite exact.
     """
     low, high = angle_limits().T
     angles = generator.uniform(low, high, (samples, len(low)))
-    # Half of all angles stand at an end: uniform draws alone would seldom meet two ends at once.
-    end = generator.random(angles.shape)
-    angles = np.where(end < 0.25, low, np.where(end < 0.5, high, angles))
+    # Half of all angles are at a limit: uniform sampling would rarely put two at their limits at once.
+    choice = generator.random(angles.shape)
+    angles = np.where(choice < 0.25, low, np.where(choice < 0.5, high, angles))
     shape_low, shape_high = np.asarray(model.shape_limits).T
     shapes = generator.uniform(shape_low, shape_high, (samples, len(shape_low)))
     joints = np.asarray(model.joints(angles, shape=shapes))
     lengths, pairs, curvature, spread = _measure(joints, np.zeros(samples, bool))
     return HumanLimits(
         lengths=_range(lengths) * np.array([1 - _LENGTH_MARGIN, 1 + _LENGTH_MARGIN]),
-        reach=(pairs @ _DIRECTIONS.T).max(0) + _ANGLE_MARGIN,
+        support=(pairs @ _DIRECTIONS.T).max(0) + _ANGLE_MARGIN,
         curvature=_range(curvature) + np.array([-_CURVATURE_MARGIN, _CURVATURE_MARGIN]),
         spread=_range(spread) + np.array([-_ANGLE_MARGIN, _ANGLE_MARGIN]),
     )
@@ -73,7 +72,7 @@ def human_limits(model: HandModel, generator: np.random.Generator, samples: int 
 def plausibility(
     joints: Float[np.ndarray, "n 21 3"], left: Bool[np.ndarray, " n"], limits: HumanLimits
 ) -> Mapping[str, Float[np.ndarray, " n"]]:
-    """How much of each hand is outside human limits, and by how much.
+    """The fraction of each hand that is outside human limits, and by how much.
 
     Args:
         joints: (N, 21, 3), any unit and frame, finite.
@@ -81,20 +80,20 @@ def plausibility(
         limits: from human_limits.
 
     Returns:
-        (N,) arrays: "bones", "angles", "palm", the shares of 20 bones, 15 finger joints and 8 palm quantities that are
-        outside; "bones_excess" the mean over all bones of how far outside (in hand lengths), "angles_excess" the same
+        (N,) arrays: "bones", "angles", "palm", the fractions of 20 bones, 15 finger joints and 8 palm quantities
+        outside the limits; "bones_excess" the mean excess over all bones (in hand lengths), "angles_excess" the same
         for joints (radians), "palm_excess" for the palm's spread angles (radians).
     """
     lengths, pairs, curvature, spread = _measure(joints, left)
     bones = _outside(lengths, limits.lengths)
-    bends = np.maximum((pairs @ _DIRECTIONS.T - limits.reach).max(-1), 0.0)
+    angles = np.maximum((pairs @ _DIRECTIONS.T - limits.support).max(-1), 0.0)
     arch, fan = _outside(curvature, limits.curvature), _outside(spread, limits.spread)
     return {
         "bones": (bones > 0).mean(1),
-        "angles": (bends > 0).mean(1),
+        "angles": (angles > 0).mean(1),
         "palm": (np.concatenate([arch, fan], axis=1) > 0).mean(1),
         "bones_excess": bones.mean(1),
-        "angles_excess": bends.mean(1),
+        "angles_excess": angles.mean(1),
         "palm_excess": fan.mean(1),
     }
 
@@ -103,7 +102,7 @@ def _measure(joints: np.ndarray, left: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Lengths (N, 20), angle pairs (N, 15, 2), palm curvature (N, 4) and spread (N, 4), in units of the hand."""
     size = np.linalg.norm(joints[:, MIDDLE_MCP] - joints[:, 0], axis=-1)
     unit = joints / np.where(size > 0, size, 1.0)[:, None, None]
-    # Joints that coincide have no curvature; how much they are outside is then said by their bones.
+    # Joints that coincide have no curvature; their bones are outside the limits anyway.
     with np.errstate(invalid="ignore", divide="ignore"):
         curvature = np.nan_to_num(np.asarray(palm_curvature(unit, left)))
     return (
@@ -119,5 +118,5 @@ def _range(values: np.ndarray) -> np.ndarray:
 
 
 def _outside(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """How far values (N, K) are outside limits (K, 2); zero within."""
+    """Excess of values (N, K) over limits (K, 2); zero within."""
     return np.maximum(limits[:, 0] - values, 0.0) + np.maximum(values - limits[:, 1], 0.0)

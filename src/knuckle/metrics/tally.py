@@ -1,4 +1,4 @@
-"""Errors of a whole data set, gathered chunk by chunk in bounded memory, and what is reported of them."""
+"""Errors of a whole data set, accumulated in chunks in bounded memory, and their summary statistics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ _COLUMNS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What a set of errors comes to, in the errors' unit.
+class ErrorSummary:
+    """Summary statistics of a set of errors, in the errors' unit.
 
-    mean, median: means over points of each point's mean and median over samples (so EvalUtil has it; with every point
+    mean, median: means over points of each point's mean and median over samples (as in EvalUtil; with every point
     labelled the mean is the plain mean). aucs: by name. curve: (T,) at `thresholds`. point_means: (K,).
     """
 
@@ -31,16 +31,16 @@ class Summary:
 
 
 class Tally:
-    """Errors of N samples at K points each, filled in any order, from several threads on disjoint rows.
+    """Accumulates errors of N samples at K points each, in any order, from several threads on disjoint rows.
 
     Args:
         samples: N.
         points: K.
-        thresholds: by name, what AUCs are taken over; the first is also the curve that is kept. Those that are a
-            stretch of the first (as "20-50" is of "0-50") are read off its curve.
+        thresholds: of the AUCs, by name. The first is also that of the PCK curve; the others must be a contiguous part
+            of it (as "20-50" is of "0-50").
 
     Raises:
-        ValueError: no thresholds, or one set is not a stretch of the first.
+        ValueError: no thresholds, or one set is not a contiguous part of the first.
     """
 
     def __init__(self, samples: int, points: int, thresholds: Mapping[str, Sequence[float]]):
@@ -49,8 +49,8 @@ class Tally:
         self._names = {name: tuple(steps) for name, steps in thresholds.items()}
         self.thresholds = next(iter(self._names.values()))
         for name, steps in self._names.items():
-            if not _is_stretch(steps, self.thresholds):
-                raise ValueError(f"thresholds {name!r} must be a stretch of the first set's but got {steps}")
+            if not _is_contiguous_part(steps, self.thresholds):
+                raise ValueError(f"thresholds {name!r} must be a contiguous part of the first set's but got {steps}")
         self.errors = np.full((samples, points), np.nan, np.float64 if points <= _EXACT_COLUMNS else np.float32)
         self.sample_means = np.full(samples, np.nan)
         self.sample_areas = {name: np.full(samples, np.nan) for name in self._names}
@@ -63,7 +63,7 @@ class Tally:
         Args:
             start: the first sample's index.
             errors: (n, K) float64; NaN where a point has no label.
-            never_within: (n,) samples that no threshold admits, whatever the price put into their errors.
+            never_within: (n,) samples that count as incorrect at every threshold, whatever their errors.
 
         Returns:
             Sums, counts and threshold counts of these rows, for `summary`.
@@ -76,20 +76,20 @@ class Tally:
         if never_within is not None:
             first[never_within] = len(self.thresholds)
         for name, steps in self._names.items():
-            # An error below the stretch is within its first threshold, one beyond it within none.
+            # An error below this part is within its first threshold, one beyond it within none.
             inside = np.clip(first - self.thresholds.index(steps[0]), 0, len(steps))
             areas = areas_from(steps)[inside]
             self.sample_areas[name][start:stop] = nan_mean(np.where(known, areas, np.nan))
         return np.where(known, errors, 0.0).sum(0), known.sum(0), counts_of(first, len(self.thresholds))
 
-    def summary(self, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Summary:
-        """The numbers of all samples.
+    def summary(self, parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> ErrorSummary:
+        """Summary statistics of all samples.
 
         Args:
             parts: what `add` returned for every chunk.
 
         Returns:
-            Summary; its numbers are NaN where nothing is labelled.
+            ErrorSummary; its numbers are NaN where nothing is labelled.
         """
         points = self.errors.shape[1]
         sums = sum((p[0] for p in parts), np.zeros(points))
@@ -103,7 +103,7 @@ class Tally:
             first = self.thresholds.index(steps[0])
             areas[name] = auc(curve[first : first + len(steps)], steps)
         some = labelled.any()
-        return Summary(
+        return ErrorSummary(
             mean=float(means[labelled].mean()) if some else float("nan"),
             median=float(self._medians(labelled).mean()) if some else float("nan"),
             aucs=areas,
@@ -131,21 +131,21 @@ class Tally:
         return medians[labelled]
 
 
-def summarise(errors: Float[np.ndarray, "n k"], thresholds: Mapping[str, Sequence[float]]) -> Summary:
-    """The numbers of errors that are all at hand: a Tally of one chunk.
+def summarise(errors: Float[np.ndarray, "n k"], thresholds: Mapping[str, Sequence[float]]) -> ErrorSummary:
+    """Summary statistics of errors that fit in memory: a Tally of one chunk.
 
     Args:
         errors: (N, K) error of every point of every sample; NaN where a point has no label.
-        thresholds: by name, what AUCs are taken over; see Tally.
+        thresholds: of the AUCs, by name; see Tally.
 
     Returns:
-        Summary.
+        ErrorSummary.
     """
     tally = Tally(len(errors), errors.shape[1], thresholds)
     return tally.summary([tally.add(0, errors)])
 
 
-def _is_stretch(steps: tuple[float, ...], whole: tuple[float, ...]) -> bool:
+def _is_contiguous_part(steps: tuple[float, ...], whole: tuple[float, ...]) -> bool:
     if not steps or steps[0] not in whole:
         return False
     first = whole.index(steps[0])

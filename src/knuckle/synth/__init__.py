@@ -1,9 +1,9 @@
-"""Draws labelled pictures of hands: the training material, from nothing but code and the free hand.
+"""Renders labelled pictures of hands to train on, from nothing but code and the free hand.
 
     generator = Generator(Settings(preset="crop", seed=1))
     picture = generator.picture(0)
 
-needs `pip install 'knuckle[synth]'` and the system's EGL library; nothing here is imported for predicting.
+needs `pip install 'knuckle[synth]'` and the system's EGL library; prediction imports nothing of it.
 """
 
 from knuckle.synth.generate import Generator, Picture, Settings

@@ -1,4 +1,4 @@
-"""What lies behind the hands: photographs, panoramas, or pictures made from nothing. All return 8-bit sRGB."""
+"""Backgrounds: crops of photographs, or procedural pictures. All return 8-bit sRGB."""
 
 from pathlib import Path
 
@@ -49,19 +49,19 @@ def to_srgb(linear: np.ndarray) -> np.ndarray:
 
 
 def photo_crop(rng: np.random.Generator, photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A random window of a photograph, (height, width, 3): any size, place, a small roll, sometimes mirrored."""
+    """A random crop of a photograph, (height, width, 3): any size and position, a small roll, maybe mirrored."""
     width, height = size
     side = min(photo.shape[:2]) * rng.uniform(0.3, 1.0)
     scale = side / max(width, height)
     angle = rng.normal(0, 0.15)
-    reach = 0.5 * side
-    x = rng.uniform(reach, max(photo.shape[1] - reach, reach + 1e-3))
-    y = rng.uniform(reach, max(photo.shape[0] - reach, reach + 1e-3))
+    half_side = 0.5 * side
+    x = rng.uniform(half_side, max(photo.shape[1] - half_side, half_side + 1e-3))
+    y = rng.uniform(half_side, max(photo.shape[0] - half_side, half_side + 1e-3))
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     flip = -1.0 if rng.random() < 0.5 else 1.0
     to_photo = np.array([[c * flip, -s, 0], [s * flip, c, 0]])
     to_photo[:, 2] = np.array([x, y]) - to_photo[:, :2] @ [(width - 1) / 2, (height - 1) / 2]
-    # A coarse photograph level avoids aliasing where the window is larger than the picture.
+    # Blurred first where the crop is shrunk: sampling alone would alias.
     if scale > 1.6:
         photo = cv2.blur(photo, (int(scale), int(scale)))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -69,34 +69,34 @@ def photo_crop(rng: np.random.Generator, photo: np.ndarray, size: tuple[int, int
 
 
 def _random_colour(rng: np.random.Generator) -> np.ndarray:
-    """A colour (3,) of the rooms people film in: mostly dull, sometimes bright; 0..1 sRGB."""
+    """A colour (3,) as found indoors: mostly dull, sometimes saturated; 0..1 sRGB."""
     grey = rng.beta(1.2, 1.2)
     return np.clip(grey + rng.normal(0, 0.06 if rng.random() < 0.6 else 0.25, 3), 0, 1)
 
 
 def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: int, channels: int = 1) -> np.ndarray:
-    """Noise (height, width, channels) in about 0..1, smooth over 1/cells of the picture."""
+    """Value noise (height, width, channels) in about 0..1 with a wavelength of 1/cells of the picture."""
     coarse = rng.random((cells + 3, cells + 3, channels)).astype(np.float32)
     fine = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
     return fine.reshape(size[1], size[0], channels)
 
 
 def fractal_noise(rng: np.random.Generator, size: tuple[int, int], channels: int = 1) -> np.ndarray:
-    """Sum of smooth noises whose strength falls with frequency by a random power, in 0..1."""
-    fall = rng.uniform(0.4, 0.9)
+    """Octaves of smooth_noise with a random gain from one to the next, in 0..1."""
+    gain = rng.uniform(0.4, 0.9)
     total = np.zeros((size[1], size[0], channels), np.float32)
     weight, cells = 1.0, int(rng.integers(1, 5))
     norm = 0.0
     while cells < max(size) / 2:
         total += weight * smooth_noise(rng, size, cells, channels)
         norm += weight
-        weight *= fall
+        weight *= gain
         cells *= 2
     return np.clip(total / norm, 0, 1)
 
 
 def procedural(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A background from nothing: walls, cloth, stripes, clutter, blurred lights, and skin-coloured distractors."""
+    """A procedural background: walls, cloth, stripes, clutter and skin-coloured distractors, maybe out of focus."""
     width, height = size
     a, b = _random_colour(rng), _random_colour(rng)
     angle, freq = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.2)
@@ -128,13 +128,13 @@ def procedural(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 def skin_colour(rng: np.random.Generator) -> np.ndarray:
-    """A skin colour (3,) as it might look in some light; 0..1 sRGB."""
+    """A random skin colour (3,) under a random brightness; 0..1 sRGB."""
     colour = to_srgb(1.3 * reflectance_table(8)[tuple(rng.integers(0, 8, 2))]) / 255.0
     return np.clip(colour * np.exp(rng.normal(0, 0.2)), 0, 1)
 
 
 def _draw_shape(rng: np.random.Generator, picture: np.ndarray, colour: np.ndarray, skin: bool = False) -> None:
-    """Draws one shape into the picture (height, width, 3) float 0..1, in place."""
+    """Draws one random shape into the picture (height, width, 3) float 0..1, in place."""
     height, width = picture.shape[:2]
     centre = tuple(int(c) for c in rng.uniform((-0.1 * width, -0.1 * height), (1.1 * width, 1.1 * height)))
     extent = max(width, height) * rng.beta(1, 3, 2) * 0.7 + 2
@@ -153,7 +153,7 @@ def _draw_shape(rng: np.random.Generator, picture: np.ndarray, colour: np.ndarra
         end = tuple(int(c) for c in np.array(centre) + rng.normal(0, 0.4 * max(width, height), 2))
         thick = int(rng.uniform(0.05, 0.22) * width) if kind == "limb" else int(rng.integers(1, 8))
         cv2.line(cover, centre, end, 255, max(thick, 1), cv2.LINE_AA)
-    # A shade across the shape keeps it from being one flat colour.
-    shade = 1 + 0.35 * (smooth_noise(rng, (width, height), 2) - 0.5)
+    # Smooth shading keeps the shape from being one flat colour.
+    shading = 1 + 0.35 * (smooth_noise(rng, (width, height), 2) - 0.5)
     alpha = cover[..., None] * np.float32(1 / 255)
-    picture += alpha * (colour.astype(np.float32) * shade - picture)
+    picture += alpha * (colour.astype(np.float32) * shading - picture)

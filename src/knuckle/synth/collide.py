@@ -1,7 +1,7 @@
-"""Does a hand pass through itself? Told from capsules round its bones, with slack.
+"""Self-collision of a hand, tested with capsules around its bones and a tolerance.
 
-Strict tests refuse two thirds of the poses that real hands were recorded in (skin gives way), so a capsule is only
-a share of the finger's thickness.
+Strict tests reject two thirds of recorded poses of real hands (soft tissue deforms), so a capsule is thinner than the
+finger.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from knuckle.skeleton import BONES
 
 
 def _pairs() -> tuple[np.ndarray, np.ndarray]:
-    """Indices (P,) into BONES of the two bones of every pair that may collide: bones that share no joint, and of
+    """Indices (P,) into BONES of the two bones of every pair that can collide: they share no joint and belong to
     different fingers. Bones of the palm do not move against each other."""
     finger = [(child - 1) // 4 for _, child in BONES]
     palm = [parent == 0 for parent, _ in BONES]
@@ -19,7 +19,7 @@ def _pairs() -> tuple[np.ndarray, np.ndarray]:
         for j in range(i + 1, len(BONES)):
             if finger[i] == finger[j] or (palm[i] and palm[j]) or set(bone) & set(BONES[j]):
                 continue
-            # The thumb's metacarpal lies in the palm: only what is beyond it can hit something.
+            # The thumb's metacarpal lies in the palm: only the bones distal to it can collide with the palm.
             if (1 in (bone[0], BONES[j][0])) and (palm[i] or palm[j]):
                 continue
             first.append(i)
@@ -28,7 +28,7 @@ def _pairs() -> tuple[np.ndarray, np.ndarray]:
 
 
 def segment_distance(a0: np.ndarray, a1: np.ndarray, b0: np.ndarray, b1: np.ndarray) -> np.ndarray:
-    """Least distance (...) between the segments a0-a1 and b0-b1, points (..., 3).
+    """Shortest distance (...) between the segments a0-a1 and b0-b1, points (..., 3).
 
     Source: Ericson, Real-Time Collision Detection, 2004, section 5.1.9.
     """
@@ -46,20 +46,20 @@ def segment_distance(a0: np.ndarray, a1: np.ndarray, b0: np.ndarray, b1: np.ndar
 
 
 class SelfCollision:
-    """Measures how deep the fingers of one hand lie in each other.
+    """Penetration depth between the fingers of one hand.
 
     Args:
-        radii: (20,) half the thickness of the hand round each of BONES, metres.
-        share: how much of that thickness must stay free.
+        radii: (20,) half the thickness of the hand around each of BONES, metres.
+        fraction: of those radii, for the radii of the capsules; below 1 is the tolerance.
     """
 
-    def __init__(self, radii: np.ndarray, share: float = 0.6) -> None:
+    def __init__(self, radii: np.ndarray, fraction: float = 0.6) -> None:
         self.first, self.second = _pairs()
-        self.gap = share * (radii[self.first] + radii[self.second])
+        self.min_distance = fraction * (radii[self.first] + radii[self.second])
         self.bones = np.array(BONES)
 
     def depth(self, joints: np.ndarray) -> float:
-        """Deepest overlap of two capsules, metres; 0 where none overlap. joints: (21, 3)."""
+        """Largest penetration depth of two capsules, metres; 0 where none overlap. joints: (21, 3)."""
         start, end = joints[self.bones[:, 0]], joints[self.bones[:, 1]]
         distance = segment_distance(start[self.first], end[self.first], start[self.second], end[self.second])
-        return float(np.maximum(self.gap - distance, 0).max())
+        return float(np.maximum(self.min_distance - distance, 0).max())

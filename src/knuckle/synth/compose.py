@@ -1,4 +1,4 @@
-"""Draws the dice for a scene: hands, camera, light, background and what is in the way."""
+"""Samples a random scene: hands, camera, light, background, held objects and occluders."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,18 +17,18 @@ from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.skin import random_skin, reflectance_table
 from knuckle.synth.surface import HandSurface
 
-_DEEPEST = 0.004  # metres that capsules of a hand may lie in each other before a pose is refused
-_TRIES = 12
+_MAX_PENETRATION = 0.004  # metres, of the capsules of a hand; a deeper pose is rejected
+_MAX_ATTEMPTS = 12  # at sampling a pose without self-collision
 
 
 @dataclass(frozen=True)
 class Composer:
-    """Makes scenes at random; the same generator state gives the same scene.
+    """Samples random scenes; the same generator state gives the same scene.
 
     Attributes:
-        model: the hand. surface: its mesh, ready to draw. limits: (23, 2) radians. bank: named poses, (23,) each.
-        preset: which kind of pictures. size: (width, height) px.
-        photos: (H, W, 3) uint8 pictures for backgrounds, may be empty. panoramas: may be empty.
+        model: the hand. surface: its mesh, ready to render. collision: rejects poses that penetrate themselves.
+        limits: (23, 2) radians. bank: named poses, (23,) each. preset: which kind of pictures.
+        size: (width, height) px. photos: (H, W, 3) uint8 backgrounds, may be empty. panoramas: may be empty.
     """
 
     model: HandModel
@@ -42,12 +42,12 @@ class Composer:
     panoramas: tuple[Panorama, ...] = ()
 
     def scene(self, rng: np.random.Generator) -> Scene:
-        """One scene with everything in it."""
+        """A random scene."""
         if self.preset.framing == "crop":
             hands, K = self._crop(rng)
         else:
             hands, K = self._frame(rng)
-        light, background = self._surroundings(rng, K)
+        light, background = self._light_and_background(rng, K)
         shadow = (0.0, 0.0, 0.0, 0.0)
         if rng.random() < 0.35:
             shadow = (*rng.uniform((0.1, -18, -18), (0.6, 18, 18)), rng.uniform(2, 12))
@@ -63,25 +63,25 @@ class Composer:
         )
 
     def _crop(self, rng: np.random.Generator) -> tuple[list[SceneHand], np.ndarray]:
-        """One hand (now and then a second beside it) and the crop of a photograph it fills."""
+        """One hand, sometimes with a second beside it, and the camera of a crop around it."""
         preset = self.preset
         half_view = np.tan(np.deg2rad(rng.uniform(20, 40)))
-        slope = rng.uniform(-0.8, 0.8, 2) * half_view
+        off_axis = rng.uniform(-0.8, 0.8, 2) * half_view
         depth = float(np.clip(np.exp(rng.normal(np.log(0.5), 0.4)), 0.2, 1.6))
-        centre = depth * np.array([slope[0], slope[1], 1.0])
-        roll = rng.uniform(-np.pi, np.pi) if rng.random() < preset.turned else rng.normal(0, preset.roll)
+        centre = depth * np.array([off_axis[0], off_axis[1], 1.0])
+        roll = rng.uniform(-np.pi, np.pi) if rng.random() < preset.any_roll else rng.normal(0, preset.roll_std)
         hand = self._hand(rng, centre, roll)
         hands = [hand]
-        if rng.random() < preset.second:
-            aside = rng.normal(size=3) * (1, 1, 0.5)
-            aside *= rng.uniform(0.07, 0.16) / np.linalg.norm(aside)
-            other = self._hand(rng, centre + aside, roll + rng.normal(0, 1.0), _other(rng, hand.side))
+        if rng.random() < preset.second_hand:
+            offset = rng.normal(size=3) * (1, 1, 0.5)
+            offset *= rng.uniform(0.07, 0.16) / np.linalg.norm(offset)
+            other = self._hand(rng, centre + offset, roll + rng.normal(0, 1.0), _second_side(rng, hand.side))
             hands.append(replace(other, skin=hand.skin if rng.random() < 0.7 else other.skin))
-        flesh = hand.vertices_camera[self.surface.hand_vertices]
-        plane = flesh[:, :2] / flesh[:, 2:]
+        vertices = hand.vertices_camera[self.surface.hand_vertices]
+        plane = vertices[:, :2] / vertices[:, 2:]
         low, high = plane.min(0), plane.max(0)
         side = float((high - low).max())
-        middle = (low + high) / 2 + side * np.clip(rng.normal(0, preset.shift, 2), -0.5, 0.5)
+        middle = (low + high) / 2 + side * np.clip(rng.normal(0, preset.shift_std, 2), -0.5, 0.5)
         width, height = self.size
         focal = min(self.size) / (side * rng.uniform(*preset.margin))
         K = np.array(
@@ -94,7 +94,7 @@ class Composer:
         return hands, K
 
     def _frame(self, rng: np.random.Generator) -> tuple[list[SceneHand], np.ndarray]:
-        """None to three hands anywhere in a whole picture, seen through a webcam's or a telephone's camera."""
+        """Zero to three hands anywhere in a whole picture, with the field of view of a webcam or a phone."""
         width, height = self.size
         focal = max(self.size) / 2 / np.tan(np.deg2rad(rng.uniform(22, 42)))
         K = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
@@ -102,24 +102,24 @@ class Composer:
         hands: list[SceneHand] = []
         side, skin = None, None
         for _ in range(int(rng.choice(4, p=weights / weights.sum()))):
-            # A share of the picture's side that the hand's 18 cm take up: from far hands to ones that fill it.
+            # The fraction of the picture's side that the hand's 18 cm span: from distant hands to frame-filling ones.
             share = float(np.exp(rng.uniform(np.log(0.08), np.log(0.95))))
             depth = max(focal * 0.18 / (share * max(self.size)), 0.12)
-            reach = 0.5 - 0.25 * share
-            uv = np.array(self.size) * (0.5 + rng.uniform(-reach, reach, 2))
+            margin = 0.5 - 0.25 * share
+            uv = np.array(self.size) * (0.5 + rng.uniform(-margin, margin, 2))
             centre = depth * np.array([(uv[0] - K[0, 2]) / focal, (uv[1] - K[1, 2]) / focal, 1.0])
-            if any(_close(centre, share, other, float(focal), float(max(self.size))) for other in hands):
+            if any(_overlaps(centre, share, other, float(focal), float(max(self.size))) for other in hands):
                 continue
-            turned = rng.random() < self.preset.turned
-            roll = rng.uniform(-np.pi, np.pi) if turned else rng.normal(0, self.preset.roll)
+            any_roll = rng.random() < self.preset.any_roll
+            roll = rng.uniform(-np.pi, np.pi) if any_roll else rng.normal(0, self.preset.roll_std)
             hand = self._hand(rng, centre, roll, side)
-            side = _other(rng, hand.side)
+            side = _second_side(rng, hand.side)
             skin = skin or hand.skin
             hands.append(replace(hand, skin=skin if rng.random() < 0.8 else hand.skin))
         return hands, K
 
     def _hand(self, rng: np.random.Generator, centre: np.ndarray, roll: float, side: str | None = None) -> SceneHand:
-        """A hand whose middle lies at centre (3,), turned by roll from pointing up."""
+        """A random hand whose centre lies at centre (3,), with its fingers rolled from pointing up, radians."""
         side = side or ("left" if rng.random() < 0.5 else "right")
         shape = self._shape(rng)
         pose, angles = self._pose(rng, shape)
@@ -133,12 +133,12 @@ class Composer:
         T[:3, 3] = centre - 0.5 * (joints.min(0) + joints.max(0))
         posed = self.model(angles, wrist_angles=wrist, shape=shape, T_camera_hand=T, side=side)
         bone = posed.bone_transforms[self.surface.forearm_bone][:3, :3]
-        away = T[:3, :3] @ (_mirror(side) * (bone @ [0.0, -1.0, 0.0]))
-        vertices = self.surface.lengthen(posed.vertices, away)
+        forearm_direction = T[:3, :3] @ (_mirror(side) * (bone @ [0.0, -1.0, 0.0]))
+        vertices = self.surface.lengthen(posed.vertices, forearm_direction)
         return SceneHand(side, angles, wrist, shape, T, posed.joints, vertices, random_skin(rng), pose, view)
 
     def _shape(self, rng: np.random.Generator) -> np.ndarray:
-        """Shape (S,): mostly adults, some children, whose hands are smaller and plumper."""
+        """Random shape (S,): mostly adults, some children, whose hands are smaller."""
         limits = self.model.shape_limits
         shape = np.clip(rng.normal(0, 1.0, len(limits)), -2.5, 2.5)
         if rng.random() < self.preset.child:
@@ -146,67 +146,68 @@ class Composer:
         return np.clip(shape, limits[:, 0], limits[:, 1])
 
     def _pose(self, rng: np.random.Generator, shape: np.ndarray) -> tuple[str, np.ndarray]:
-        """A pose that does not pass through itself: where it does, the thumb is lifted off the fingers; where that
-        does not help, another is drawn; at last the hand is opened until it does not."""
+        """A pose without self-collision: where there is one, the thumb is lifted off the fingers; where that does not
+        help, another pose is sampled; as the last resort the hand is opened until it is free."""
         name, angles = "", np.zeros(23)
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             name, angles = random_angles(rng, self.bank, self.limits, self.model.joints, self.preset.poses)
             for lift in np.deg2rad([0, 8, 16, 24, 32]):
                 lifted = angles.copy()
                 lifted[1] = min(angles[1] + lift, self.limits[1, 1])
-                if self._free(lifted, shape):
+                if self._is_free(lifted, shape):
                     return name, lifted
         while np.abs(angles).max() > 0.05:
             angles = 0.85 * angles
-            if self._free(angles, shape):
+            if self._is_free(angles, shape):
                 break
         return name, angles
 
-    def _free(self, angles: np.ndarray, shape: np.ndarray) -> bool:
-        return self.collision.depth(self.model.joints(angles, shape=shape)) < _DEEPEST
+    def _is_free(self, angles: np.ndarray, shape: np.ndarray) -> bool:
+        return self.collision.depth(self.model.joints(angles, shape=shape)) < _MAX_PENETRATION
 
     def _solids(self, rng: np.random.Generator, hands: list[SceneHand]) -> list[Solid]:
-        preset, things = self.preset, []
+        """People, sleeves, watches, rings, held objects and occluders for the hands."""
+        preset, parts = self.preset, []
         sleeved = rng.random() < preset.sleeved
         fabric = solids.cloth(rng)
         for i, hand in enumerate(hands):
-            arm = people.person if i == 0 and rng.random() < preset.body else people.upper_arm
+            arm = people.person if i == 0 and rng.random() < preset.person else people.upper_arm
             if arm is people.person or preset.framing == "frame":
                 skin = (
                     reflectance_table(16)[round(15 * hand.skin.blood), round(15 * hand.skin.melanin)] * hand.skin.tint
                 )
-                away = self._forearm(hand) @ [0.0, -1.0, 0.0]
-                things.extend(arm(rng, hand, away, skin, fabric if sleeved and rng.random() < 0.8 else None))
-        reach = 0.3 if things else 0.42
+                direction = self._forearm(hand) @ [0.0, -1.0, 0.0]
+                parts.extend(arm(rng, hand, direction, skin, fabric if sleeved and rng.random() < 0.8 else None))
+        sleeve_length = 0.3 if parts else 0.42
         for i, hand in enumerate(hands):
             if sleeved:
-                things.append(self._sleeve(rng, hand, i, fabric, reach))
+                parts.append(self._sleeve(rng, hand, i, fabric, sleeve_length))
             elif rng.random() < 0.12:
-                things.append(self._watch(rng, hand, i))
+                parts.append(self._watch(rng, hand, i))
             if rng.random() < 0.08:
-                things.append(solids.ring(rng, hand.joints_camera, self.surface.radii()))
-            # A grasp from the bank is mostly round something.
+                parts.append(solids.ring(rng, hand.joints_camera, self.surface.radii()))
+            # A grasp from the bank mostly holds something.
             if rng.random() < preset.held * (3.0 if hand.pose.startswith("grasp") else 0.85):
-                thing = solids.held_object(rng, hand.joints_camera, i)
-                if thing is not None:
-                    things.append(thing)
+                held = solids.held_object(rng, hand.joints_camera, i)
+                if held is not None:
+                    parts.append(held)
             if rng.random() < preset.occluded:
-                things.append(solids.occluder(rng, hand.joints_camera))
-        return things
+                parts.append(solids.occluder(rng, hand.joints_camera))
+        return parts
 
     def _sleeve(
-        self, rng: np.random.Generator, hand: SceneHand, index: int, fabric: solids.Material, reach: float
+        self, rng: np.random.Generator, hand: SceneHand, index: int, fabric: solids.Material, length: float
     ) -> Solid:
         start = float(np.clip(rng.gamma(1.5, 0.025) - 0.015, -0.02, 0.1))
-        along = start + np.linspace(0, 1, 9) ** 1.3 * (reach - start)
-        slack = rng.uniform(0.003, 0.012) + 0.03 * rng.random() * np.linspace(0, 1, 9)
-        return self._around_forearm(rng, hand, index, along, slack, rng.uniform(0.0004, 0.003), fabric)
+        along = start + np.linspace(0, 1, 9) ** 1.3 * (length - start)
+        clearance = rng.uniform(0.003, 0.012) + 0.03 * rng.random() * np.linspace(0, 1, 9)
+        return self._around_forearm(rng, hand, index, along, clearance, rng.uniform(0.0004, 0.003), fabric)
 
     def _watch(self, rng: np.random.Generator, hand: SceneHand, index: int) -> Solid:
         start, width = rng.uniform(0.015, 0.04), rng.uniform(0.008, 0.03)
         along = start + np.linspace(0, 1, 4) * width
-        slack = np.array([0.0, 0.0025, 0.0025, 0.0])
-        return self._around_forearm(rng, hand, index, along, slack, 0.0, solids.random_material(rng))
+        clearance = np.array([0.0, 0.0025, 0.0025, 0.0])
+        return self._around_forearm(rng, hand, index, along, clearance, 0.0, solids.random_material(rng))
 
     def _around_forearm(
         self,
@@ -214,44 +215,44 @@ class Composer:
         hand: SceneHand,
         index: int,
         along: np.ndarray,
-        slack: np.ndarray,
+        clearance: np.ndarray,
         waves: float,
         material: solids.Material,
     ) -> Solid:
-        """A tube round the forearm of a hand: distances from the wrist along it (R,) and slack (R,), metres."""
+        """A tube around the forearm of a hand: distances from the wrist along it (R,) and clearances (R,), metres."""
         scale = float(np.linalg.norm(hand.joints_camera[9] - hand.joints_camera[0]))
         scale /= float(np.linalg.norm(self.surface.joints[9]))
         centres, halves = self.surface.forearm_sections(along / scale)
-        parts = solids.tube(rng, centres * scale, halves * scale + slack[:, None], waves)
+        parts = solids.tube(rng, centres * scale, halves * scale + clearance[:, None], waves)
         return solids.place(parts, self._forearm(hand), hand.T_camera_hand[:3, 3], material, forearm_of=index)
 
     def _forearm(self, hand: SceneHand) -> np.ndarray:
-        """The map (3, 3) from the forearm's axes at rest to the camera frame; a reflection for a left hand."""
+        """The linear map (3, 3) from the forearm at rest to the camera frame; a reflection for a left hand."""
         bone = rotation_about(self.model.wrist_angle_axis, hand.wrist_angles)
         return hand.T_camera_hand[:3, :3] @ np.diag(_mirror(hand.side)) @ bone[0] @ bone[1]
 
-    def _surroundings(self, rng: np.random.Generator, K: np.ndarray) -> tuple[Light, np.ndarray]:
-        """The light, and the background (height, width, 3) uint8."""
-        rotation = _upright_rotation(rng)
+    def _light_and_background(self, rng: np.random.Generator, K: np.ndarray) -> tuple[Light, np.ndarray]:
+        """Random light, and a background (height, width, 3) uint8."""
+        rotation = _random_camera_rotation(rng)
         panorama = self.panoramas[rng.integers(len(self.panoramas))] if self.panoramas else None
         light = procedural_light(rng, rotation @ [0.0, -1.0, 0.0])
         if panorama is not None and rng.random() < 0.5:
             light = panorama.light(rotation)
         choice = rng.random()
         if panorama is not None and choice < 0.2:
-            view = panorama.view(rotation, _widened(K, self.size), self.size)
+            view = panorama.view(rotation, _at_least_25_degrees(K, self.size), self.size)
             return light, backdrop.to_srgb(view * rng.uniform(0.25, 0.7) / max(float(view.mean()), 1e-6))
         if self.photos and choice < 0.75:
             photo = self.photos[rng.integers(len(self.photos))]
             picture = backdrop.photo_crop(rng, photo, self.size)
-            if rng.random() < 0.35:  # what is behind a near hand is often out of focus
+            if rng.random() < 0.35:  # the background of a near hand is often out of focus
                 picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.6, 4)) * self.size[0] / 256)
             gain = np.exp(rng.normal(-0.05, 0.3))
             picture = (picture * gain).clip(0, 255).astype(np.uint8)
         else:
             picture = backdrop.procedural(rng, self.size)
         if rng.random() < 0.5:
-            # What stands round a hand colours its light.
+            # The surroundings of a hand tint its light.
             mean = (picture.reshape(-1, 3).mean(0) / 255 + 0.1) ** 2.2
             light = replace(light, ambient=light.ambient * (0.5 + 0.5 * mean / mean.mean()))
         return light, picture
@@ -261,15 +262,15 @@ def _mirror(side: str) -> np.ndarray:
     return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
 
 
-def _other(rng: np.random.Generator, side: str) -> str:
-    """The side of a second hand: mostly the other one of the same person."""
+def _second_side(rng: np.random.Generator, side: str) -> str:
+    """The side of a second hand: mostly the other hand of the same person."""
     if rng.random() < 0.8:
         return "left" if side == "right" else "right"
     return side
 
 
-def _close(centre: np.ndarray, share: float, other: SceneHand, focal: float, side: float) -> bool:
-    """Whether a hand at centre that takes up a share of the picture would lie over another hand, more or less."""
+def _overlaps(centre: np.ndarray, share: float, other: SceneHand, focal: float, side: float) -> bool:
+    """Whether a hand at centre that spans a share of the picture's side would roughly overlap another hand."""
     joints = other.joints_camera
     plane = joints[:, :2] / joints[:, 2:]
     extent = float(np.ptp(plane, axis=0).max()) * focal
@@ -277,24 +278,24 @@ def _close(centre: np.ndarray, share: float, other: SceneHand, focal: float, sid
     return bool(gap < 0.45 * (extent + share * side))
 
 
-def _upright_rotation(rng: np.random.Generator) -> np.ndarray:
-    """World to camera (3, 3): any heading, mostly level, some roll."""
+def _random_camera_rotation(rng: np.random.Generator) -> np.ndarray:
+    """Random rotation world to camera (3, 3): any heading, small pitch and roll."""
     heading, pitch, roll = rng.uniform(-np.pi, np.pi), rng.normal(0, 0.35), rng.normal(0, 0.4)
     cy, sy, cp, sp, cr, sr = (f(a) for a in (heading, pitch, roll) for f in (np.cos, np.sin))
-    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    nod = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    lean = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return lean @ nod @ turn
+    R_heading = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    R_pitch = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    R_roll = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return R_roll @ R_pitch @ R_heading
 
 
-def _widened(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """K with a view at least 25 degrees wide: a narrower one shows only a panorama's few blurred pixels."""
+def _at_least_25_degrees(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """K with a field of view of at least 25 degrees: a narrower one would show a few blurred pixels of a panorama."""
     focal = min(K[0, 0], max(size) / (2 * np.tan(np.deg2rad(12.5))))
     return np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1]])
 
 
 def _exposure(rng: np.random.Generator, light: Light, hands: list[SceneHand]) -> float:
-    """What the camera multiplies light by: it exposes for the scene, and halfway for how dark the skin is."""
+    """The gain from radiance to pixels: exposes for the scene's light and, in part, for dark skin."""
     facing = np.array([[0, 0, -1], [0.6, 0, -0.8], [-0.6, 0, -0.8], [0, 0.6, -0.8], [0, -0.6, -0.8]], float)
     level = irradiance(light.ambient, facing).mean()
     if len(light.lamps):

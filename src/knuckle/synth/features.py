@@ -1,6 +1,6 @@
-"""Where a hand has creases, a palm, nails and redder skin: maps over its texture, made once from the mesh at rest.
+"""Texture maps of a hand: creases, palm, nails and redder skin, computed once from the mesh at rest.
 
-Everything is placed by the joints and the parts of the mesh, so another mesh gets maps of its own.
+They are placed by the joints and the parts of the mesh, so they fit any mesh that has both.
 """
 
 from itertools import pairwise
@@ -21,11 +21,11 @@ def feature_map(
     """The map (N, N, 4) uint8: height (128 is level, lower a crease), palm, nail, flush.
 
     Args:
-        surface: the mesh. rest: (N, N, 3) rest position under each texel. filled: (N, N) whether there is one.
-        normal: (N, N, 3) unit outward normal at rest. nail_faces: (N, N) whether it belongs to a nail.
+        surface: the mesh. rest: (N, N, 3) rest position of each texel. filled: (N, N) whether the mesh covers it.
+        normal: (N, N, 3) unit outward normal at rest. nail_faces: (N, N) whether it is a nail's.
     """
     points, normals = rest[filled].astype(np.float64), normal[filled].astype(np.float64)
-    rng = np.random.default_rng(7)  # the creases' waviness: part of the map, the same for every hand
+    rng = np.random.default_rng(7)  # for the creases' waviness: fixed, as the map is the same for every hand
     wobble = _wobble(points, rng)
     palm = _smoothstep(-0.25, 0.45, normals[:, 2])
     # The forearm's inner side is only a little paler, and so is the wrist's.
@@ -86,7 +86,7 @@ def _smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
 
 
 def _lines(t: np.ndarray, at: tuple[float, ...], width: float) -> np.ndarray:
-    """Soft lines of a width at places along t, all metres; 0..1."""
+    """Soft lines of a width at positions along t, all metres; 0..1."""
     return np.max([np.exp(-(((t - place) / width) ** 2)) for place in at], axis=0)
 
 
@@ -101,7 +101,7 @@ def _wobble(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _finger_mask(points: np.ndarray, bones: np.ndarray) -> np.ndarray:
-    """1 near the finger whose four joints (4, 3) are given."""
+    """1 near the finger with the joints bones (4, 3), 0 away from it."""
     nearest = np.full(len(points), np.inf)
     for a, b in pairwise(bones):
         t = np.clip(((points - a) @ (b - a)) / ((b - a) @ (b - a)), 0, 1)
@@ -110,12 +110,12 @@ def _finger_mask(points: np.ndarray, bones: np.ndarray) -> np.ndarray:
 
 
 def _palm_of_finger(finger: str, bones: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far each texel lies on the finger's palmar side, and the directions (3, 3) of its bones."""
+    """How palmar each texel of a finger is, 0 (dorsal) to 1, and the unit directions (3, 3) of its bones."""
     axis = bones[1:] - bones[:-1]
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
     palmar = np.array([0.0, 0.0, 1.0])
     if finger == "thumb":
-        # At rest the thumb shows its side: its pad looks towards the little finger and out of the palm.
+        # At rest the thumb's pad faces the little finger, and away from the palm.
         palmar = np.array([-0.74, 0.43, 0.51])
     palmar = palmar - axis[2] * (palmar @ axis[2])
     return _smoothstep(-0.3, 0.3, normals @ (palmar / np.linalg.norm(palmar))), axis
@@ -134,7 +134,7 @@ def _distance_to_curve(points: np.ndarray, controls: np.ndarray) -> np.ndarray:
 
 
 def _bleed(values: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """values with every unfilled texel taking that of the nearest filled one, so that seams do not show."""
+    """values with every uncovered texel set to the nearest covered one, so that seams do not show."""
     _, labels = cv2.distanceTransformWithLabels(
         (~filled).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -145,12 +145,12 @@ def _bleed(values: np.ndarray, filled: np.ndarray) -> np.ndarray:
 
 
 def noise_map() -> np.ndarray:
-    """Noise (256, 256, 4) uint8 to lay over skin: blotches, mottling, grain, veins. The same for every run."""
+    """Noise texture (256, 256, 4) uint8 of skin: blotches, mottling, grain, veins. The same in every run."""
     rng = np.random.default_rng(11)
     size = (NOISE_SIZE, NOISE_SIZE)
     blotches = _tileable(rng.random(size).astype(np.float32), 12.0)
     mottling = _tileable(rng.random(size).astype(np.float32), 3.0)
-    grain = _stretch(rng.random(size).astype(np.float32))
+    grain = _normalised(rng.random(size).astype(np.float32))
     ridges = fractal_noise(np.random.default_rng(5), size)[..., 0]
     bend = _tileable(ridges, 8.0)
     veins = np.clip(1 - np.abs(bend - 0.5) * 14, 0, 1) ** 1.5
@@ -158,12 +158,12 @@ def noise_map() -> np.ndarray:
 
 
 def _tileable(values: np.ndarray, blur: float) -> np.ndarray:
-    """values blurred as if they repeated for ever, stretched to 0..1."""
+    """values blurred with periodic borders, normalised to 0..1."""
     pad = int(4 * blur)
     wide = cv2.GaussianBlur(np.pad(values, pad, mode="wrap"), (0, 0), blur)
-    return _stretch(wide[pad:-pad, pad:-pad])
+    return _normalised(wide[pad:-pad, pad:-pad])
 
 
-def _stretch(values: np.ndarray) -> np.ndarray:
+def _normalised(values: np.ndarray) -> np.ndarray:
     low, high = np.percentile(values, [1, 99])
     return np.clip((values - low) / (high - low), 0, 1)

@@ -1,4 +1,4 @@
-"""From a seed and a number to a labelled picture."""
+"""From a seed and an index to a labelled picture."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -17,20 +17,20 @@ from knuckle.synth.collide import SelfCollision
 from knuckle.synth.compose import Composer
 from knuckle.synth.light import Panorama
 from knuckle.synth.presets import PRESETS
-from knuckle.synth.render import Drawing, Renderer
+from knuckle.synth.render import RenderedScene, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.surface import HandSurface
 
-_TRIES = 6
-_LEAST_SEEN = 0.5  # of a crop's hand that must not be hidden
-_LEAST_FILLED = 0.04  # of a crop that its hand must fill: a forearm towards the camera can hide a hand by itself
+_MAX_ATTEMPTS = 6  # at sampling a crop that shows its hand
+_MIN_VISIBLE = 0.5  # fraction of a crop's hand that must not be occluded
+_MIN_AREA = 0.04  # fraction of a crop that its hand must cover: a forearm towards the camera can occlude the hand
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides every byte of a set of pictures.
+    """Everything that determines the bytes of a set of pictures.
 
-    preset: a name of PRESETS. size: pixels along each side. seed: of all randomness.
+    preset: a name of PRESETS. size: pixels along each side. seed: of all random numbers.
     backgrounds, hdri: folders of photographs and of panoramas, None for none.
     """
 
@@ -48,8 +48,8 @@ class Settings:
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more but got {self.seed}")
 
-    def described(self) -> dict[str, Any]:
-        """The settings with the folders replaced by what they hold (file names and sizes), for a manifest."""
+    def for_manifest(self) -> dict[str, Any]:
+        """The settings as builtin types, with the folders replaced by a digest of their file names and sizes."""
         described: dict[str, Any] = asdict(self)
         for key in ("backgrounds", "hdri"):
             folder = described[key]
@@ -63,7 +63,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture with its label (JSON-ready, see labels_of) and masks (see render.Drawing)."""
+    """A rendered picture with its label (JSON-ready, see docs/pictures.md) and masks (see render.RenderedScene)."""
 
     image: np.ndarray
     label: dict[str, Any]
@@ -84,9 +84,9 @@ def panorama_paths(folder: Path) -> list[Path]:
 
 
 class Generator:
-    """Draws labelled pictures by number: the same settings and number give the same picture.
+    """Renders labelled pictures by index: the same settings and index give the same picture.
 
-    Holds an OpenGL context: use one in each process, and close it.
+    Holds an OpenGL context: use one generator per process, and close it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -108,16 +108,16 @@ class Generator:
             panoramas=tuple(panoramas),
         )
         self.renderer = Renderer(self.surface, size)
-        self._seen_bones = _bones_beside_joints()
+        self._bones_near_joint = _bones_near_joints()
 
     def close(self) -> None:
-        """Gives the OpenGL context back."""
+        """Releases the OpenGL context."""
         self.renderer.close()
 
     def picture(self, index: int) -> Picture:
-        """Picture number index (0 or more)."""
+        """The picture with an index of 0 or more."""
         rng = np.random.default_rng([self.settings.seed, index])
-        scene, drawing = self._draw(rng)
+        scene, rendered = self._visible_scene(rng)
         label = {
             "id": f"{self.settings.preset}-{self.settings.seed}-{index:08d}",
             "size": list(scene.size),
@@ -125,26 +125,26 @@ class Generator:
             "preset": self.settings.preset,
             "seed": self.settings.seed,
             "index": index,
-            "hands": self._hand_labels(scene, drawing),
+            "hands": self._hand_labels(scene, rendered),
             "objects": [_object_label(solid) for solid in scene.solids if solid.held_by is not None],
         }
-        return Picture(drawing.image, label, drawing.visible, drawing.complete)
+        return Picture(rendered.image, label, rendered.visible, rendered.complete)
 
-    def _draw(self, rng: np.random.Generator) -> tuple[Scene, Drawing]:
-        """A scene, drawn again when a crop shows next to nothing of its hand."""
-        for left in reversed(range(_TRIES)):
+    def _visible_scene(self, rng: np.random.Generator) -> tuple[Scene, RenderedScene]:
+        """A random scene, sampled again when its crop shows too little of the hand."""
+        for attempts_left in reversed(range(_MAX_ATTEMPTS)):
             scene = self.composer.scene(rng)
-            drawing = self.renderer.draw(scene)
-            if left == 0 or self.composer.preset.framing != "crop" or _shows_hand(drawing):
-                return scene, drawing
-        raise AssertionError("the last try returns")
+            rendered = self.renderer.render(scene)
+            if attempts_left == 0 or self.composer.preset.framing != "crop" or _shows_hand(rendered):
+                return scene, rendered
+        raise AssertionError("the last attempt returns")
 
-    def _hand_labels(self, scene: Scene, drawing: Drawing) -> list[dict[str, Any]]:
-        """The labels of all hands of which something lies in the picture."""
-        labels = [self._hand_label(scene, drawing, i) for i in range(len(scene.hands))]
+    def _hand_labels(self, scene: Scene, rendered: RenderedScene) -> list[dict[str, Any]]:
+        """The labels of all hands that are at least partly inside the picture."""
+        labels = [self._hand_label(scene, rendered, i) for i in range(len(scene.hands))]
         return [label for label in labels if min(np.subtract(label["box"][2:], label["box"][:2])) > 1]
 
-    def _hand_label(self, scene: Scene, drawing: Drawing, number: int) -> dict[str, Any]:
+    def _hand_label(self, scene: Scene, rendered: RenderedScene, number: int) -> dict[str, Any]:
         hand = scene.hands[number]
         uv = _project(hand.joints_camera, scene.K)
         return {
@@ -152,7 +152,7 @@ class Generator:
             "side": hand.side,
             "joints_camera": _rounded(hand.joints_camera, 6),
             "joints_image": _rounded(uv, 3),
-            "visibility": self._visibility(drawing, uv, number),
+            "visibility": self._visibility(rendered, uv, number),
             "angles": dict(zip(ANGLE_NAMES, _rounded(hand.angles, 6), strict=True)),
             "wrist_angles": _rounded(hand.wrist_angles, 6),
             "shape": _rounded(hand.shape, 5),
@@ -163,26 +163,26 @@ class Generator:
         }
 
     def _box(self, hand: SceneHand, scene: Scene) -> np.ndarray:
-        """x0, y0, x1, y1 round the hand without forearm, as far as the picture reaches."""
+        """x0, y0, x1, y1 around the hand without forearm, clipped to the picture."""
         uv = _project(hand.vertices_camera[self.surface.hand_vertices], scene.K)
         limit = np.array(scene.size) - 1.0
         return np.concatenate([np.clip(uv.min(0), 0, limit), np.clip(uv.max(0), 0, limit)])
 
-    def _visibility(self, drawing: Drawing, uv: np.ndarray, number: int) -> list[int]:
-        """1 where the flesh round a joint is what the picture shows at the joint, else 0 (hidden or outside)."""
-        height, width = drawing.visible.shape
+    def _visibility(self, rendered: RenderedScene, uv: np.ndarray, number: int) -> list[int]:
+        """1 where the pixel at a joint shows this hand near that joint, else 0 (occluded or outside the picture)."""
+        height, width = rendered.visible.shape
         column, row = np.rint(uv).astype(int).T
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
         column, row = np.clip(column, 0, width - 1), np.clip(row, 0, height - 1)
-        mine = np.isin(drawing.visible[row, column], (number + 1, 101 + number))
-        bone = drawing.bone[row, column].astype(int) - 1
-        beside = self._seen_bones[np.arange(21), np.clip(bone, 0, None)] & (bone >= 0)
-        return (inside & mine & beside).astype(int).tolist()
+        own = np.isin(rendered.visible[row, column], (number + 1, 101 + number))
+        bone = rendered.bone[row, column].astype(int) - 1
+        near = self._bones_near_joint[np.arange(21), np.clip(bone, 0, None)] & (bone >= 0)
+        return (inside & own & near).astype(int).tolist()
 
 
-def _shows_hand(drawing: Drawing) -> bool:
-    seen, whole = np.count_nonzero(drawing.visible == 1), np.count_nonzero(drawing.complete & 1)
-    return bool(seen > _LEAST_SEEN * whole and whole > _LEAST_FILLED * drawing.visible.size)
+def _shows_hand(rendered: RenderedScene) -> bool:
+    visible, complete = np.count_nonzero(rendered.visible == 1), np.count_nonzero(rendered.complete & 1)
+    return bool(visible > _MIN_VISIBLE * complete and complete > _MIN_AREA * rendered.visible.size)
 
 
 def _object_label(solid: Solid) -> dict[str, Any]:
@@ -190,12 +190,12 @@ def _object_label(solid: Solid) -> dict[str, Any]:
     return {
         "held_by": solid.held_by + 1,
         "T_camera_object": _rounded(np.asarray(solid.T_camera_object), 8),
-        "half": _rounded(np.asarray(solid.half), 6),
+        "half": _rounded(np.asarray(solid.half_extents), 6),
     }
 
 
 def surface_of(model: HandModel) -> HandSurface:
-    """The model's mesh, ready to draw.
+    """The model's mesh, ready to render.
 
     Raises:
         ValueError: the model has no texture coordinates or no forearm.
@@ -215,19 +215,19 @@ def surface_of(model: HandModel) -> HandSurface:
     )
 
 
-def _bones_beside_joints() -> np.ndarray:
-    """(21, 17) whether the flesh of a bone lies round a joint: bones that end, begin or pass at it."""
-    beside = np.zeros((21, 17), bool)
-    beside[0, [0, 1, 16]] = True
+def _bones_near_joints() -> np.ndarray:
+    """(21, 17) which bones' surface surrounds each joint: those that begin or end at it."""
+    near = np.zeros((21, 17), bool)
+    near[0, [0, 1, 16]] = True
     for joint in range(1, 21):
         finger, level = (joint - 1) // 4, (joint - 1) % 4
         own = 1 + 3 * finger + level
         if level < 3:
-            beside[joint, own] = True
+            near[joint, own] = True
         # Level 0 hangs on the palm; the others on the bone before them.
-        beside[joint, own - 1 if level else 0] = True
+        near[joint, own - 1 if level else 0] = True
         assert PARENTS[joint] == (joint - 1 if level else 0)
-    return beside
+    return near
 
 
 def _project(points: np.ndarray, K: np.ndarray) -> np.ndarray:
@@ -236,5 +236,5 @@ def _project(points: np.ndarray, K: np.ndarray) -> np.ndarray:
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[Any]:
-    """values as nested lists, short enough to write; adding zero turns -0.0 into 0.0."""
+    """values as nested lists, rounded; adding zero turns -0.0 into 0.0."""
     return (np.round(np.asarray(values, float), digits) + 0.0).tolist()

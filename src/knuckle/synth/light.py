@@ -1,4 +1,4 @@
-"""The light of a scene: an ambient part as spherical harmonics and up to two lamps, from panoramas or made up.
+"""The light of a scene: ambient light as spherical harmonics and up to two lamps, from panoramas or procedural.
 
 Directions are in the camera frame (x right, y down, z forward) and point towards the light.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-# Lambert's convolution of the nine harmonics, divided by pi: irradiance comes out as the radiance of a white wall.
+# Convolution of the nine harmonics with the clamped cosine, divided by pi: the radiance of a white Lambertian surface.
 _LAMBERT = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])
 _UP = np.array([0.0, -1.0, 0.0])
 
@@ -55,31 +55,31 @@ def _project(directions: np.ndarray, radiance: np.ndarray, solid_angle: np.ndarr
 
 
 def _sphere(count: int) -> np.ndarray:
-    """Directions (count, 3) spread evenly over the sphere (Fibonacci)."""
+    """Directions (count, 3) distributed evenly over the sphere (Fibonacci lattice)."""
     i = np.arange(count) + 0.5
     polar = np.arccos(1 - 2 * i / count)
-    around = np.pi * (1 + 5**0.5) * i
-    return np.stack([np.cos(around) * np.sin(polar), np.cos(polar), np.sin(around) * np.sin(polar)], -1)
+    azimuth = np.pi * (1 + 5**0.5) * i
+    return np.stack([np.cos(azimuth) * np.sin(polar), np.cos(polar), np.sin(azimuth) * np.sin(polar)], -1)
 
 
 _DIRECTIONS = _sphere(256)
 
 
 def random_direction(rng: np.random.Generator) -> np.ndarray:
-    """A unit direction (3,), even over the sphere."""
+    """A unit direction (3,), uniform over the sphere."""
     v = rng.normal(size=3)
     return v / np.linalg.norm(v)
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
-    """The colour (3,) of a light between warm lamp and blue sky, mean one."""
+    """The colour (3,) of a random light between warm lamp and blue sky, with a mean of one."""
     warmth = rng.normal(0, 0.35)
     colour = np.array([1 + 0.45 * warmth, 1.0, 1 - 0.55 * warmth]).clip(0.2, 2.0) * np.exp(rng.normal(0, 0.04, 3))
     return colour / colour.mean()
 
 
 def procedural_light(rng: np.random.Generator, up: np.ndarray | None = None) -> Light:
-    """Sky, ground and a few soft sources, and no, one or two lamps, mostly from above."""
+    """Random light: sky, ground, a few soft sources, and zero to two lamps, mostly from above. up: (3,) unit."""
     up = _UP if up is None else up
     height = _DIRECTIONS @ up
     sky, ground = _colour(rng), _colour(rng) * rng.uniform(0.15, 0.8)
@@ -101,7 +101,7 @@ def _lamp_direction(rng: np.random.Generator, up: np.ndarray) -> np.ndarray:
 
 
 class Panorama:
-    """An equirectangular high-dynamic-range picture of everything round a point: light and background at once.
+    """An equirectangular high-dynamic-range panorama: light and background at once.
 
     Args:
         path: a Radiance .hdr (or any picture OpenCV reads), twice as wide as high, its middle row the horizon.
@@ -123,33 +123,33 @@ class Panorama:
         self._small = cv2.resize(self.radiance, (2 * self._LIGHT_ROWS, self._LIGHT_ROWS), interpolation=cv2.INTER_AREA)
         rows, columns = np.mgrid[: self._LIGHT_ROWS, : 2 * self._LIGHT_ROWS] + 0.5
         polar = np.pi * rows / self._LIGHT_ROWS
-        around = np.pi * columns / self._LIGHT_ROWS
+        azimuth = np.pi * columns / self._LIGHT_ROWS
         # World frame: y down as the camera's, so that an upright camera needs no rotation.
         self._directions = np.stack(
-            [np.sin(around) * np.sin(polar), -np.cos(polar), -np.cos(around) * np.sin(polar)], -1
+            [np.sin(azimuth) * np.sin(polar), -np.cos(polar), -np.cos(azimuth) * np.sin(polar)], -1
         )
-        self._solid = np.sin(polar) * (np.pi / self._LIGHT_ROWS) ** 2
+        self._solid_angle = np.sin(polar) * (np.pi / self._LIGHT_ROWS) ** 2
 
     def light(self, world_to_camera: np.ndarray) -> Light:
-        """The light it casts in a camera that the rotation (3, 3) turns into: its brightest spot becomes the lamp."""
+        """Its light in the camera frame, for a rotation (3, 3) world to camera: the brightest spot becomes a lamp."""
         radiance = self._small.reshape(-1, 3).astype(float)
         directions = self._directions.reshape(-1, 3) @ world_to_camera.T
-        solid = self._solid.reshape(-1)
+        solid_angle = self._solid_angle.reshape(-1)
         brightness = radiance.mean(-1)
-        peak = int(np.argmax(brightness * (solid > 1e-4)))
+        peak = int(np.argmax(brightness * (solid_angle > 1e-4)))
         near = directions @ directions[peak] > 0.94
-        around = np.median(radiance[near], 0)
-        # What outshines its surroundings near the brightest spot is the lamp; the rest is ambient.
-        excess = np.where(near[:, None], np.maximum(radiance - around, 0), 0)
-        colour = (excess * solid[:, None]).sum(0) / np.pi
-        direction = (directions * (excess.mean(-1) * solid)[:, None]).sum(0)
+        typical = np.median(radiance[near], 0)
+        # Radiance above its surroundings near the brightest spot is the lamp; the rest is ambient.
+        excess = np.where(near[:, None], np.maximum(radiance - typical, 0), 0)
+        colour = (excess * solid_angle[:, None]).sum(0) / np.pi
+        direction = (directions * (excess.mean(-1) * solid_angle)[:, None]).sum(0)
         norm = float(np.linalg.norm(direction))
         direction = direction / norm if norm > 1e-9 else directions[peak]
-        ambient = _project(directions, radiance - excess, solid)
+        ambient = _project(directions, radiance - excess, solid_angle)
         return Light(ambient, direction[None], colour[None])
 
     def view(self, world_to_camera: np.ndarray, K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """What a camera sees of it: (height, width, 3) linear radiance.
+        """The panorama as a camera sees it: (height, width, 3) linear radiance.
 
         Args:
             world_to_camera: rotation (3, 3). K: (3, 3). size: (width, height).
@@ -159,8 +159,8 @@ class Panorama:
         rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1) @ world_to_camera
         rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
         rows, columns = self.radiance.shape[:2]
-        around = np.arctan2(rays[..., 0], -rays[..., 2]) % (2 * np.pi)
+        azimuth = np.arctan2(rays[..., 0], -rays[..., 2]) % (2 * np.pi)
         polar = np.arccos(np.clip(-rays[..., 1], -1, 1))
-        x = (around / (2 * np.pi) * columns - 0.5).astype(np.float32)
+        x = (azimuth / (2 * np.pi) * columns - 0.5).astype(np.float32)
         y = (polar / np.pi * rows - 0.5).astype(np.float32)
         return cv2.remap(self.radiance, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)

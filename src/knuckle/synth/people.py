@@ -1,6 +1,6 @@
-"""The person a hand belongs to, roughly: upper arm, body and head, so that faces and clothes are seen beside hands.
+"""A coarse body for a hand: upper arm, torso and head, so that faces and clothes appear beside hands.
 
-They are shapes without labels: what they teach a network is what is not a hand.
+These shapes have no labels: they are negatives for a network that looks for hands.
 """
 
 from dataclasses import replace
@@ -13,31 +13,32 @@ from knuckle.synth.solids import place, random_material, superellipsoid, to_rgb
 _ELBOW = 0.29  # metres from the wrist, of an adult
 _UPPER_ARM = 0.29
 _HEAD = np.array([0.078, 0.115, 0.095])
-FACE_PATTERN = 5  # the shader draws eyes, brows, mouth and hair over it
+FACE_PATTERN = 5  # the shader draws eyes, brows, mouth and hair on it
 
 
 def person(
     rng: np.random.Generator,
     hand: SceneHand,
-    away: np.ndarray,
+    forearm_direction: np.ndarray,
     skin_colour: np.ndarray,
     cloth: Material | None,
 ) -> list[Solid]:
-    """Upper arm, body and head of someone who faces the camera; nothing where they would stand in front of the hand.
+    """Upper arm, torso and head of a person facing the camera; empty where they would be in front of the hand.
 
     Args:
-        hand: of which it is the rest. away: (3,) unit, from the wrist along the forearm, camera frame.
+        rng: source of randomness. hand: the person's hand.
+        forearm_direction: (3,) unit, from the wrist along the forearm, camera frame.
         skin_colour: (3,) linear. cloth: of the sleeve; None for a bare arm.
     """
     wrist = hand.joints_camera[0]
     scale = float(np.linalg.norm(hand.joints_camera[9] - wrist)) / 0.087
-    scale = 0.5 + 0.5 * scale  # a child's arm is less short than its hand is small
+    scale = 0.5 + 0.5 * scale  # a child's arm is shortened less than its hand
     up = np.array([rng.normal(0, 0.2), -1.0, rng.normal(0, 0.1)])
     up /= np.linalg.norm(up)
-    elbow = wrist + scale * _ELBOW * away
+    elbow = wrist + scale * _ELBOW * forearm_direction
     to_shoulder = rng.normal(0, 0.35, 3) + 0.5 * up + (0, 0, 0.8)
     shoulder = elbow + scale * _UPPER_ARM * to_shoulder / np.linalg.norm(to_shoulder)
-    # Facing the camera, someone's right shoulder is on the picture's left.
+    # The right shoulder of a person facing the camera is on the picture's left.
     sign = 1.0 if (hand.side == "right") == (rng.random() < 0.85) else -1.0
     inward = np.cross(up, [0.0, 0.0, sign])
     inward = -inward / np.linalg.norm(inward)
@@ -57,22 +58,23 @@ def person(
     ]
     turned = _frame(up, inward * np.cos(yaw := rng.normal(0, 0.4)) + frame[:, 2] * np.sin(yaw))
     hair = to_rgb(rng.uniform(0.01, 0.08) * np.array([1, 0.75, 0.55]) * (1 if rng.random() < 0.8 else 6))
-    face = replace(skin, second=hair, pattern=FACE_PATTERN, scale=float(1 / (scale * _HEAD[1])))
+    face = replace(skin, second_colour=hair, pattern=FACE_PATTERN, scale=float(1 / (scale * _HEAD[1])))
     parts.append(place(superellipsoid(scale * _HEAD, (0.9, 0.95)), turned, head, face))
     return parts
 
 
 def upper_arm(
-    rng: np.random.Generator, hand: SceneHand, away: np.ndarray, skin_colour: np.ndarray, cloth: Material | None
+    rng: np.random.Generator,
+    hand: SceneHand,
+    forearm_direction: np.ndarray,
+    skin_colour: np.ndarray,
+    cloth: Material | None,
 ) -> list[Solid]:
-    """The arm beyond the elbow, going on somewhere, for a hand whose person is out of the picture.
-
-    Args: as for person.
-    """
+    """The upper arm in a random direction, for a hand whose person is outside the picture. Arguments as for person."""
     scale = 0.5 + 0.5 * float(np.linalg.norm(hand.joints_camera[9] - hand.joints_camera[0])) / 0.087
-    elbow = hand.joints_camera[0] + scale * _ELBOW * away
-    onward = away + rng.normal(0, 0.5, 3)
-    shoulder = elbow + scale * 0.5 * onward / np.linalg.norm(onward)
+    elbow = hand.joints_camera[0] + scale * _ELBOW * forearm_direction
+    direction = forearm_direction + rng.normal(0, 0.5, 3)
+    shoulder = elbow + scale * 0.5 * direction / np.linalg.norm(direction)
     if min(elbow[2], shoulder[2]) < 0.1:
         return []
     material = cloth or Material(to_rgb(skin_colour), to_rgb(skin_colour * 0.85), 1, 40.0, 0.5, 0.5)
@@ -80,7 +82,7 @@ def upper_arm(
 
 
 def _frame(up: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Columns x right, y down, z into the picture of someone's frame."""
+    """A person's frame (3, 3): columns x right, y down, z into the picture."""
     down = -up
     right = right - down * (right @ down)
     right = right / np.linalg.norm(right)

@@ -1,14 +1,14 @@
-"""Hand poses to draw: a bank, fingers swapped between poses, and random angles coupled as real hands couple them.
+"""Random hand poses: from a bank, with fingers swapped between poses, or of angles coupled as in real hands.
 
 All angles are the hand model's 23 (radians): the thumb's seven, then abduction, MCP, PIP and DIP flexion of index,
 middle, ring and little finger.
 
 Sources of the couplings:
     DIP flexion is two thirds of PIP flexion (Rijpkema and Girard, SIGGRAPH 1991; Lee and Kunii, 1995). Recorded hands
-    scatter round it by 12 degrees.
+    deviate from it by 12 degrees (standard deviation).
     MCP flexions of neighbouring fingers correlate: 0.63 index-middle, 0.80 middle-ring, 0.81 ring-little, and
     0.77 with the PIP of their own finger (110 recorded sign and gesture poses; Häger-Ross and Schieber, J. Neurosci.
-    2000, find the same order: ring and little move least alone).
+    2000, find the same order: ring and little finger are the least independent).
 """
 
 from collections.abc import Callable, Mapping
@@ -18,20 +18,20 @@ from typing import TypeAlias
 import numpy as np
 
 # Forward kinematics: angles (N, 23) in radians to joints (N, 21, 3) in metres.
-Joints: TypeAlias = Callable[[np.ndarray], np.ndarray]
+ForwardKinematics: TypeAlias = Callable[[np.ndarray], np.ndarray]
 
 FINGER_STARTS = (7, 11, 15, 19)  # where the four angles of index, middle, ring and little begin
 
-# Correlation of the curl of index, middle, ring, little; entries beyond neighbours are the recorded ones too.
+# Correlation of the curl of index, middle, ring, little; all entries are measured on the recorded poses.
 _CURL_CORRELATION = np.array(
     [[1.0, 0.63, 0.49, 0.30], [0.63, 1.0, 0.80, 0.49], [0.49, 0.80, 1.0, 0.81], [0.30, 0.49, 0.81, 1.0]]
 )
-_TOUCH_TRIES = 48
+_TOUCH_CANDIDATES = 48
 _DIP_PER_PIP = 2 / 3
 _DIP_SCATTER = np.deg2rad(10)
 
-# Thumb postures that everyday poses move between (degrees): cmc flexion, abduction, rotation; mcp flexion, abduction,
-# rotation; ip flexion. Zero is the thumb flat beside the palm.
+# Common thumb postures, which random thumbs interpolate (degrees): cmc flexion, abduction, rotation; mcp flexion,
+# abduction, rotation; ip flexion. Zero is the thumb flat beside the palm.
 _THUMBS = np.deg2rad(
     [
         [0, 0, 0, 0, 0, 0, 0],  # flat beside the palm
@@ -45,17 +45,17 @@ _THUMBS = np.deg2rad(
 )
 
 
-# A thumb held away from the hand, least and greatest.
-_STRETCHED_THUMB = np.deg2rad([[-25, -5, -10, -15, -5, -5, -25], [5, 25, 10, 10, 5, 5, 10]])
+# Minimum and maximum angles of a thumb held away from the hand.
+_EXTENDED_THUMB = np.deg2rad([[-25, -5, -10, -15, -5, -5, -25], [5, 25, 10, 10, 5, 5, 10]])
 
 
 @dataclass(frozen=True)
 class PoseMix:
-    """How often each kind of pose is drawn (weights, summing to anything) and how much noise is laid on top.
+    """Relative frequency of each kind of pose (weights with any sum) and the noise that is added.
 
     bank: a named pose; swap: fingers of several named poses; gesture: every finger straight, half or fully curled;
-    touch: the same with the thumb's tip at another fingertip; coupled: smooth random angles; blend: two of those
-    mixed. noise: standard deviation in radians.
+    touch: the same with the thumb's tip at another fingertip; coupled: smooth random angles; blend: an interpolation of
+    two of those. noise: largest standard deviation of the noise, radians.
     """
 
     bank: float = 0.2
@@ -68,15 +68,15 @@ class PoseMix:
 
 
 def coupled_angles(rng: np.random.Generator) -> np.ndarray:
-    """Random angles (23,) of a hand whose joints move together as a real hand's do; radians."""
+    """Random angles (23,) with the correlations of real hands; radians."""
     curl = rng.multivariate_normal(np.zeros(4), _CURL_CORRELATION)
-    # A shift for the whole hand and a scale make flat hands and fists as frequent as half-closed ones.
+    # A common offset and scale make flat hands and fists as frequent as half-closed hands.
     curl = 0.5 + rng.uniform(-0.45, 0.45) + rng.uniform(0.05, 0.35) * curl
     return _from_curl(rng, np.clip(curl, 0, 1))
 
 
 def gesture_angles(rng: np.random.Generator) -> np.ndarray:
-    """Angles (23,) of a hand with each finger straight, half or fully curled, neighbours more often alike; radians."""
+    """Random angles (23,) with each finger straight, half or fully curled, neighbours more often alike; radians."""
     states = np.array([0.03, 0.55, 0.97])
     curl = np.empty(4)
     curl[0] = rng.choice(states, p=[0.5, 0.15, 0.35])
@@ -84,15 +84,15 @@ def gesture_angles(rng: np.random.Generator) -> np.ndarray:
         curl[i] = curl[i - 1] if rng.random() < alike else rng.choice(states, p=[0.45, 0.1, 0.45])
     angles = _from_curl(rng, np.clip(curl + rng.normal(0, 0.04, 4), 0, 1))
     if rng.random() < 0.35:
-        # Thumbs up, a pistol, a telephone: in a gesture the thumb is a finger like the others.
-        angles[:7] = rng.uniform(_STRETCHED_THUMB[0], _STRETCHED_THUMB[1])
+        # As in thumbs up, a pistol, a telephone: an extended thumb is part of candidates gestures.
+        angles[:7] = rng.uniform(_EXTENDED_THUMB[0], _EXTENDED_THUMB[1])
     return angles
 
 
 def _from_curl(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
     """Angles (23,) from the curl (4,) of the fingers in 0..1."""
     angles = np.empty(23)
-    # A finger closes from the MCP (tabletop) or from the PIP (claw): the balance is shared by the hand.
+    # A finger closes from the MCP (tabletop) or from the PIP (claw): the fingers of a hand share the balance.
     balance = rng.normal(0, 0.26)
     spread = rng.choice([rng.normal(0, 0.3), rng.uniform(0.2, 1.0)])
     fan = np.deg2rad([16, 4, -8, -20]) * spread  # towards the thumb is positive
@@ -110,7 +110,7 @@ def _from_curl(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
 
 
 def thumb_angles(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
-    """Angles (7,) of a thumb that suits fingers of the given curl (4,): closed hands fold it in more often."""
+    """Random angles (7,) of the thumb given the fingers' curl (4,): closed hands fold it in more often."""
     closed = float(curl[:2].mean())
     weights = np.array([1 - closed, 1.2 - closed, 1.0, 0.6 + 0.6 * closed, 0.2 + closed, 0.1 + closed, 0.5])
     pair = rng.choice(len(_THUMBS), 2, p=weights / weights.sum())
@@ -118,11 +118,11 @@ def thumb_angles(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
     return mix * _THUMBS[pair[0]] + (1 - mix) * _THUMBS[pair[1]] + rng.normal(0, np.deg2rad(5), 7)
 
 
-def touch_angles(rng: np.random.Generator, joints: Joints) -> np.ndarray:
-    """Angles (23,) of a hand whose thumb's tip meets another finger's (a pinch, an O, counting on fingers) or lies on
-    the middle of a folded finger (a fist, holding fingers down).
+def touch_angles(rng: np.random.Generator, joints: ForwardKinematics) -> np.ndarray:
+    """Random angles (23,) whose thumb tip touches another fingertip (a pinch, an O, counting on fingers) or the middle
+    of a folded finger (a fist).
 
-    Searched for: the best of many random thumbs and fingers, then the best of many near it.
+    By random search: the best of many thumbs and fingers, then twice the best of many near that.
 
     Args:
         joints: the hand's forward kinematics, angles (N, 23) to joints (N, 21, 3) in metres.
@@ -131,25 +131,25 @@ def touch_angles(rng: np.random.Generator, joints: Joints) -> np.ndarray:
     hold = rng.random() < 0.4
     finger = int(rng.choice(4, p=[0.2, 0.45, 0.35, 0.0] if hold else [0.5, 0.25, 0.15, 0.1]))
     moving = np.r_[0:7, FINGER_STARTS[finger] : FINGER_STARTS[finger] + 4]
-    many = np.tile(angles, (_TOUCH_TRIES, 1))
-    for i in range(_TOUCH_TRIES):
+    candidates = np.tile(angles, (_TOUCH_CANDIDATES, 1))
+    for i in range(_TOUCH_CANDIDATES):
         curl = np.full(4, rng.uniform(0.75, 1.0) if hold else rng.uniform(0.25, 0.75))
-        many[i, moving] = _from_curl(rng, curl)[moving]
-    # The flesh of two fingers between the lines of their bones; two pads touch with less.
+        candidates[i, moving] = _from_curl(rng, curl)[moving]
+    # Distance of the bones when the skin touches; two pads touch at a smaller one.
     gap = rng.uniform(0.016, 0.021) if hold else rng.uniform(0.010, 0.018)
     pip, tip = 6 + 4 * finger, 8 + 4 * finger
     for spread in (0.12, 0.05, None):
-        placed = joints(many)
+        placed = joints(candidates)
         goal = placed[:, pip : pip + 2].mean(1) if hold else placed[:, tip]
-        best = many[np.argmin(np.abs(np.linalg.norm(placed[:, 4] - goal, axis=-1) - gap))]
+        best = candidates[np.argmin(np.abs(np.linalg.norm(placed[:, 4] - goal, axis=-1) - gap))]
         if spread is not None:
-            many = np.tile(best, (_TOUCH_TRIES, 1))
-            many[1:, moving] += rng.normal(0, spread, (_TOUCH_TRIES - 1, len(moving)))
+            candidates = np.tile(best, (_TOUCH_CANDIDATES, 1))
+            candidates[1:, moving] += rng.normal(0, spread, (_TOUCH_CANDIDATES - 1, len(moving)))
     return best
 
 
 def swap_fingers(rng: np.random.Generator, poses: np.ndarray) -> np.ndarray:
-    """Angles (23,) whose fingers come from different poses (N, 23), neighbours more often from the same one."""
+    """Angles (23,) with each finger from one of several poses (N, 23), neighbours more often from the same one."""
     chosen = poses[rng.integers(len(poses))].copy()
     source = poses[rng.integers(len(poses))]
     for start in FINGER_STARTS:
@@ -163,20 +163,20 @@ def random_angles(
     rng: np.random.Generator,
     bank: Mapping[str, np.ndarray],
     limits: np.ndarray,
-    joints: Joints,
+    joints: ForwardKinematics,
     mix: PoseMix | None = None,
 ) -> tuple[str, np.ndarray]:
-    """One pose drawn from the mix, inside the limits.
+    """One pose sampled from the mix, within the limits.
 
     Args:
-        rng: where the randomness comes from.
-        bank: named poses (23,), radians; may be empty, then bank and swap fall to the random kinds.
-        limits: (23, 2) least and greatest angle, radians.
+        rng: source of randomness.
+        bank: named poses (23,), radians; where it is empty, the kinds bank and swap are left out.
+        limits: (23, 2) minimum and maximum angle, radians.
         joints: forward kinematics, angles (N, 23) to joints (N, 21, 3).
-        mix: how often which kind.
+        mix: relative frequencies of the kinds.
 
     Returns:
-        The kind that was drawn (a pose's name for a pose of the bank) and the angles (23,).
+        The kind that was sampled (a pose's name for a pose of the bank) and the angles (23,).
     """
     mix = mix or PoseMix()
     kinds = ("bank", "swap", "gesture", "touch", "coupled", "blend")

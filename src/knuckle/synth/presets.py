@@ -1,4 +1,4 @@
-"""What kinds of pictures there are to draw, as plain settings."""
+"""The kinds of pictures that can be rendered, as plain settings."""
 
 from dataclasses import dataclass, field
 
@@ -10,32 +10,32 @@ class Preset:
     """Settings of a kind of picture.
 
     Attributes:
-        size: pixels along each side where none is asked for.
-        hand_count: weights of drawing 0, 1, 2, 3 hands.
+        size: default number of pixels along each side.
+        hand_count: relative frequencies of 0, 1, 2, 3 hands.
         framing: "crop": the first hand fills a crop; "frame": hands anywhere in a whole picture.
-        margin: a crop's side over the longer side of the hand's box, least and greatest.
-        shift: standard deviation of the crop's centre, in sides of the hand's box.
-        roll: standard deviation (radians) of the fingers' direction round upright; turned: share of pictures with
-            any roll at all instead.
-        sleeved, held, occluded, second: shares of pictures with a sleeve, a held thing, something in front, and (in
-            crops) another hand beside.
-        body: share of pictures in which the person the first hand belongs to is drawn too.
-        child: share of children's hands.
-        poses: how often which kind of pose.
+        margin: minimum and maximum of a crop's side over the longer side of the hand's box.
+        shift_std: standard deviation of the crop's centre, in sides of the hand's box.
+        roll_std: standard deviation of the fingers' direction about upright, radians.
+        any_roll: probability that the roll is uniform instead.
+        sleeved, held, occluded, second_hand: probabilities of a sleeve, a held object, an occluder, and (in crops) a
+            second hand.
+        person: probability that the person of the first hand is rendered too.
+        child: probability of a child's hand.
+        poses: relative frequencies of the kinds of pose.
     """
 
     size: int = 256
     hand_count: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 0.0)
     framing: str = "crop"
     margin: tuple[float, float] = (1.3, 2.2)
-    shift: float = 0.1
-    roll: float = 0.35
-    turned: float = 0.12
+    shift_std: float = 0.1
+    roll_std: float = 0.35
+    any_roll: float = 0.12
     sleeved: float = 0.5
     held: float = 0.2
     occluded: float = 0.18
-    second: float = 0.1
-    body: float = 0.3
+    second_hand: float = 0.1
+    person: float = 0.3
     child: float = 0.15
     poses: PoseMix = field(default_factory=PoseMix)
 
@@ -43,21 +43,30 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
     "crop": Preset(),
-    # The same with more of what people show with their fingers, for a network that mistakes one finger for another.
+    # The same with more finger gestures, for a network that confuses fingers.
     "gesture": Preset(
         poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
     ),
-    # The same without anything in the way, and nearly upright: for a first training or a test.
-    "plain": Preset(margin=(1.4, 1.8), shift=0.04, turned=0.0, roll=0.2, held=0.0, occluded=0.0, second=0.0, body=0.0),
-    # Whole pictures with none to three hands, for a detector.
+    # The same without occluders, and nearly upright: for a first training or a test.
+    "plain": Preset(
+        margin=(1.4, 1.8),
+        shift_std=0.04,
+        any_roll=0.0,
+        roll_std=0.2,
+        held=0.0,
+        occluded=0.0,
+        second_hand=0.0,
+        person=0.0,
+    ),
+    # Whole pictures with zero to three hands, for a detector.
     "detector": Preset(
         hand_count=(0.15, 0.45, 0.3, 0.1),
         framing="frame",
-        roll=0.7,
-        turned=0.3,
+        roll_std=0.7,
+        any_roll=0.3,
         held=0.15,
         occluded=0.1,
-        second=0.0,
-        body=0.6,
+        second_hand=0.0,
+        person=0.6,
     ),
 }

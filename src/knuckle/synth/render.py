@@ -1,4 +1,4 @@
-"""Draws scenes with OpenGL (moderngl on EGL): a graphics card where there is one, Mesa's software renderer else."""
+"""Renders scenes with OpenGL (moderngl on EGL): on a graphics card, or else with Mesa's software renderer."""
 
 import os
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ from knuckle.synth.surface import HandSurface
 FEATURE_SIZE = 512
 _SHADOW_SIZE = 256
 _NEAR, _FAR = 0.03, 10.0
-# What a pixel of `visible` and `complete` says; see Drawing.
+# Pixel values of `visible`; see RenderedScene.
 HELD = 200
 OBJECT = 255
 FOREARM = 100
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A drawn scene, all (height, width).
+class RenderedScene:
+    """A rendered scene; all arrays are (height, width).
 
     image: (height, width, 3) uint8 RGB.
-    visible: what is seen: 0 background, h the hand number h (from 1), 100 + h its forearm or sleeve, 200 + h what it
-        holds, 255 anything else that is in the way.
-    complete: each hand as if nothing else were there: bit h - 1 its hand, bit 3 + h its forearm.
-    bone: of the hand that is seen, the bone (index into the model's bones) plus 1, and 0 elsewhere.
+    visible: what each pixel shows: 0 background, h hand number h (from 1), 100 + h its forearm or sleeve, 200 + h the
+        object it holds, 255 another occluder.
+    complete: each hand without occlusion: bit h - 1 the hand, bit 3 + h its forearm.
+    bone: of the visible hand, the bone (index into the model's bones) plus 1; 0 elsewhere.
     """
 
     image: np.ndarray
@@ -49,8 +49,8 @@ def create_context() -> Any:
     try:
         import moderngl
     except ImportError as error:
-        raise ImportError("drawing needs moderngl; install it with `pip install 'knuckle[synth]'`") from error
-    # One thread a context: several pictures are drawn side by side by processes, not by threads of one.
+        raise ImportError("rendering needs moderngl; install it with `pip install 'knuckle[synth]'`") from error
+    # One thread per context: pictures are rendered in parallel by processes, not by threads.
     os.environ.setdefault("LP_NUM_THREADS", "0")
     try:
         options: dict[str, Any] = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
@@ -62,10 +62,10 @@ def create_context() -> Any:
 
 
 class Renderer:
-    """Draws scenes of one picture size.
+    """Renders scenes of one picture size.
 
     Args:
-        surface: the hand's mesh. size: (width, height) px. supersample: samples a pixel along each axis.
+        surface: the hand's mesh. size: (width, height) px. supersample: samples per pixel along each axis.
     """
 
     def __init__(self, surface: HandSurface, size: tuple[int, int], supersample: int = 2) -> None:
@@ -99,7 +99,7 @@ class Renderer:
         self._textures()
 
     def close(self) -> None:
-        """Gives the context and everything in it back."""
+        """Releases the context and everything in it."""
         self.ctx.release()
 
     def _program(self, name: str) -> Any:
@@ -130,8 +130,8 @@ class Renderer:
                     program[name] = unit
 
     def _bake(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Rest position (N, N, 3), whether there is one (N, N), normal (N, N, 3), and whether it is a nail's (N, N),
-        under each texel."""
+        """For each texel: rest position (N, N, 3), whether the mesh covers it (N, N), normal (N, N, 3), and whether it
+        is a nail's (N, N)."""
         program: Any = self.ctx.program(
             vertex_shader="""#version 330
             in vec2 uv; in vec3 rest; in vec3 normal; out vec3 at; out vec3 n;
@@ -162,8 +162,8 @@ class Renderer:
             part.release()
             only.release()
         nail = self._read_floats(target, 0)[..., 3] > 0
-        for thing in (array, buffer, target, program):
-            thing.release()
+        for resource in (array, buffer, target, program):
+            resource.release()
         return where[..., :3], where[..., 3] > 0, facing[..., :3], nail
 
     @staticmethod
@@ -171,22 +171,26 @@ class Renderer:
         data = target.read(components=4, attachment=attachment, dtype="f4")
         return np.frombuffer(data, np.float32).reshape(FEATURE_SIZE, FEATURE_SIZE, 4)
 
-    def draw(self, scene: Scene) -> Drawing:
-        """Draws one scene, of the renderer's picture size."""
+    def render(self, scene: Scene) -> RenderedScene:
+        """Renders one scene.
+
+        Raises:
+            ValueError: the scene is not of the renderer's picture size.
+        """
         if scene.size != self.size:
             raise ValueError(f"the scene must be of size {self.size} but is {scene.size}; make another Renderer")
-        self._common(scene)
+        self._set_uniforms(scene)
         corners = [self._corners(hand) for hand in scene.hands]
         solids = [self._upload(solid) for solid in scene.solids]
         self._draw_shadow(scene, corners, solids)
         image = self._draw_colour(scene, corners, solids)
         complete, visible, bone = self._draw_ids(scene, corners, solids)
         for arrays in solids:
-            for thing in arrays:
-                thing.release()
-        return Drawing(image, visible, complete, bone)
+            for resource in arrays:
+                resource.release()
+        return RenderedScene(image, visible, complete, bone)
 
-    def _common(self, scene: Scene) -> None:
+    def _set_uniforms(self, scene: Scene) -> None:
         projection = _projection(scene.K, scene.size)
         self._to_clip = projection.T.astype("f4").tobytes()
         lamps, colours = np.zeros((2, 3), "f4"), np.zeros((2, 3), "f4")
@@ -210,8 +214,8 @@ class Renderer:
         left = hand.side == "left"
         vertices = hand.vertices_camera
         normals = surface.normals(vertices, flip=left)
-        sky = surface.occlusion(vertices, normals, hand.joints_camera)
-        table = np.column_stack([vertices, normals, sky]).astype(np.float32)
+        ambient_visibility = surface.ambient_visibility(vertices, normals, hand.joints_camera)
+        table = np.column_stack([vertices, normals, ambient_visibility]).astype(np.float32)
         return table[surface.corner_vertex].tobytes()
 
     def _upload(self, solid: Solid) -> tuple:
@@ -248,7 +252,7 @@ class Renderer:
         self._colour.use()
         self._colour.clear()
         for hand, data in zip(scene.hands, corners, strict=True):
-            # Rows run downwards in our pictures, upwards in OpenGL: what is in front winds the other way round.
+            # Rows run downwards in our pictures and upwards in OpenGL, which reverses the winding of front faces.
             self.ctx.enable_only(self.ctx.DEPTH_TEST | self.ctx.CULL_FACE)
             self.ctx.front_face = "ccw" if hand.side == "left" else "cw"
             self._set_skin(hand)
@@ -257,14 +261,14 @@ class Renderer:
         self.ctx.enable_only(self.ctx.DEPTH_TEST)
         for solid, arrays in zip(scene.solids, solids, strict=True):
             m = solid.material
-            self._solid["first"], self._solid["second"] = m.colour, m.second
+            self._solid["first"], self._solid["second"] = m.colour, m.second_colour
             self._solid["pattern"] = (float(m.pattern), m.scale, m.roughness, m.specular)
             arrays[0].render()
         width, height = self._colour.size
         pixels = np.frombuffer(self._colour.read(components=4), np.uint8).reshape(height, width, 4)
         if self.supersample > 1:
             pixels = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA)
-        return _over(pixels, scene)
+        return _composite(pixels, scene)
 
     def _set_skin(self, hand: SceneHand) -> None:
         skin, program = hand.skin, self._skin
@@ -278,28 +282,28 @@ class Renderer:
     def _draw_ids(
         self, scene: Scene, corners: list[bytes], solids: list[tuple]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """complete, visible and bone, as Drawing has them."""
+        """complete, visible and bone, as RenderedScene has them."""
         width, height = self.size
         forearm = self.surface.forearm_bone
         complete = np.zeros((height, width), np.uint8)
         self._ids.use()
         self.ctx.enable_only(self.ctx.DEPTH_TEST)
         self._flat["projection"].write(self._to_clip)
-        alone = []
+        bones_alone = []
         for number, data in enumerate(corners):
             self._ids.clear()
             self._moving.write(data)
             self._flat["offset"] = 1.0
             self._hand_flat.render()
             bones = self._read_ids()
-            alone.append(bones)
+            bones_alone.append(bones)
             complete |= np.where(bones == forearm + 1, 1 << (4 + number), (bones > 0) << number).astype(np.uint8)
         if not scene.hands and not solids:
             return complete, complete.copy(), complete.copy()
         if len(scene.hands) == 1 and not solids:
-            bones = alone[0]
+            bones = bones_alone[0]
             return complete, np.where(bones == forearm + 1, FOREARM + 1, (bones > 0) * 1).astype(np.uint8), bones
-        # Together: hand h's bones are told apart by an offset of 20 each, solids by their own labels.
+        # Everything together: an offset of 20 per hand separates the bones of hands; solids have labels of their own.
         self._ids.clear()
         for number, data in enumerate(corners):
             self._moving.write(data)
@@ -337,7 +341,7 @@ def _projection(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _lamp_projection(direction: np.ndarray, centre: np.ndarray, reach: float) -> np.ndarray:
-    """Camera frame to the clip space of a lamp far away in a direction, seeing reach metres round a centre."""
+    """Camera frame to the clip space (4, 4) of a directional lamp that covers reach metres around a centre."""
     forward = -np.asarray(direction, float)
     side = np.cross(forward, [0, 0, 1] if abs(forward[2]) < 0.9 else [1, 0, 0])
     side /= np.linalg.norm(side)
@@ -348,8 +352,8 @@ def _lamp_projection(direction: np.ndarray, centre: np.ndarray, reach: float) ->
     return matrix
 
 
-def _over(pixels: np.ndarray, scene: Scene) -> np.ndarray:
-    """The drawn pixels (H, W, 4), colours multiplied by alpha, over the scene's background and its soft shadow."""
+def _composite(pixels: np.ndarray, scene: Scene) -> np.ndarray:
+    """The rendered pixels (H, W, 4), premultiplied by alpha, composited over the background and a soft shadow on it."""
     alpha = pixels[..., 3:].astype(np.uint16)
     background = scene.background
     strength, shift_x, shift_y, blur = scene.cast_shadow

@@ -1,19 +1,22 @@
-"""What is in one picture: plain data, all of it in the camera frame, in metres."""
+"""The content of one picture as plain data, in the camera frame, in metres."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from knuckle.synth.light import Light
-from knuckle.synth.skin import Skin
+from knuckle.synth.skin import SkinAppearance
 
 
 @dataclass(frozen=True)
 class Material:
-    """Surface of anything but skin. pattern: 0 plain, 1 blotches, 2 stripes, 3 checks, 4 fabric; colours linear RGB."""
+    """Surface of anything but a hand; colours are linear RGB.
+
+    pattern: 0 plain, 1 blotches, 2 stripes, 3 checks, 4 fabric, 5 a face.
+    """
 
     colour: tuple[float, float, float]
-    second: tuple[float, float, float]
+    second_colour: tuple[float, float, float]
     pattern: int = 0
     scale: float = 60.0  # pattern repeats per metre
     roughness: float = 0.5
@@ -22,12 +25,12 @@ class Material:
 
 @dataclass(frozen=True)
 class Solid:
-    """A thing in the way: vertices (N, 3), unit normals (N, 3), faces (F, 3), local (N, 3) where on the thing each
-    vertex is (metres, for its pattern); seen from both sides.
+    """Anything but a hand: vertices (N, 3), unit normals (N, 3), faces (F, 3), local (N, 3) vertices in the solid's own
+    frame (metres, for its pattern); rendered from both sides.
 
-    forearm_of: index of the hand whose sleeve it is, None for an occluder.
+    forearm_of: index of the hand whose sleeve or watch it is, None otherwise.
     held_by: index of the hand that holds it, with its pose T_camera_object (4, 4), x along its longest axis, and
-    half (3,) of its box's sides in that frame, metres; None otherwise.
+    half_extents (3,) of its box in that frame, metres; None otherwise.
     """
 
     vertices: np.ndarray
@@ -38,15 +41,15 @@ class Solid:
     forearm_of: int | None = None
     held_by: int | None = None
     T_camera_object: np.ndarray | None = None
-    half: np.ndarray | None = None
+    half_extents: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class SceneHand:
-    """One hand: what it was posed from and where that put it.
+    """One hand: its pose parameters and the posed result.
 
     angles (23,), wrist_angles (2,), shape (10,), T_camera_hand (4, 4), joints_camera (21, 3),
-    vertices_camera (V, 3); side is "left" or "right"; pose names where the angles came from.
+    vertices_camera (V, 3); side is "left" or "right"; pose and view are the kinds that were sampled.
     """
 
     side: str
@@ -56,14 +59,14 @@ class SceneHand:
     T_camera_hand: np.ndarray
     joints_camera: np.ndarray
     vertices_camera: np.ndarray
-    skin: Skin
+    skin: SkinAppearance
     pose: str
     view: str
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything needed to draw one picture. K: (3, 3), pixel centres at integers; size: (width, height);
+    """Everything needed to render one picture. K: (3, 3), pixel centres at integers; size: (width, height);
     background: (height, width, 3) uint8 sRGB."""
 
     K: np.ndarray

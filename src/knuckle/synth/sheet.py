@@ -1,4 +1,4 @@
-"""A contact sheet of drawn pictures with their labels on them, to be looked at."""
+"""A contact sheet of rendered pictures with their labels drawn on them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +17,19 @@ _FOREARM_COLOUR, _OBJECT_COLOUR = (60, 90, 70), (220, 60, 50)
 
 
 def contact_sheet(pictures: Sequence[Picture], columns: int = 8) -> np.ndarray:
-    """The pictures in rows, each above the same with its labels drawn on and above its masks.
+    """The pictures in rows; below each, the same picture with its labels drawn on it, and its masks.
 
     Args:
-        pictures: one or more. columns: pictures a row.
+        pictures: one or more. columns: pictures per row.
 
     Returns:
-        (H, W, 3) uint8 RGB; 256 px a tile.
+        (H, W, 3) uint8 RGB; 256 px per tile.
 
     Raises:
         ValueError: there are no pictures.
     """
     if not pictures:
-        raise ValueError("pictures must be at least one but got none; draw some first")
+        raise ValueError("pictures must be at least one but got none; render some first")
     blank = np.zeros((3 * _TILE, _TILE, 3), np.uint8)
     tiles = [np.vstack([_tile(picture.image), labelled(picture), _tile(_masks(picture))]) for picture in pictures]
     tiles += [blank] * (-len(tiles) % min(columns, len(tiles)))
@@ -38,10 +38,10 @@ def contact_sheet(pictures: Sequence[Picture], columns: int = 8) -> np.ndarray:
 
 
 def write_sheet(out: Path, settings: Settings, images: int) -> Path:
-    """Draws the first pictures of a set and writes their contact sheet.
+    """Renders the first pictures of a set and writes their contact sheet.
 
     Args:
-        out: the folder. settings: what to draw. images: how many.
+        out: the folder. settings: what to render. images: how many.
 
     Returns:
         The sheet's path, out/sheet.png.
@@ -56,16 +56,16 @@ def write_sheet(out: Path, settings: Settings, images: int) -> Path:
 
 
 def labelled(picture: Picture) -> np.ndarray:
-    """The picture (256, 256, 3) with box, joints, side, pose and view of each hand; hidden joints are faint."""
+    """The picture (256, 256, 3) with box, joints, side, pose and view of each hand; occluded joints are faint."""
     scale = _TILE / max(picture.image.shape[:2])
     drawn = _tile(picture.image)
     for hand in picture.label["hands"]:
         corners = np.rint(np.array(hand["box"]).reshape(2, 2) * scale).astype(int)
         cv2.rectangle(drawn, tuple(map(int, corners[0])), tuple(map(int, corners[1])), _BOX_COLOUR, 1)
-        doubt = np.where(np.array(hand["visibility"], bool), 0.0, 12.0)
-        # A pixel's centre is at an integer: the picture's edge, at -0.5, stays where it is when it grows.
+        uncertainty_mm = np.where(np.array(hand["visibility"], bool), 0.0, 12.0)
+        # Pixel centres are at integers: scaling keeps the picture's edge, at -0.5, fixed.
         uv = (np.array(hand["joints_image"]) + 0.5) * scale - 0.5
-        drawn = draw_skeleton(drawn, uv, doubt, thickness=1.5)
+        drawn = draw_skeleton(drawn, uv, uncertainty_mm, thickness=1.5)
     for row, hand in enumerate(picture.label["hands"]):
         text = f"{hand['side']} {hand['pose']} {hand['view']}"
         for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
@@ -83,12 +83,12 @@ def _tile(image: np.ndarray) -> np.ndarray:
 
 
 def _masks(picture: Picture) -> np.ndarray:
-    """What is seen in full colour, what is hidden of a hand at half."""
+    """The visible mask in full colour, the occluded part of each hand at half intensity."""
     number = picture.visible.astype(int)
-    seen = _MASK_COLOURS[np.where(number <= 3, number, 0)].copy()
-    seen[(number > 100) & (number < 200)] = _FOREARM_COLOUR
-    seen[number > 200] = _OBJECT_COLOUR
+    colours = _MASK_COLOURS[np.where(number <= 3, number, 0)].copy()
+    colours[(number > 100) & (number < 200)] = _FOREARM_COLOUR
+    colours[number > 200] = _OBJECT_COLOUR
     for hand in range(3):
         hidden = ((picture.complete >> hand) & 1 == 1) & (number != hand + 1)
-        seen[hidden] = seen[hidden] // 2 + _MASK_COLOURS[hand + 1] // 2
-    return seen
+        colours[hidden] = colours[hidden] // 2 + _MASK_COLOURS[hand + 1] // 2
+    return colours

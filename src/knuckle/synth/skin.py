@@ -1,11 +1,11 @@
-"""The colour of skin from its two pigments, and how one person's skin is drawn at random.
+"""The colour of skin from its two pigments, and the random appearance of a hand's skin.
 
 Light crosses the epidermis (melanin) twice and is scattered back by the dermis (haemoglobin). Evaluated at a few
 wavelengths and averaged over a camera's red, green and blue, this covers every human tone from two numbers.
 
 Sources:
     Epidermis: melanosome absorption 6.6e11 λ^-3.33 per cm, volume fraction 1.3 % (very light) to 43 % (darkest), and
-        skin's baseline absorption (Jacques, Skin Optics, 1998).
+        skin's baseline absorption (Jacques, SkinAppearance Optics, 1998).
     Dermis: reduced scattering 46 (λ/500)^-1.42 per cm (Jacques, Phys. Med. Biol. 2013), blood of 150 g/l haemoglobin
         (extinctions tabulated by Prahl, 1998), total diffuse reflectance of a half space (Jensen et al. 2001).
 """
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 LUT_SIZE = 32
-MELANIN_RANGE = (0.01, 0.36)  # volume fraction of melanosomes; the table is even in its logarithm
-BLOOD_RANGE = (0.002, 0.05)  # volume fraction of blood; even in its square root
+MELANIN_RANGE = (0.01, 0.36)  # volume fraction of melanosomes; the table is uniform in its logarithm
+BLOOD_RANGE = (0.002, 0.05)  # volume fraction of blood; uniform in its square root
 
-# Wavelength in nm, molar extinction of oxygenated and of bare haemoglobin per (cm mol/l).
+# Wavelength in nm, molar extinction of oxygenated and deoxygenated haemoglobin per (cm mol/l).
 _SPECTRUM = np.array(
     [
         [440, 102580, 413280],
@@ -43,10 +43,10 @@ def reflectance_table(size: int = LUT_SIZE) -> np.ndarray:
     """Diffuse reflectance (size, size, 3), linear red, green, blue in 0..1: rows are blood, columns melanin."""
     melanin = np.geomspace(*MELANIN_RANGE, size)[None, :, None]
     blood = (np.linspace(BLOOD_RANGE[0] ** 0.5, BLOOD_RANGE[1] ** 0.5, size) ** 2)[:, None, None]
-    nm, oxygenated, bare = _SPECTRUM.T
+    nm, oxygenated, deoxygenated = _SPECTRUM.T
     baseline = 0.244 + 85.3 * np.exp(-(nm - 154) / 66.2)
     epidermis = melanin * 6.6e11 * nm**-3.33 + (1 - melanin) * baseline
-    extinction = _OXYGENATED * oxygenated + (1 - _OXYGENATED) * bare
+    extinction = _OXYGENATED * oxygenated + (1 - _OXYGENATED) * deoxygenated
     dermis = blood * (np.log(10) * extinction * 150 / 64500) + (1 - blood) * baseline
     scattering = 46 * (nm / 500) ** -1.42
     albedo = scattering / (scattering + dermis)
@@ -60,12 +60,12 @@ def reflectance_table(size: int = LUT_SIZE) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Skin:
-    """How one hand's skin looks. Pigments are table coordinates in 0..1 (see the ranges above)."""
+class SkinAppearance:
+    """Appearance of one hand's skin. Pigments are coordinates in reflectance_table, 0..1 (see the ranges above)."""
 
     melanin: float
     blood: float
-    palm_lightening: float  # share of the melanin that a palm lacks
+    palm_lightening: float  # fraction of the melanin that a palm lacks
     mottling: float  # strength of blotches
     creases: float  # depth of creases, 0 smooth
     veins: float
@@ -73,17 +73,17 @@ class Skin:
     flush: float  # redder knuckles, fingertips and palm edges
     roughness: float
     specular: float
-    nail_colour: tuple[float, float, float]  # linear; used as far as nail_cover says
-    nail_cover: float  # 0 bare nail, 1 polish
-    tint: tuple[float, float, float]  # what a camera and its white balance leave of the colour
-    seed: tuple[float, float]  # where in the noise this hand lies
+    nail_colour: tuple[float, float, float]  # linear RGB of the polish
+    nail_cover: float  # opacity of the polish, 0 for a bare nail
+    tint: tuple[float, float, float]  # colour cast of the camera and its white balance
+    seed: tuple[float, float]  # offset in the noise texture
 
 
-def random_skin(rng: np.random.Generator) -> Skin:
-    """A hand's skin over the whole range of human tones, each about equally likely."""
+def random_skin(rng: np.random.Generator) -> SkinAppearance:
+    """Random skin over the whole range of human tones, each about equally probable."""
     melanin = float(rng.beta(1.05, 1.15))
     polished = rng.random() < 0.12
-    return Skin(
+    return SkinAppearance(
         melanin=melanin,
         blood=float(rng.beta(2.8, 2.1)),
         palm_lightening=float(rng.uniform(0.08, 0.3) + 0.18 * melanin),

@@ -1,4 +1,4 @@
-"""Things near hands: held objects, occluders, sleeves, watches, rings."""
+"""Objects near hands: held objects, occluders, sleeves, watches, rings."""
 
 from dataclasses import replace
 
@@ -9,13 +9,13 @@ from knuckle.synth.skin import reflectance_table
 
 
 def random_material(rng: np.random.Generator) -> Material:
-    """The surface of some household thing."""
+    """A random material of a household object."""
     grey = rng.beta(1, 1.3)
     first = np.clip(grey + rng.normal(0, 0.25, 3), 0.01, 0.95)
     second = np.clip(rng.random(3), 0.01, 0.95) if rng.random() < 0.5 else first * rng.uniform(0.2, 0.8)
     return Material(
         colour=to_rgb(first**1.6),
-        second=to_rgb(second**1.6),
+        second_colour=to_rgb(second**1.6),
         pattern=int(rng.choice(5, p=[0.4, 0.2, 0.15, 0.1, 0.15])),
         scale=float(rng.uniform(60, 500)),
         roughness=float(rng.uniform(0.25, 0.8)),
@@ -24,17 +24,17 @@ def random_material(rng: np.random.Generator) -> Material:
 
 
 def skin_material(rng: np.random.Generator) -> Material:
-    """The surface of another person's skin, for limbs that are no labelled hand."""
+    """A random material of skin, for limbs that are not a labelled hand."""
     table = reflectance_table(8)
     colour = table[tuple(rng.integers(0, 8, 2))]
     return Material(to_rgb(colour), to_rgb(colour * 0.8), 1, 60.0, 0.5, 0.6)
 
 
 def cloth(rng: np.random.Generator) -> Material:
-    """The surface of a sleeve."""
+    """A random material of a sleeve."""
     base = random_material(rng)
     pattern = int(rng.choice([0, 2, 3, 4], p=[0.3, 0.15, 0.1, 0.45]))
-    return Material(base.colour, base.second, pattern, float(rng.uniform(150, 1500)), 0.8, 0.05)
+    return Material(base.colour, base.second_colour, pattern, float(rng.uniform(150, 1500)), 0.8, 0.05)
 
 
 def to_rgb(colour: np.ndarray) -> tuple[float, float, float]:
@@ -44,7 +44,7 @@ def to_rgb(colour: np.ndarray) -> tuple[float, float, float]:
 
 
 def _grid(rows: int, columns: int) -> np.ndarray:
-    """Faces (F, 3) of a grid of vertices, closed round the columns."""
+    """Faces (F, 3) of a grid of vertices that is closed along the columns."""
     i, j = np.mgrid[: rows - 1, :columns]
     a, b = i * columns + j, i * columns + (j + 1) % columns
     c, d = a + columns, b + columns
@@ -52,15 +52,18 @@ def _grid(rows: int, columns: int) -> np.ndarray:
 
 
 def _grid_normals(points: np.ndarray) -> np.ndarray:
-    """Unit normals (R, C, 3) of a grid of points (R, C, 3) that is closed round the columns."""
+    """Unit normals (R, C, 3) of a grid of points (R, C, 3) that is closed along the columns."""
     down = np.gradient(points, axis=0)
     across = np.roll(points, -1, axis=1) - np.roll(points, 1, axis=1)
     normals = np.cross(across, down)
     return normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
 
 
-def superellipsoid(half: np.ndarray, square: tuple[float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices, normals, faces between a ball (square 1, 1), a can (0.1, 1) and a box (0.1, 0.1); half: (3,) metres.
+def superellipsoid(
+    half_extents: np.ndarray, exponents: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices, normals and faces of a superellipsoid: a ball for exponents (1, 1), a can for (0.1, 1), a box for
+    (0.1, 0.1). half_extents: (3,) metres.
 
     Source: Barr, IEEE CG&A 1981.
     """
@@ -71,11 +74,11 @@ def superellipsoid(half: np.ndarray, square: tuple[float, float]) -> tuple[np.nd
     def power(x: np.ndarray, e: float) -> np.ndarray:
         return np.sign(x) * np.abs(x) ** e
 
-    e1, e2 = square
+    e1, e2 = exponents
     shape = [power(np.cos(v), e1) * power(np.cos(u), e2), power(np.cos(v), e1) * power(np.sin(u), e2)]
-    points = np.stack([*shape, np.broadcast_to(power(np.sin(v), e1), (rows, columns))], -1) * half
+    points = np.stack([*shape, np.broadcast_to(power(np.sin(v), e1), (rows, columns))], -1) * half_extents
     tilt = [power(np.cos(v), 2 - e1) * power(np.cos(u), 2 - e2), power(np.cos(v), 2 - e1) * power(np.sin(u), 2 - e2)]
-    normals = np.stack([*tilt, np.broadcast_to(power(np.sin(v), 2 - e1), (rows, columns))], -1) / half
+    normals = np.stack([*tilt, np.broadcast_to(power(np.sin(v), 2 - e1), (rows, columns))], -1) / half_extents
     normals = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
     return points.reshape(-1, 3), normals.reshape(-1, 3), _grid(rows, columns)
 
@@ -87,7 +90,7 @@ def place(
     material: Material,
     forearm_of: int | None = None,
 ) -> Solid:
-    """A solid from vertices, normals and faces, moved by a rotation (3, 3) and a position (3,)."""
+    """A solid from vertices, normals and faces, posed by a rotation (3, 3) and a position (3,)."""
     vertices, normals, faces = parts
     return Solid(vertices @ rotation.T + position, normals @ rotation.T, faces, vertices, material, forearm_of)
 
@@ -100,16 +103,16 @@ def random_rotation(rng: np.random.Generator) -> np.ndarray:
 
 
 def held_object(rng: np.random.Generator, joints: np.ndarray, hand: int) -> Solid | None:
-    """A thing in the grip of a hand with joints (21, 3), as thick as the fingers leave room; None for a closed hand.
-    hand: the number of that hand, from 0.
+    """A random object in the grasp of a hand with joints (21, 3), as thick as the fingers leave room; None for a closed
+    hand. hand: the index of that hand.
 
-    The thing's axis runs across the palm (a handle), or through the tips of thumb and fingers (a pinched thing).
+    The object's axis runs across the palm (a handle), or between the tips of thumb and finger (a pinched object).
     """
     palm = joints[[0, 5, 9, 13, 17]].mean(0)
     tips = joints[[8, 12, 16, 20]].mean(0)
     across = joints[5] - joints[17]
-    near = float(np.linalg.norm(joints[4] - joints[[8, 12]].mean(0)))
-    if rng.random() < 0.5 or near > 0.06:
+    pinch_distance = float(np.linalg.norm(joints[4] - joints[[8, 12]].mean(0)))
+    if rng.random() < 0.5 or pinch_distance > 0.06:
         centre = 0.5 * palm + 0.35 * tips + 0.15 * joints[3]
         axis = across
     else:
@@ -127,20 +130,21 @@ def held_object(rng: np.random.Generator, joints: np.ndarray, hand: int) -> Soli
         return None
     radius = min(room * rng.uniform(0.85, 1.1), 0.055)
     half = np.array([radius, radius * rng.uniform(0.6, 1.0), rng.uniform(0.8 * radius, 0.13)])
-    square = (float(rng.choice([0.1, 0.3, 1.0])), float(rng.choice([0.2, 1.0])))
+    exponents = (float(rng.choice([0.1, 0.3, 1.0])), float(rng.choice([0.2, 1.0])))
     other = np.cross(axis, rng.normal(size=3))
     other /= np.linalg.norm(other)
     rotation = np.stack([other, np.cross(axis, other), axis], -1)
     shift = axis * rng.normal(0, 0.3) * half[2]
-    solid = place(superellipsoid(half, square), rotation, centre + shift, random_material(rng))
+    solid = place(superellipsoid(half, exponents), rotation, centre + shift, random_material(rng))
     pose = np.eye(4)
-    # Its z is the long axis where it is built; x is in its stored frame.
+    # The long axis is z in superellipsoid, and x in the labelled frame.
     pose[:3, :3], pose[:3, 3] = rotation[:, [2, 0, 1]], centre + shift
-    return replace(solid, held_by=hand, T_camera_object=pose, half=half[[2, 0, 1]])
+    return replace(solid, held_by=hand, T_camera_object=pose, half_extents=half[[2, 0, 1]])
 
 
 def ring(rng: np.random.Generator, joints: np.ndarray, radii: np.ndarray) -> Solid:
-    """A ring on a finger's first phalanx. joints: (21, 3); radii: (20,) half the thickness round each bone at rest."""
+    """A ring on a finger's first phalanx. joints: (21, 3); radii: (20,) half the thickness around each bone at
+    rest."""
     base = int(rng.choice([5, 9, 13, 17], p=[0.2, 0.25, 0.4, 0.15]))
     start, end = joints[base], joints[base + 1]
     length = float(np.linalg.norm(end - start))
@@ -159,17 +163,17 @@ def ring(rng: np.random.Generator, joints: np.ndarray, radii: np.ndarray) -> Sol
 
 
 def occluder(rng: np.random.Generator, joints: np.ndarray) -> Solid:
-    """Something between the camera (at the origin) and a part of the hand with joints (21, 3)."""
+    """A random object between the camera (at the origin) and a joint of the hand with joints (21, 3)."""
     target = joints[int(rng.integers(21))]
-    nearer = rng.uniform(0.72, 0.96)
+    depth_ratio = rng.uniform(0.72, 0.96)
     finger_like = rng.random() < 0.4
     thick = rng.uniform(0.006, 0.011) if finger_like else rng.uniform(0.008, 0.04)
     long = rng.uniform(0.03, 0.15) if finger_like else thick * rng.uniform(1, 4)
-    half = np.array([thick, thick * (1 if finger_like else rng.uniform(0.4, 1)), long]) * nearer
-    square = (0.5, 1.0) if finger_like else (float(rng.choice([0.1, 0.4, 1.0])), float(rng.choice([0.15, 1.0])))
+    half = np.array([thick, thick * (1 if finger_like else rng.uniform(0.4, 1)), long]) * depth_ratio
+    exponents = (0.5, 1.0) if finger_like else (float(rng.choice([0.1, 0.4, 1.0])), float(rng.choice([0.15, 1.0])))
     material = skin_material(rng) if finger_like and rng.random() < 0.7 else random_material(rng)
-    position = target * nearer + rng.normal(0, 0.012, 3) * (1, 1, 0)
-    return place(superellipsoid(half, square), random_rotation(rng), position, material)
+    position = target * depth_ratio + rng.normal(0, 0.012, 3) * (1, 1, 0)
+    return place(superellipsoid(half, exponents), random_rotation(rng), position, material)
 
 
 def tube(
@@ -178,9 +182,11 @@ def tube(
     half_widths: np.ndarray,
     waves: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices, normals, faces of a sleeve along y with a hem: rings (R, 3) centres, half_widths (R, 2) in x and z.
+    """Vertices, normals and faces of a sleeve along y with a hem.
 
-    waves: depth of the folds, metres. The first ring is the open end.
+    Args:
+        rng: source of randomness. rings: (R, 3) centres, the first at the open end. half_widths: (R, 2) in x and z.
+        waves: depth of the folds, metres.
     """
     columns = 28
     around = np.linspace(0, 2 * np.pi, columns, endpoint=False)
@@ -193,7 +199,7 @@ def tube(
         points[i + 1] = centre
         points[i + 1, :, 0] += half[0] * radius * np.cos(around)
         points[i + 1, :, 2] += half[1] * radius * np.sin(around)
-    # The hem turns inwards, so that the cloth looks thick.
+    # The hem is folded inwards, so that the cloth looks thick.
     points[0] = rings[0] + (points[1] - rings[0]) * 0.9
     normals = _grid_normals(points)
     return points.reshape(-1, 3), normals.reshape(-1, 3), _grid(len(points), columns)

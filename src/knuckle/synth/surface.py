@@ -1,26 +1,26 @@
-"""The hand's mesh made ready to draw: split at texture seams, with a longer forearm, normals and soft occlusion."""
+"""The hand's mesh, ready to render: split at texture seams, with a longer forearm, normals and ambient occlusion."""
 
 import numpy as np
 
 from knuckle.skeleton import BONES
 
-_PALM_RADIUS = 0.011  # metres, half the palm's thickness round a metacarpal
+_PALM_RADIUS = 0.011  # metres, half the palm's thickness around a metacarpal
 
 
 class HandSurface:
-    """What does not change between pictures of one hand model, computed once.
+    """The parts of the mesh that do not change with the pose, computed once.
 
     Args:
         vertices: (V, 3) rest vertices in the hand frame, metres. faces: (F, 3). uv: (T, 2). faces_uv: (F, 3).
         face_part: (F,) index into part_names. joints: (21, 3) at rest.
-        bones: (V,) the bone that moves each vertex most. forearm_bone: the index of the forearm among them.
+        bones: (V,) the bone with the largest skinning weight of each vertex. forearm_bone: the index of the forearm.
 
     Attributes:
-        corner_vertex: (C,) for each drawn corner the vertex it stands on; corner_uv (C, 2); corner_bone (C,);
+        corner_vertex: (C,) the vertex of each rendered corner; corner_uv (C, 2); corner_bone (C,);
         corner_rest (C, 3); corner_forearm (C,) true beyond the wrist; triangles (F, 3) into the corners.
     """
 
-    # The forearm is drawn longer than it is modelled, so that its end is out of the picture or in a sleeve.
+    # The forearm is rendered longer than it is modelled, so that its end is outside the picture or in a sleeve.
     _STRETCH_FROM = -0.09
     _STRETCH = 2.5
 
@@ -51,24 +51,24 @@ class HandSurface:
         self.joints = joints
         self.bones = bones
         self.forearm_bone = forearm_bone
-        beyond = np.isin(face_part, [part_names.index(n) for n in ("forearm", "cap") if n in part_names])
-        self.hand_vertices = np.unique(faces[~beyond])
+        not_hand = np.isin(face_part, [part_names.index(n) for n in ("forearm", "cap") if n in part_names])
+        self.hand_vertices = np.unique(faces[~not_hand])
         forearm = np.ones(len(vertices), bool)
         forearm[self.hand_vertices] = False
         self.forearm_vertices = forearm
         self.corner_forearm = forearm[self.corner_vertex]
         past = np.maximum(self._STRETCH_FROM - vertices[:, 1], 0)
         self._stretch = past * (self._STRETCH - 1) * (bones == forearm_bone)
-        # Vertex normals are sums over the faces round each vertex: sorted once, then one reduceat a picture.
+        # Vertex normals are sums over the faces around each vertex: sorted once, then one reduceat per picture.
         flat = faces.reshape(-1)
         order = np.argsort(flat, kind="stable")
         self._face_of_corner = (np.arange(flat.size) // 3)[order]
         self._starts = np.searchsorted(flat[order], np.arange(len(vertices)))
         self._spheres_setup()
 
-    def lengthen(self, vertices: np.ndarray, away: np.ndarray) -> np.ndarray:
-        """vertices (V, 3) with the forearm drawn out along the unit direction away (3,) from the hand."""
-        return vertices + self._stretch[:, None] * away
+    def lengthen(self, vertices: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """vertices (V, 3) with the forearm lengthened along the unit direction (3,) from the wrist to the elbow."""
+        return vertices + self._stretch[:, None] * direction
 
     def normals(self, vertices: np.ndarray, flip: bool) -> np.ndarray:
         """Unit vertex normals (V, 3) of posed vertices (V, 3); flip for a left hand, whose winding is mirrored."""
@@ -83,8 +83,8 @@ class HandSurface:
         return -total if flip else total
 
     def forearm_sections(self, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Middle (R, 3) and half widths (R, 2) in x and z of the forearm at rest, at distances along (R,) from the
-        wrist; metres. Beyond the mesh it goes on as it ends."""
+        """Centres (R, 3) and half widths (R, 2) in x and z of the forearm at rest, at distances along (R,) from the
+        wrist; metres. Beyond the mesh the last section is repeated."""
         stations = np.linspace(-0.012, -self.rest[:, 1].min() - 0.012, 9)
         forearm = self.rest[np.abs(self.rest[:, 0]) < 0.05]
         low, high = [], []
@@ -99,8 +99,8 @@ class HandSurface:
         return centres, (edges[:, 2:] - edges[:, :2]) / 2
 
     def radii(self) -> np.ndarray:
-        """Half the thickness (20,) of the hand round each of BONES at rest, metres: the median distance of the
-        vertices that a bone moves from its line."""
+        """Half the thickness (20,) of the hand around each of BONES at rest, metres: the median distance of a bone's
+        vertices from its axis."""
         radii = np.full(len(BONES), _PALM_RADIUS)
         for i, (parent, child) in enumerate(BONES):
             if parent == 0:
@@ -108,13 +108,13 @@ class HandSurface:
             a, b = self.joints[parent], self.joints[child]
             axis = (b - a) / np.linalg.norm(b - a)
             # Bones are numbered hand 0, then three a finger, base to tip.
-            mine = self.rest[self.bones == 1 + 3 * ((parent - 1) // 4) + (parent - 1) % 4]
-            off = np.linalg.norm(np.cross(mine - a, axis), axis=1)
+            own = self.rest[self.bones == 1 + 3 * ((parent - 1) // 4) + (parent - 1) % 4]
+            off = np.linalg.norm(np.cross(own - a, axis), axis=1)
             radii[i] = min(float(np.median(off)), 0.012)
         return radii
 
     def _spheres_setup(self) -> None:
-        """Spheres along the bones that shade each other: where on which bone, and whose vertices they leave alone."""
+        """Spheres along the bones, which occlude the ambient light of the rest of the hand."""
         radii = self.radii()
         self._sphere_bone, self._sphere_at, sphere_radius = [], [], []
         for i, (parent, _child) in enumerate(BONES):
@@ -127,20 +127,22 @@ class HandSurface:
         self._sphere_ends = (bones[:, 0], bones[:, 1])
         at = np.array(self._sphere_at)[:, None]
         rest = (1 - at) * self.joints[bones[:, 0]] + at * self.joints[bones[:, 1]]
-        # What shades a vertex at rest is its own flesh and its neighbours': that amount is the zero.
-        self._rest_shade = np.zeros(len(self.rest), np.float32)
-        self._rest_shade = self._shade(self.rest.astype(np.float32), self.normals(self.rest, False), rest)
+        # At rest a vertex is occluded by its own bone and its neighbours: that amount counts as none.
+        self._rest_occlusion = np.zeros(len(self.rest), np.float32)
+        self._rest_occlusion = self._sphere_occlusion(
+            self.rest.astype(np.float32), self.normals(self.rest, False), rest
+        )
 
-    def occlusion(self, vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray) -> np.ndarray:
-        """How much of the sky each vertex still sees beside the hand's own bones (V,), 0..1, one at rest."""
+    def ambient_visibility(self, vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray) -> np.ndarray:
+        """Fraction of the ambient light that reaches each vertex past the hand's own bones (V,), 0..1, one at rest."""
         at = np.array(self._sphere_at)[:, None]
         centres = (1 - at) * joints[self._sphere_ends[0]] + at * joints[self._sphere_ends[1]]
-        extra = np.maximum(self._shade(vertices, normals, centres) - self._rest_shade, 0)
+        extra = np.maximum(self._sphere_occlusion(vertices, normals, centres) - self._rest_occlusion, 0)
         return np.exp(-2.2 * extra)
 
-    def _shade(self, vertices: np.ndarray, normals: np.ndarray, centres: np.ndarray) -> np.ndarray:
-        """Sum over spheres of the cosine-weighted share of the sky they cover, (V,). Source: Quilez, sphere ambient
-        occlusion: cos / distance² in radii."""
+    def _sphere_occlusion(self, vertices: np.ndarray, normals: np.ndarray, centres: np.ndarray) -> np.ndarray:
+        """Sum over spheres of the cosine-weighted fraction of the hemisphere they cover, (V,). Source: Quilez, sphere
+        ambient occlusion: cos / distance² in radii."""
         v, n, c = vertices.astype(np.float32), normals.astype(np.float32), centres.astype(np.float32)
         squared = (v * v).sum(1)[:, None] - 2 * v @ c.T + (c * c).sum(1)
         facing = n @ c.T - (n * v).sum(1)[:, None]  # distance times cosine

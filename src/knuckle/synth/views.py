@@ -1,8 +1,8 @@
-"""From where a hand is seen: everywhere, but most often as people film hands."""
+"""Viewpoints of a hand: all directions, but most often those in which people film hands."""
 
 import numpy as np
 
-# Towards the camera from the hand, in a right hand's frame: x to the thumb, y to the fingertips, z out of the palm.
+# Directions from hand to camera, in a right hand's frame: x to the thumb, y to the fingertips, z out of the palm.
 # name: (direction, spread in radians, weight)
 VIEWS: dict[str, tuple[tuple[float, float, float], float, float]] = {
     "palm": ((0.0, 0.1, 1.0), 0.45, 0.22),  # shown to a webcam, gestures, signs
@@ -17,7 +17,7 @@ VIEWS: dict[str, tuple[tuple[float, float, float], float, float]] = {
 
 
 def random_view(rng: np.random.Generator) -> tuple[str, np.ndarray]:
-    """A kind of view and the unit direction (3,) from the hand to the camera, in a right hand's frame."""
+    """A random view: its name and the unit direction (3,) from the hand to the camera, in a right hand's frame."""
     names = list(VIEWS)
     weights = np.array([VIEWS[name][2] for name in names])
     name = names[rng.choice(len(names), p=weights / weights.sum())]
@@ -30,17 +30,17 @@ def random_view(rng: np.random.Generator) -> tuple[str, np.ndarray]:
 
 
 def look_from(direction: np.ndarray, side: str, roll: float, ray: np.ndarray) -> np.ndarray:
-    """The rotation (3, 3) of T_camera_hand that shows a hand from a direction.
+    """The rotation (3, 3) of T_camera_hand under which the camera sees a hand from a direction.
 
     Args:
         direction: (3,) unit, hand to camera, in a right hand's frame; a left hand is seen mirrored.
-        side: "left" or "right". roll: how far the fingers are turned from pointing up, clockwise in the picture,
-            radians (of a hand that points at the camera: its palm or back instead).
+        side: "left" or "right". roll: angle of the fingers from pointing up, clockwise in the picture, radians (of a
+            hand that points at the camera: of its palm or back instead).
         ray: (3,) unit, camera to hand, in the camera frame.
     """
     mirror = np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
     towards = direction * mirror
-    # In the hand frame: away from the camera, and what shall be up in the picture.
+    # In the hand frame: the viewing direction, and the direction that is up in the picture at roll 0.
     forward = -towards
     up = np.array([0.0, 1.0, 0.0])
     if abs(up @ forward) > 0.97:
@@ -51,7 +51,7 @@ def look_from(direction: np.ndarray, side: str, roll: float, ray: np.ndarray) ->
 
 
 def _frame(forward: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Columns right, up, forward of a frame that looks along forward with up as nearly as can be."""
+    """Look-at frame (3, 3): columns right, up, forward, with up orthogonalised against forward."""
     forward = forward / np.linalg.norm(forward)
     up = up - forward * (up @ forward)
     up = up / np.linalg.norm(up)

@@ -1,5 +1,5 @@
-"""Writes sets of pictures as WebDataset shards: by several processes, the same bytes whatever their number, and
-going on where whole shards end."""
+"""Writes sets of pictures as WebDataset shards: with several processes, the same bytes whatever their number, and
+resuming after the last complete shard."""
 
 import hashlib
 import io
@@ -51,44 +51,43 @@ def write_shards(
 ) -> dict[str, Any]:
     """Writes pictures 0 .. images - 1 into out as shard-000000.tar, ... and a manifest.
 
-    Shards that are already there whole are kept, so a call that was cut off goes on when repeated, and a set can be
-    made longer.
+    Complete shards are kept, so an interrupted call resumes when repeated, and a set can be extended.
 
     Args:
-        out: the folder. settings: what to draw. images: how many. workers: processes. shard_images: pictures a shard.
-        progress: called now and then with the number of pictures done so far.
+        out: the folder. settings: what to render. images: how many. workers: processes.
+        shard_images: pictures per shard. progress: called every so often with the number of pictures done so far.
 
     Returns:
         The manifest.
 
     Raises:
-        ValueError: out holds a set drawn with other settings, or a number is out of range.
-        ImportError, OSError: pictures cannot be drawn or written here.
-        ChildProcessError: a process that drew was ended from outside.
+        ValueError: out holds a set with other settings, or a number is out of range.
+        ImportError, OSError: pictures cannot be rendered or written here.
+        RuntimeError: a worker process was killed.
     """
     for name, number in (("images", images), ("workers", workers), ("shard_images", shard_images)):
         if number < 1:
             raise ValueError(f"{name} must be at least 1 but got {number}")
     out.mkdir(parents=True, exist_ok=True)
-    plan = {"format": FORMAT, "settings": settings.described(), "shard_images": shard_images}
+    plan = {"format": FORMAT, "settings": settings.for_manifest(), "shard_images": shard_images}
     known = _check_plan(out, plan)
     starts = range(0, images, shard_images)
     jobs = {f"shard-{i:06d}.tar": range(s, min(s + shard_images, images)) for i, s in enumerate(starts)}
-    done = {name: known[name] for name in jobs if _is_whole(out / name, known.get(name), len(jobs[name]))}
-    waiting = {name: numbers for name, numbers in jobs.items() if name not in done}
+    done = {name: known[name] for name in jobs if _is_complete(out / name, known.get(name), len(jobs[name]))}
+    pending = {name: numbers for name, numbers in jobs.items() if name not in done}
     if not (out / MANIFEST).exists():
         _write_manifest(out, plan, known)
     report = progress or (lambda _: None)
     report(sum(len(jobs[name]) for name in done))
-    if waiting:
-        for name, entry in _drawn(out, settings, waiting, workers, sum(len(jobs[n]) for n in done), report):
+    if pending:
+        for name, entry in _render_shards(out, settings, pending, workers, sum(len(jobs[n]) for n in done), report):
             done[name] = entry
             _write_manifest(out, plan, {**known, **done})
     return _write_manifest(out, plan, {**known, **done})
 
 
 def _check_plan(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
-    """The shards that the folder's manifest knows of, by name."""
+    """The shards that the folder's manifest lists, by name."""
     path = out / MANIFEST
     if not path.exists():
         return {}
@@ -96,13 +95,13 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
     for key, value in plan.items():
         if manifest.get(key) != value:
             raise ValueError(
-                f"{out} must hold pictures of the same {key} but was begun with {manifest.get(key)}, not {value}; "
+                f"{out} must hold pictures of the same {key} but was started with {manifest.get(key)}, not {value}; "
                 "choose an empty folder"
             )
     return {shard["name"]: shard for shard in manifest["shards"]}
 
 
-def _is_whole(path: Path, entry: dict[str, Any] | None, images: int) -> bool:
+def _is_complete(path: Path, entry: dict[str, Any] | None, images: int) -> bool:
     return entry is not None and entry["images"] == images and path.exists() and path.stat().st_size == entry["bytes"]
 
 
@@ -114,60 +113,60 @@ def _write_manifest(out: Path, plan: dict[str, Any], shards: dict[str, Any]) -> 
     return manifest
 
 
-def _drawn(
+def _render_shards(
     out: Path,
     settings: Settings,
-    waiting: dict[str, range],
+    pending: dict[str, range],
     workers: int,
     before: int,
     report: Callable[[int], None],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Draws the shards that wait and yields each one's entry of the manifest when it is whole."""
+    """Renders the pending shards and yields each one's entry of the manifest when it is complete."""
     context = multiprocessing.get_context("spawn")  # an OpenGL context must not be forked
     counter = context.Value("l", 0)
     jobs, results = context.SimpleQueue(), context.SimpleQueue()
-    for name, numbers in waiting.items():
+    for name, numbers in pending.items():
         jobs.put((out / name, numbers))
-    crew = [
+    processes = [
         context.Process(target=_work, args=(settings, jobs, results, counter), daemon=True)
-        for _ in range(min(workers, len(waiting)))
+        for _ in range(min(workers, len(pending)))
     ]
     try:
-        for process in crew:
-            jobs.put(None)  # the sign to stop, one for each
+        for process in processes:
+            jobs.put(None)  # tells one worker to stop
             process.start()
-        left = len(waiting)
-        while left:
+        remaining = len(pending)
+        while remaining:
             if results.empty():
-                _check_alive(crew)
+                _check_alive(processes)
                 time.sleep(0.1)
             else:
                 name, entry = results.get()
                 if isinstance(entry, Exception):
                     raise entry
-                left -= 1
+                remaining -= 1
                 yield name, entry
             report(before + counter.value)
     finally:
-        # On an interrupt the workers' unfinished shards stay unnamed and are drawn again next time.
-        for process in crew:
+        # After an interrupt the unfinished shards have temporary names; they are rendered again next time.
+        for process in processes:
             process.terminate()
             process.join()
         for part in out.glob(".shard-*.tar"):
             part.unlink()
 
 
-def _check_alive(crew: list[Any]) -> None:
-    failed = [process.exitcode for process in crew if process.exitcode not in (None, 0)]
+def _check_alive(processes: list[Any]) -> None:
+    failed = [process.exitcode for process in processes if process.exitcode not in (None, 0)]
     if failed:
         raise RuntimeError(
-            f"a process that draws ended with status {failed[0]}; call again to go on, with fewer workers"
+            f"a worker must not end early but did, with status {failed[0]}; call again with fewer workers to resume"
         )
 
 
 def _work(settings: Settings, jobs: Any, results: Any, counter: Any) -> None:
-    """What a worker process does: draws shards until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    """Body of a worker process: renders shards until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     cv2.setNumThreads(1)
     path = None
     try:
@@ -179,7 +178,7 @@ def _work(settings: Settings, jobs: Any, results: Any, counter: Any) -> None:
             entry = {"name": path.name, "images": len(numbers), "bytes": path.stat().st_size, "sha256": digest}
             results.put((path.name, entry))
         generator.close()
-    except (ImportError, RuntimeError, ValueError, OSError) as error:  # the parent raises it: there it is seen
+    except (ImportError, RuntimeError, ValueError, OSError) as error:  # raised again in the parent
         results.put((path.name if path else "", error))
 
 
@@ -187,7 +186,7 @@ def _pictures(generator: Generator, numbers: range, counter: Any) -> Iterator[tu
     parent = multiprocessing.parent_process()
     for number in numbers:
         if parent is not None and not parent.is_alive():
-            raise RuntimeError("the process that wants the pictures has ended; call again to go on")
+            raise RuntimeError("the parent process must be alive but has ended; call again to resume")
         yield f"{number:08d}", encode(generator.picture(number))
         with counter.get_lock():
             counter.value += 1

@@ -1,5 +1,5 @@
 #version 330
-// Draws only which thing is where, and with another projection the depth a lamp sees.
+// Renders labels alone, or with the projection of a lamp its shadow map.
 in vec3 position;
 in float label;
 uniform mat4 projection;

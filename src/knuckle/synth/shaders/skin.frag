@@ -57,7 +57,7 @@ void main() {
         vec3 l = lamp_direction[i];
         float lit = i == 0 ? textureProj(shadow, lamp_at) : 1.0;
         float cosine = dot(n, l);
-        // Light wraps further round in red, which scatters farthest in skin.
+        // Red light scatters farthest in skin, so it wraps further around.
         vec3 wrap = vec3(0.28, 0.12, 0.06);
         vec3 diffuse = clamp((cosine + wrap) / (1.0 + wrap), 0.0, 1.0);
         diffuse *= mix(vec3(1.0), diffuse, 0.3);

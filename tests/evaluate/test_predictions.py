@@ -1,4 +1,4 @@
-"""Predictions from files: one's own, peers', arrays, submissions; matched to pictures, orders and axes converted."""
+"""Predictions from files: of knuckle and other programs, arrays, submissions; matched, orders and axes converted."""
 
 import json
 import zipfile
@@ -12,8 +12,8 @@ import tiny_sets
 from knuckle.camera import Camera
 from knuckle.datasets import BrokenDataset
 from knuckle.evaluate import PROTOCOLS, Predictions, Truth, evaluate
+from knuckle.evaluate.adapters import PredictedHand, detect_format, mediapipe_hands, mmpose_hands, openpose_hands
 from knuckle.evaluate.matching import match_hands, run_on_crops, run_predictor
-from knuckle.evaluate.peers import FoundHand, mediapipe_hands, mmpose_hands, openpose_hands, recognise
 from knuckle.evaluate.predictions import Conventions, read_predictions
 from knuckle.evaluate.sources import numbered_source, read_source
 from knuckle.evaluate.submit import SUBMISSIONS, check_submission, write_submission
@@ -57,14 +57,14 @@ def knuckle_json(truth, i, **changes):
 class TestKnuckle:
     def test_own_predictions(self, own, tmp_path):
         folder = dump_by_picture(tmp_path / "p", own, lambda i: knuckle_json(own, i))
-        answers = read_predictions(folder, own)
-        np.testing.assert_allclose(answers.joints, own.joints)
-        report = evaluate(own, answers, PROTOCOLS["own"], resamples=0)
+        predicted = read_predictions(folder, own)
+        np.testing.assert_allclose(predicted.joints, own.joints)
+        report = evaluate(own, predicted, PROTOCOLS["own"], resamples=0)
         assert report.value("joints_camera") == pytest.approx(0, abs=1e-9)
         assert report.value("image") == pytest.approx(0, abs=1e-9)
         assert report.value("side_right") == 100
 
-    def test_the_best_hand_answers_and_gaps_are_gaps(self, own, tmp_path):
+    def test_the_best_hand_is_matched_and_missing_hands_stay_missing(self, own, tmp_path):
         def of(i):
             data = knuckle_json(own, i)
             worse = knuckle_json(own, i, score=0.2, joints_camera=(own.joints[i] + 1).tolist())
@@ -72,22 +72,22 @@ class TestKnuckle:
 
         folder = dump_by_picture(tmp_path / "p", own, of)
         (folder / f"{own.ids[3]}.json").unlink()
-        answers = read_predictions(folder, own)
-        assert answers.present.tolist() == [False, True, True, False]
-        np.testing.assert_allclose(answers.joints[1], own.joints[1])
+        predicted = read_predictions(folder, own)
+        assert predicted.present.tolist() == [False, True, True, False]
+        np.testing.assert_allclose(predicted.joints[1], own.joints[1])
 
-    def test_two_hands_of_a_picture_by_side(self, own):
+    def test_two_hands_of_a_picture_are_matched_by_side(self, own):
         both = replace(own, ids=("a:left", "a:right", "b", "c"), pictures=())
-        hands = [FoundHand("left", 0.1, own.joints[0]), FoundHand("right", 0.9, own.joints[1])]
-        hands.append(FoundHand("right", 0.5, own.joints[2]))
-        answers = match_hands(both, {"a": hands, "b": hands[2:]}, True, "test")
-        np.testing.assert_array_equal(answers.joints[:3], own.joints[:3])
-        assert answers.present.tolist() == [True, True, True, False]
+        hands = [PredictedHand("left", 0.1, own.joints[0]), PredictedHand("right", 0.9, own.joints[1])]
+        hands.append(PredictedHand("right", 0.5, own.joints[2]))
+        predicted = match_hands(both, {"a": hands, "b": hands[2:]}, True, "test")
+        np.testing.assert_array_equal(predicted.joints[:3], own.joints[:3])
+        assert predicted.present.tolist() == [True, True, True, False]
 
     def test_a_broken_file_is_named(self, own, tmp_path):
         folder = dump_by_picture(tmp_path / "p", own, lambda i: knuckle_json(own, i))
         (folder / f"{own.ids[2]}.json").write_text('{"hands": [')
-        with pytest.raises(BrokenDataset, match=r"00002\.json must be JSON but breaks off"):
+        with pytest.raises(BrokenDataset, match=r"00002\.json must be JSON but is truncated"):
             read_predictions(folder, own)
         (folder / f"{own.ids[2]}.json").write_text('{"hands": [{"side": "left", "joints_camera": [[1, 2, 3]]}]}')
         with pytest.raises(BrokenDataset, match=r"00002\.json must be knuckle's output .* joints must be \(21, 3\)"):
@@ -135,10 +135,10 @@ class TestModels:
             asked.append(sample.id)
             return [hand_of(own, own.ids.index(sample.id))]
 
-        answers = run_predictor((Sample(id=i) for i in own.ids), predict, own, "a model")
-        np.testing.assert_array_equal(answers.joints, own.joints)
+        predicted = run_predictor((Sample(id=i) for i in own.ids), predict, own, "a model")
+        np.testing.assert_array_equal(predicted.joints, own.joints)
         assert asked == list(own.ids)
-        assert not answers.absolute  # no camera was known
+        assert not predicted.absolute  # no camera was known
 
     def test_the_networks_own_mesh_counts_where_it_is_the_truths(self, own):
         truth = replace(own, vertices=np.zeros((4, 5, 3)))
@@ -195,7 +195,7 @@ class TestMediaPipe:
         }
 
     def solutions(self, truth, i):
-        # Solutions took the picture for a mirrored one.
+        # Solutions assumed a mirrored picture.
         side = "Right" if truth.left[i] else "Left"
         return {
             "size": SIZE,
@@ -207,8 +207,8 @@ class TestMediaPipe:
     @pytest.mark.parametrize("kind", ["tasks", "solutions"])
     def test_sides_pixels_and_joints(self, own, tmp_path, kind):
         folder = dump_by_picture(tmp_path / "p", own, lambda i: getattr(self, kind)(own, i))
-        answers = read_predictions(folder, own)
-        report = evaluate(own, answers, PROTOCOLS["own"], resamples=0)
+        predicted = read_predictions(folder, own)
+        report = evaluate(own, predicted, PROTOCOLS["own"], resamples=0)
         assert report.value("side_right") == 100
         assert report.value("image") == pytest.approx(0, abs=1e-9)
         assert report.value("joints_pa") == pytest.approx(0, abs=1e-9)
@@ -217,7 +217,7 @@ class TestMediaPipe:
 
     def test_pixels_need_a_size(self, own, tmp_path):
         folder = dump_by_picture(tmp_path / "p", own, lambda i: self.tasks(own, i))
-        with pytest.raises(BrokenDataset, match="must say the picture's size"):
+        with pytest.raises(BrokenDataset, match="must hold the picture's size"):
             read_predictions(folder, replace(own, pictures=()))
 
     def test_lists_of_lists_and_no_hand(self):
@@ -230,7 +230,7 @@ class TestMediaPipe:
 
 
 class TestOpenPose:
-    def test_both_hands_and_unseen_joints(self, own, tmp_path):
+    def test_both_hands_and_undetected_joints(self, own, tmp_path):
         def of(i):
             flat = np.concatenate([pixels(own, i), np.full((21, 1), 0.7)], 1)
             other = np.zeros((21, 3))
@@ -239,13 +239,13 @@ class TestOpenPose:
             return {"version": 1.3, "people": [person | {f"hand_{theirs}_keypoints_2d": other.ravel().tolist()}]}
 
         folder = dump_by_picture(tmp_path / "p", own, of, "_keypoints.json")
-        answers = read_predictions(folder, own)
-        assert answers.joints is None
-        report = evaluate(own, answers, PROTOCOLS["own"], resamples=0)
+        predicted = read_predictions(folder, own)
+        assert predicted.joints is None
+        report = evaluate(own, predicted, PROTOCOLS["own"], resamples=0)
         assert report.value("image") == pytest.approx(0, abs=1e-9)
         assert report.value("side_right") == 100
 
-    def test_a_joint_of_no_confidence_was_not_found(self):
+    def test_a_joint_of_zero_confidence_is_missing(self):
         flat = np.ones((21, 3))
         flat[4] = 0
         hand = openpose_hands({"people": [{"hand_left_keypoints_2d": flat.ravel().tolist()}]}, lambda: SIZE)[0]
@@ -290,9 +290,9 @@ class TestMmPose:
 
 
 class TestRecognise:
-    def test_nobodys_output(self):
+    def test_an_unknown_format(self):
         with pytest.raises(BrokenDataset, match="holds boxes; name it with --format"):
-            recognise({"boxes": []}, "a.json")
+            detect_format({"boxes": []}, "a.json")
 
 
 class TestArrays:
@@ -307,7 +307,7 @@ class TestArrays:
         with pytest.raises(ValueError, match="unit must be one of m, cm, mm"):
             Conventions(unit="inch")
 
-    def test_nan_rows_were_not_found(self, own, tmp_path):
+    def test_nan_rows_are_missing(self, own, tmp_path):
         joints = own.joints.copy()
         joints[2] = np.nan
         np.save(tmp_path / "joints.npy", joints)
@@ -332,17 +332,17 @@ class TestArrays:
     def test_dexycb_results(self, own, tmp_path):
         lines = [f"{i}," + ",".join(f"{x:.6f}" for x in 1e3 * own.joints[i].ravel()) for i in (2, 0, 1)]
         (tmp_path / "r.txt").write_text("\n".join(lines))
-        answers = read_predictions(tmp_path / "r.txt", own)
-        assert answers.present.tolist() == [True, True, True, False]
-        np.testing.assert_allclose(answers.joints[:3], own.joints[:3], atol=1e-8)
+        predicted = read_predictions(tmp_path / "r.txt", own)
+        assert predicted.present.tolist() == [True, True, True, False]
+        np.testing.assert_allclose(predicted.joints[:3], own.joints[:3], atol=1e-8)
         (tmp_path / "r.txt").write_text("0,1,2\n")
         with pytest.raises(BrokenDataset, match="line 1, must be a number below 4 and 63 coordinates"):
             read_predictions(tmp_path / "r.txt", own)
 
 
 class TestMano:
-    def test_what_came_out_of_a_network(self, own, tmp_path):
-        """HaMeR's way: joints and vertices about the hand, and where the camera sees it."""
+    def test_joints_and_vertices_with_cam_t(self, own, tmp_path):
+        """As HaMeR stores them: joints and vertices about the origin, and a translation to the camera frame."""
         place = own.joints[:, 0]
         mesh = np.random.default_rng(0).normal(size=(4, 778, 3)) * 0.02
         np.savez(
@@ -352,10 +352,10 @@ class TestMano:
             pred_cam_t_full=place,
             right=(~own.left).astype(float),
         )
-        answers = read_predictions(tmp_path / "r.npz", own)
-        np.testing.assert_allclose(answers.joints, own.joints, atol=1e-12)
-        np.testing.assert_allclose(answers.vertices, mesh + place[:, None])
-        np.testing.assert_array_equal(answers.left, own.left)
+        predicted = read_predictions(tmp_path / "r.npz", own)
+        np.testing.assert_allclose(predicted.joints, own.joints, atol=1e-12)
+        np.testing.assert_allclose(predicted.vertices, mesh + place[:, None])
+        np.testing.assert_array_equal(predicted.left, own.left)
 
     def test_hands_about_the_origin_are_not_in_the_camera_frame(self, own, tmp_path):
         np.savez(tmp_path / "r.npz", pred_keypoints_3d=own.joints - own.joints[:, :1])
@@ -376,11 +376,11 @@ class TestMano:
             stored = {"pose": pose}
         np.savez(tmp_path / "r.npz", betas=betas, trans=trans, **stored)
         conventions = Conventions(mano=HandModel.load(tmp_path / "MANO_RIGHT.pkl"), flat_hand_mean=True)
-        answers = read_predictions(tmp_path / "r.npz", own, conventions=conventions)
-        np.testing.assert_allclose(answers.vertices, np.stack([v for v, _ in expected]), atol=1e-9)
-        np.testing.assert_allclose(answers.joints, np.stack([j for _, j in expected]), atol=1e-9)
-        assert not answers.left.any()
-        assert answers.absolute
+        predicted = read_predictions(tmp_path / "r.npz", own, conventions=conventions)
+        np.testing.assert_allclose(predicted.vertices, np.stack([v for v, _ in expected]), atol=1e-9)
+        np.testing.assert_allclose(predicted.joints, np.stack([j for _, j in expected]), atol=1e-9)
+        assert not predicted.left.any()
+        assert predicted.absolute
 
     def test_parameters_take_a_mano_file(self, own, tmp_path):
         np.savez(tmp_path / "r.npz", pose=np.zeros((4, 48)), betas=np.zeros((4, 10)), trans=np.zeros((4, 3)))
@@ -404,55 +404,55 @@ class TestSubmissions:
 
     @pytest.mark.parametrize("name", SUBMISSIONS)
     def test_written_checked_and_read_back(self, name, tmp_path):
-        answers, form = self.right_hands(), self.small(name, 4)
-        assert write_submission(answers, form, tmp_path / "pred.zip") == []
+        predicted, form = self.right_hands(), self.small(name, 4)
+        assert write_submission(predicted, form, tmp_path / "pred.zip") == []
         assert check_submission(tmp_path / "pred.zip", form) == []
         with zipfile.ZipFile(tmp_path / "pred.zip") as archive:
             joints, meshes = json.loads(archive.read("pred.json"))
-        # Spelled out again: HO-3D wants MANO's order and OpenGL's axes.
-        expected = answers.joints
+        # Written out independently: HO-3D uses MANO's order and OpenGL's axes.
+        expected = predicted.joints
         if name != "freihand":
             expected = tiny_sets.stored(expected, tiny_sets.MANO) * tiny_sets.GL
             assert (np.array(joints)[..., 2] < 0).all()
         np.testing.assert_allclose(joints, expected, atol=1e-6)
         assert np.shape(meshes) == (4, 778, 3)
         back = read_predictions(tmp_path / "pred.zip", numbered_source(4).truth)
-        np.testing.assert_allclose(back.joints, answers.joints, atol=1e-6)
-        np.testing.assert_allclose(back.vertices, answers.vertices, atol=1e-6)
+        np.testing.assert_allclose(back.joints, predicted.joints, atol=1e-6)
+        np.testing.assert_allclose(back.vertices, predicted.vertices, atol=1e-6)
 
-    def test_gaps_and_missing_meshes_are_told(self, tmp_path):
-        answers, form = self.right_hands(), self.small("freihand", 4)
-        joints = answers.joints.copy()
+    def test_missing_hands_and_meshes_are_noted(self, tmp_path):
+        predicted, form = self.right_hands(), self.small("freihand", 4)
+        joints = predicted.joints.copy()
         joints[1] = np.nan
-        gappy = Predictions(np.array([True, False, True, True]), joints)
-        notes = write_submission(gappy, form, tmp_path / "p.zip")
+        incomplete = Predictions(np.array([True, False, True, True]), joints)
+        notes = write_submission(incomplete, form, tmp_path / "p.zip")
         assert len(notes) == 2
-        assert "1 hands that were not found" in notes[0]
+        assert "1 missing hands" in notes[0]
         assert "zeros are written" in notes[1]
         assert check_submission(tmp_path / "p.zip", form) == []
 
     @pytest.mark.parametrize(
-        ("spoil", "said"),
+        ("corrupt", "message"),
         [
             (lambda j, v: (j[:3], v[:3]), "must be 4, one per picture of the split, but are 3"),
             (lambda j, v: (1e3 * j, 1e3 * v), "millimetres"),
             (lambda j, v: (j * tiny_sets.GL, v * tiny_sets.GL), "OpenCV's"),
             (lambda j, v: (tiny_sets.stored(j, tiny_sets.RHD), v), "look as if they were in 'rhd'"),
-            (lambda j, v: (j * [-1, 1, 1], v * [-1, 1, 1]), "bend as left ones"),
+            (lambda j, v: (j * [-1, 1, 1], v * [-1, 1, 1]), "bend as left hands"),
             (lambda j, v: (j, 1e3 * v), "meshes must be where their joints are"),
             (lambda j, v: (np.where(np.arange(21)[:, None] == 3, np.nan, j), v), "finite"),
             (lambda j, v: (j[:, :20], v), r"joints must be (N, 21, 3) but are (4, 20, 3)"),
         ],
     )
-    def test_every_mistake_is_named(self, tmp_path, spoil, said):
-        answers = self.right_hands()
-        joints, meshes = spoil(answers.joints, answers.vertices)
+    def test_every_mistake_is_named(self, tmp_path, corrupt, message):
+        predicted = self.right_hands()
+        joints, meshes = corrupt(predicted.joints, predicted.vertices)
         with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
             archive.writestr("pred.json", json.dumps([np.asarray(joints).tolist(), np.asarray(meshes).tolist()]))
         problems = check_submission(tmp_path / "p.zip", self.small("freihand", 4))
-        assert any(said in p for p in problems), problems
+        assert any(message in p for p in problems), problems
 
-    def test_a_file_that_is_none(self, tmp_path):
+    def test_a_damaged_file(self, tmp_path):
         (tmp_path / "p.zip").write_bytes(b"no zip")
         assert "cannot be read" in check_submission(tmp_path / "p.zip", SUBMISSIONS["freihand"])[0]
         with zipfile.ZipFile(tmp_path / "q.zip", "w") as archive:

@@ -1,6 +1,6 @@
-"""Other people's outputs: one small adapter each, from their JSON to hands in our order, axes and units.
+"""Adapters for the JSON of other programs, to hands in the common joint order, axes and units.
 
-Every adapter takes what one file says of one picture and returns the hands in it. Joint orders: MediaPipe, OpenPose
+Every adapter takes the content of one file for one picture and returns its hands. Joint orders: MediaPipe, OpenPose
 and MMPose's hand models share the common one.
 """
 
@@ -18,8 +18,8 @@ Side = Literal["left", "right"]
 
 
 @dataclass(frozen=True)
-class FoundHand:
-    """One hand that somebody found in a picture. What was not given is None.
+class PredictedHand:
+    """One predicted hand of a picture; None for what the file does not hold.
 
     joints: (21, 3) metres, common order, axes x right, y down, z forward. joints_image: (21, 2) pixels of the picture.
     vertices: (V, 3) like joints. corners: (8, 3) like joints, of the held object's box, in the order of
@@ -37,18 +37,18 @@ class FoundHand:
 SizeOf = Callable[[], tuple[int, int]]
 
 
-def knuckle_hands(data: Any, size: SizeOf) -> list[FoundHand]:
+def knuckle_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
     """`knuckle predict`'s own JSON: {"hands": [{side, score, joints_image, joints_camera, ...}]}.
 
     Args:
         data: one file's content.
-        size: not needed: pixels are stored.
+        size: not used: the file holds pixels.
 
     Returns:
         The hands.
     """
     return [
-        FoundHand(
+        PredictedHand(
             side=_side(hand.get("side")),
             score=float(hand.get("score", 0.0)),
             joints=_rows(hand.get("joints_camera"), 3),
@@ -69,17 +69,17 @@ def _corners(held: Any) -> np.ndarray | None:
     return corners
 
 
-def mediapipe_hands(data: Any, size: SizeOf) -> list[FoundHand]:
+def mediapipe_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
     """MediaPipe's hand landmarks, of its Tasks (Python, web) and of the older Solutions.
 
     Pixels are landmarks times the picture's size. The 3D joints are its world landmarks: metres in the camera's axes
-    about the hand's own centre, so they are not in the camera frame. Tasks name the true side of a picture that is not
+    about the hand's own centre, so they are not in the camera frame. Tasks assume a picture that is not
     mirrored; Solutions (multi_hand_landmarks) assumed a mirrored one, so their sides are swapped here.
 
     Args:
         data: one file's content: hand_landmarks or landmarks, hand_world_landmarks or worldLandmarks, handedness; or
             multi_hand_landmarks, multi_hand_world_landmarks, multi_handedness.
-        size: gives (width, height) of the picture.
+        size: returns (width, height) of the picture.
 
     Returns:
         The hands.
@@ -96,7 +96,7 @@ def mediapipe_hands(data: Any, size: SizeOf) -> list[FoundHand]:
         if solutions and side is not None:
             side = "left" if side == "right" else "right"
         hands.append(
-            FoundHand(
+            PredictedHand(
                 side=side,
                 score=float(label.get("score", 0.0)),
                 joints=None if world is None else _landmarks(world[i], 3),
@@ -106,14 +106,14 @@ def mediapipe_hands(data: Any, size: SizeOf) -> list[FoundHand]:
     return hands
 
 
-def openpose_hands(data: Any, size: SizeOf) -> list[FoundHand]:
+def openpose_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
     """OpenPose's --write_json: people with hand_left_keypoints_2d and hand_right_keypoints_2d in pixels.
 
-    A keypoint of confidence zero was not found; a hand of only such ones is none.
+    A keypoint of confidence zero was not detected; a hand with no other keypoints is skipped.
 
     Args:
         data: one file's content.
-        size: not needed with keypoint_scale 0, the default.
+        size: not used: pixels, with keypoint_scale 0, the default.
 
     Returns:
         The hands.
@@ -125,21 +125,21 @@ def openpose_hands(data: Any, size: SizeOf) -> list[FoundHand]:
             points = np.asarray(flat, np.float64).reshape(-1, 3)
             if len(points) == 21 and (points[:, 2] > 0).any():
                 found = np.where(points[:, 2:] > 0, points[:, :2], np.nan)
-                hands.append(FoundHand(_side(side), float(points[:, 2].mean()), joints_image=found))
+                hands.append(PredictedHand(_side(side), float(points[:, 2].mean()), joints_image=found))
     return hands
 
 
-# Where the hands are among COCO-WholeBody's 133 keypoints.
+# Rows of the hands in COCO-WholeBody's 133 keypoints.
 _WHOLE_BODY: Mapping[str, slice] = MappingProxyType({"left": slice(91, 112), "right": slice(112, 133)})
 
 
-def mmpose_hands(data: Any, size: SizeOf) -> list[FoundHand]:
+def mmpose_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
     """MMPose's predictions: hand models (21), InterHand3D (42, millimetres) and whole bodies (133).
 
     Args:
         data: one picture's instances: a list of {"keypoints", "keypoint_scores"}, or {"instances": [...]}, or a list
             of one such list. Keypoints are pixels (x, y); InterHand3D's (x, y, z) are taken as millimetres.
-        size: not needed.
+        size: not used: the file holds pixels.
 
     Returns:
         The hands.
@@ -164,14 +164,14 @@ def mmpose_hands(data: Any, size: SizeOf) -> list[FoundHand]:
     return hands
 
 
-def _mmpose_hand(points: np.ndarray, scores: np.ndarray, side: Side | None, order: str) -> FoundHand:
+def _mmpose_hand(points: np.ndarray, scores: np.ndarray, side: Side | None, order: str) -> PredictedHand:
     points = np.asarray(to_common(points, order))
     if points.shape[1] == 3:
-        return FoundHand(side, float(scores.mean()), joints=points / 1000.0)
-    return FoundHand(side, float(scores.mean()), joints_image=points)
+        return PredictedHand(side, float(scores.mean()), joints=points / 1000.0)
+    return PredictedHand(side, float(scores.mean()), joints_image=points)
 
 
-ADAPTERS: Mapping[str, Callable[[Any, SizeOf], list[FoundHand]]] = MappingProxyType(
+ADAPTERS: Mapping[str, Callable[[Any, SizeOf], list[PredictedHand]]] = MappingProxyType(
     {
         "knuckle": knuckle_hands,
         "mediapipe": mediapipe_hands,
@@ -183,18 +183,18 @@ ADAPTERS: Mapping[str, Callable[[Any, SizeOf], list[FoundHand]]] = MappingProxyT
 RELATIVE = ("mediapipe", "openpose")
 
 
-def recognise(data: Any, path: Any) -> str:
-    """Whose JSON a file's content is.
+def detect_format(data: Any, path: Any) -> str:
+    """The format of a JSON file, from its content.
 
     Args:
         data: the content.
-        path: its name, for the message.
+        path: the file, for the message.
 
     Returns:
         A key of ADAPTERS.
 
     Raises:
-        BrokenDataset: nobody's that is known.
+        BrokenDataset: the format is unknown.
     """
     if isinstance(data, dict):
         if "hands" in data:
@@ -235,7 +235,7 @@ def _first(data: Any, *names: str) -> Any:
 
 
 def _category(entry: Any) -> dict[str, Any]:
-    """The best category of a hand's handedness: a list of categories, or {"classification": [...]}."""
+    """The first (best) category of a hand's handedness: a list of categories, or {"classification": [...]}."""
     if isinstance(entry, dict):
         entry = entry.get("classification", entry.get("categories", [entry]))
     return entry[0] if entry else {}
