@@ -57,7 +57,8 @@ def from_photograph(picture: Path, out: Path) -> bool:
         bent = ", ".join(f"{name} {np.degrees(hand['angles'][f'{name}_pip_flexion']):.0f}" for name in FINGERS[1:])
         print(f"  {hand['side']}, score {hand['score']:.2f}, wrist at ({x:.2f}, {y:.2f}, {z:.2f}) m")
         print(
-            f"  {np.mean(hand['joint_uncertainty_mm']):.0f} mm off on average, as far as can be told; PIP joints bent by {bent} degrees"
+        expected = np.mean(hand["joint_uncertainty_mm"])
+        print(f"  joints off by {expected:.0f} mm on average, by its own estimate; PIP joints bent by {bent} degrees")
         )
     for path in sorted(out.glob(f"{picture.stem}.*")):
         print(f"wrote {path}")
