@@ -1,8 +1,9 @@
 """Between a network's joints (two pixels and a depth) and joints in the camera's frame, in metres.
 
-The depth of the network that ships ("sight" coordinates) is counted along the line of sight of the hand, not along the camera's axis, and in pixels: a step along
-the line of sight and a step across it that are equally long in metres are equally many pixels. So what the network
-has to say does not depend on where in the picture the hand is, how far away, or how large.
+The depth of the network that ships ("sight" coordinates) is counted along the line of sight of the hand, not along the
+camera's axis, and in pixels: a step along the line of sight and a step across it that are equally long in metres are
+equally many pixels. So what the network has to say does not depend on where in the picture the hand is, how far away,
+or how large.
 """
 
 from typing import Literal

@@ -1,4 +1,4 @@
-"""The 21 joints of a hand drawn over a picture: a colour for each finger, uncertainty as faintness and size; and boxes."""
+"""The 21 joints of a hand drawn over a picture: a colour for each finger, uncertainty as faintness; and boxes."""
 
 from collections.abc import Callable
 
@@ -33,8 +33,8 @@ def draw_skeleton(
     Args:
         image: (h, w, 3) uint8 RGB.
         joints_image: (21, 2) pixels, common order; a joint that is not finite is left out with its bones.
-        uncertainty: (21,) expected error of each joint in pixels: drawn as a faint disc of that radius, and the joint and
-            its bone fade as it grows. None draws every joint as certain.
+        uncertainty: (21,) expected error of each joint in pixels: drawn as a faint disc of that radius, and the joint
+            and its bone fade as it grows. None draws every joint as certain.
         thickness: of a bone in pixels; None takes 1/160 of the picture's longer side, of a small hand 1/50 of the
             hand's, at least 1.5.
 
