@@ -75,9 +75,10 @@ def test_crops_of_the_truth_are_answered_row_by_row(own):
         run_on_crops(samples[:3], lambda s: None, truth, "a model")
 
 
-def test_objects_reach_the_scores_and_one_that_was_not_seen_is_a_miss(tmp_path):
-    tiny_sets.fpha(tmp_path)
-    truth = read_source(PROTOCOLS["fpha-ho"], tmp_path).truth
+@pytest.mark.parametrize(("protocol", "make"), [("fpha-ho", tiny_sets.fpha), ("ho3d-v2", tiny_sets.ho3d)])
+def test_objects_reach_the_scores_and_one_that_was_not_seen_is_a_miss(tmp_path, protocol, make):
+    make(tmp_path)
+    truth = read_source(PROTOCOLS[protocol], tmp_path).truth
     shift = np.array([0.01, 0.0, 0.0])
     held = [HeldObject.from_corners(corners + shift) for corners in truth.corners]
     count = len(truth)
@@ -85,7 +86,7 @@ def test_objects_reach_the_scores_and_one_that_was_not_seen_is_a_miss(tmp_path):
         hands = {name: hand_of(truth, i, object=held[i] if i < seen else None) for i, name in enumerate(truth.ids)}
         samples = [Sample(id=i, camera=Camera(K)) for i, K in zip(truth.ids, truth.K, strict=True)]
         answers = run_on_crops(samples, lambda s, hands=hands: hands[s.id], truth, "a model")
-        report = evaluate(truth, answers, PROTOCOLS["fpha-ho"], resamples=0)
+        report = evaluate(truth, answers, PROTOCOLS[protocol], resamples=0)
         assert report.value("corners") == pytest.approx(expected, abs=1e-6)
         assert report.value("box_projection") > 0
         assert report.value("joints_camera") == pytest.approx(0, abs=1e-9)
