@@ -56,10 +56,8 @@ def from_photograph(picture: Path, out: Path) -> bool:
         x, y, z = hand["joints_camera"][0]
         bent = ", ".join(f"{name} {np.degrees(hand['angles'][f'{name}_pip_flexion']):.0f}" for name in FINGERS[1:])
         print(f"  {hand['side']}, score {hand['score']:.2f}, wrist at ({x:.2f}, {y:.2f}, {z:.2f}) m")
-        print(
-        expected = np.mean(hand["joint_uncertainty_mm"])
-        print(f"  joints off by {expected:.0f} mm on average, by its own estimate; PIP joints bent by {bent} degrees")
-        )
+        error = np.mean(hand["joint_uncertainty_mm"])
+        print(f"  a joint's expected error is {error:.0f} mm on average; PIP joints bent by {bent} degrees")
     for path in sorted(out.glob(f"{picture.stem}.*")):
         print(f"wrote {path}")
     return True

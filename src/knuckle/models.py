@@ -1,4 +1,4 @@
-"""Models that a person names by a path: an exported ONNX file, or a checkpoint's folder, exported on the fly."""
+"""Models that a person names by a path: an exported ONNX file, or a checkpoint's folder, exported for a while."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from typing import Literal
 
 from knuckle.evaluate.data import Predictions
 from knuckle.evaluate.matching import run_on_crops, run_predictor
+from knuckle.evaluate.predictions import Conventions, read_predictions
 from knuckle.evaluate.sources import Source
 from knuckle.predict import Predictor
 from knuckle.sample import Hand, Sample
@@ -41,6 +42,34 @@ def onnx_file(path: Path) -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory(prefix="knuckle-") as folder:
         yield exported_model(path, Path(folder))
+
+
+def predictions_of(
+    path: Path,
+    source: Source,
+    *,
+    format: str | None = None,
+    conventions: Conventions | None = None,
+    crops: Literal["truth", "detector"] = "detector",
+    advance: Callable[[], None] = lambda: None,
+) -> Predictions:
+    """Predictions from files, or from a model that is run.
+
+    Args:
+        path: what read_predictions takes, or a model (see onnx_file).
+        source: the set's truth and pictures.
+        format, conventions: of files.
+        crops: of a model; see run_model.
+        advance: called after every file or hand.
+
+    Raises:
+        ValueError: crops of the truth are asked for where nothing is run, or as read_predictions and run_model raise.
+    """
+    if is_model(path):
+        return run_model(path, source, crops, advance)
+    if crops == "truth":
+        raise ValueError(f"--crops truth is for a model that is run, but {path} holds predictions; leave it out")
+    return read_predictions(path, source.truth, format=format, conventions=conventions, advance=advance)
 
 
 def run_model(

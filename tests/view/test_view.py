@@ -4,7 +4,7 @@ from view_shapes import sphere
 
 from knuckle.camera import Camera
 from knuckle.geometry.surface import vertex_normals
-from knuckle.view.bones import FINGER_COLORS, draw_skeleton
+from knuckle.view.bones import FINGER_COLORS, draw_box, draw_skeleton
 from knuckle.view.mesh import INSIDE, blend, overlay_mesh, render_mesh
 from knuckle.view.sheet import FOUR_SIDES, VIEWS, render_sheet, render_view, view_camera
 
@@ -129,3 +129,18 @@ def test_skeleton_colours_fingers_fades_doubt_and_leaves_broken_joints_out():
     nothing = draw_skeleton(black, np.full((21, 2), np.nan))
     assert (nothing == 0).all()
     assert draw_skeleton(black, joints + 1000.0).shape == black.shape
+
+
+def test_a_box_is_drawn_along_its_edges_and_broken_corners_leave_theirs_out():
+    black = np.zeros((100, 100, 3), np.uint8)
+    corners = np.array([[20 + 60 * (i >> 2 & 1), 20 + 60 * (i >> 1 & 1)] for i in range(8)], float)
+    corners[[1, 3, 5, 7]] += 10.0
+    drawn = draw_box(black, corners, thickness=1.0)
+    assert drawn[20, 50].sum() > 100
+    assert drawn[50, 20].sum() > 100
+    assert drawn[50, 50].sum() == 0
+    assert black.sum() == 0
+    corners[0] = np.nan
+    assert draw_box(black, corners, thickness=1.0)[20, 50].sum() == 0
+    corners[0] = 1e300
+    assert draw_box(black, corners).shape == black.shape

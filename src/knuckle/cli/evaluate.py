@@ -2,14 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from knuckle.evaluate import Predictions
-    from knuckle.evaluate.predictions import Conventions
-    from knuckle.evaluate.sources import Source
+from typing import Literal
 
 # Written out, so that --help need not load anything; a test holds them against knuckle.evaluate.PROTOCOLS.
 ProtocolName = Literal[
@@ -115,6 +108,7 @@ def evaluate(
     from knuckle.evaluate.sources import pictures_of, read_source
     from knuckle.evaluate.table import print_report
     from knuckle.handmodel import HandModel
+    from knuckle.models import predictions_of
 
     rules = PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
@@ -124,7 +118,16 @@ def evaluate(
             rules, root, lambda done, total: progress.update(task, completed=done, total=total or None)
         )
         progress.remove_task(task)
-        answers = _read(predictions, source, format, conventions, crops, progress)
+        task = progress.add_task("reading predictions, or predicting", total=len(source.truth))
+        answers = predictions_of(
+            predictions,
+            source,
+            format=format,
+            conventions=conventions,
+            crops=crops,
+            advance=lambda: progress.advance(task),
+        )
+        progress.remove_task(task)
         task = progress.add_task("scoring", total=len(source.truth))
         report = score(
             source.truth,
@@ -203,12 +206,17 @@ def submit(
     from knuckle.evaluate.sources import numbered_source, read_source
     from knuckle.evaluate.submit import SUBMISSIONS, check_submission, write_submission
     from knuckle.handmodel import HandModel
+    from knuckle.models import predictions_of
 
     form, rules = SUBMISSIONS[protocol], PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
     with progress_bar() as progress:
         source = numbered_source(form.count) if root is None else read_source(rules, root)
-        answers = _read(predictions, source, format, conventions, "detector", progress)
+        task = progress.add_task("reading predictions, or predicting", total=len(source.truth))
+        answers = predictions_of(
+            predictions, source, format=format, conventions=conventions, advance=lambda: progress.advance(task)
+        )
+        progress.remove_task(task)
         task = progress.add_task("writing", total=len(source.truth))
         notes = write_submission(answers, form, out, lambda hands: progress.advance(task, hands))
         progress.update(task, description="checking")
@@ -221,31 +229,3 @@ def submit(
         return 1
     print(f"{out} is ready for {protocol}: {form.count} hands, {answers.source}")
     return 0
-
-
-def _read(
-    path: Path,
-    source: "Source",
-    format: str | None,
-    conventions: "Conventions",
-    crops: Literal["detector", "truth"],
-    progress: "Progress",
-) -> "Predictions":
-    """Predictions from files, or from a model that is run."""
-    from knuckle.evaluate.predictions import read_predictions
-    from knuckle.models import is_model, run_model
-
-    model = is_model(path)
-    if crops == "truth" and not model:
-        raise ValueError(f"--crops truth is for a model that is run, but {path} holds predictions; leave it out")
-    task = progress.add_task("predicting" if model else "reading predictions", total=len(source.truth) or None)
-
-    def advance() -> None:
-        progress.advance(task)
-
-    try:
-        if model:
-            return run_model(path, source, crops, advance)
-        return read_predictions(path, source.truth, format=format, conventions=conventions, advance=advance)
-    finally:
-        progress.remove_task(task)

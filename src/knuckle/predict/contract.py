@@ -22,7 +22,8 @@ listed here; every one has the crop (or picture) as its first axis.
     output      shape             what, for a detector
     maps        (B, 8, h, w)      see knuckle.predict.detect
 
-Of a mirrored crop all outputs are the mirrored scene's: a right hand, and corners numbered as its box has them.
+Of a mirrored crop all outputs are the mirrored scene's: a left hand is a right one there, and its object's box has the
+numbers of its corners from there (knuckle.skeleton.MIRRORED_BOX_CORNERS).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The 21 joints of a hand drawn over a picture: a colour a finger, uncertainty as faintness and size; and boxes."""
+"""The 21 joints of a hand drawn over a picture: a colour for each finger, uncertainty as faintness; and boxes."""
 
 from collections.abc import Callable
 
