@@ -22,7 +22,7 @@ from poses.draft import Draft
 from poses.gestures import GESTURES
 from poses.grasps import GRASPS
 from poses.signs import SIGNS
-from poses.skin import Skin
+from poses.surface import HandSurface
 
 BANK = Path(__file__).parents[1] / "src" / "knuckle" / "handmodel" / "poses.json"
 CONTACT = 1.0e-3  # metres by which a contact may be missed at a cost of one
@@ -36,7 +36,7 @@ THUMB = np.array([1.0, 0.8, 0.7, 1.0, 0.4, 0.4, 0.9])
 STARTS = ((0, 0, 0, 0, 0, 0, 0), (-8, 14, 0, -8, 0, 0, 0), (10, 8, 8, 12, 0, 0, -10))
 
 
-def tune(model: HandModel, skin: Skin, draft: Draft) -> tuple[np.ndarray, float, np.ndarray]:
+def tune(model: HandModel, surface: HandSurface, draft: Draft) -> tuple[np.ndarray, float, np.ndarray]:
     """Degrees (23,), the worst missed contact and the five fingertips' depths in metres."""
     start = np.radians(np.array(draft.degrees, dtype=np.float64))
     limits = angle_limits() + np.radians([1.0, -1.0])  # whole degrees must stay inside
@@ -44,24 +44,24 @@ def tune(model: HandModel, skin: Skin, draft: Draft) -> tuple[np.ndarray, float,
     limits[6, 0] = min(start[6], np.radians(-10))
     # and past this the skin between thumb and palm folds.
     limits[0, 1] = np.radians(56)
-    wide = np.radians(np.concatenate([draft.thumb_wide * THUMB, np.full(16, draft.fingers_wide)]))
+    tolerance = np.radians(np.concatenate([draft.thumb_tolerance * THUMB, np.full(16, draft.finger_tolerance)]))
     # Hinges follow more freely than fingers fan out: a spread that is not meant is what looks wrong first.
-    wide[[7, 11, 15, 19]] *= 0.6
-    pairs = [(skin.place(pair[0]), skin.place(pair[1]), 1e-3 * sum(pair[2:])) for pair in draft.touch]
+    tolerance[[7, 11, 15, 19]] *= 0.6
+    pairs = [(surface.place(pair[0]), surface.place(pair[1]), 1e-3 * sum(pair[2:])) for pair in draft.touch]
 
     def misses(vertices: np.ndarray) -> list[np.ndarray]:
         """How far each second place is from where the first one wants it."""
-        return [vertices[other] - vertices[one] - gap * skin.facing(vertices, one) for one, other, gap in pairs]
+        return [vertices[other] - vertices[one] - gap * surface.facing(vertices, one) for one, other, gap in pairs]
 
     def residual(angles: np.ndarray, margin: float) -> np.ndarray:
         posed = model(angles)
-        turned = [skin.facing(posed.vertices, one) + skin.facing(posed.vertices, other) for one, other, _ in pairs]
-        overlaps = skin.overlaps(posed.vertices, posed.joints, margin)
+        turned = [surface.facing(posed.vertices, one) + surface.facing(posed.vertices, other) for one, other, _ in pairs]
+        overlaps = surface.overlaps(posed.vertices, posed.joints, margin)
         # a gap says how large a thing is, not exactly where it lies
         contacts = [
             miss / (CONTACT + 0.1 * gap) for miss, (_, _, gap) in zip(misses(posed.vertices), pairs, strict=True)
         ]
-        return np.concatenate([(angles - start) / wide, *contacts, *(t / FACING for t in turned), overlaps / OVERLAP])
+        return np.concatenate([(angles - start) / tolerance, *contacts, *(t / FACING for t in turned), overlaps / OVERLAP])
 
     degrees, missed, depths = np.degrees(start), np.inf, np.full(5, np.inf)
     for margin in MARGINS:
@@ -81,14 +81,14 @@ def tune(model: HandModel, skin: Skin, draft: Draft) -> tuple[np.ndarray, float,
 def main(names: list[str]) -> None:
     """Make the named poses, or all, and write the bank."""
     model = HandModel.open()
-    skin = Skin(model)
+    surface = HandSurface(model)
     bank = json.loads(BANK.read_text()) if BANK.exists() else {}
     made = {}
     for name, draft in (GESTURES | SIGNS | GRASPS).items():
         if name in bank and names and name not in names:
             made[name] = bank[name]
             continue
-        degrees, missed, depths = tune(model, skin, draft)
+        degrees, missed, depths = tune(model, surface, draft)
         made[name] = {"about": draft.about, "degrees": [int(value) for value in degrees]}
         moved = np.abs(degrees - draft.degrees).max()
         worst = f"depth {1e3 * depths.max():4.1f} mm ({FINGERS[int(depths.argmax())]})" if depths.max() else "no depth"

@@ -121,7 +121,7 @@ def load_pickle(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Any
     try:
         _check_memo(data)
         return _Resolver().resolve(_InertUnpickler(io.BytesIO(data), encoding="latin1").load())
-    except _Unwelcome as error:
+    except _Forbidden as error:
         raise RefusedFile(
             f"{path} must be a pickle of plain data but it names {error}, which could run code when loaded; nothing "
             "was run. Do not open this file with pickle; get it from its publisher, or ask them for an .npz"
@@ -179,7 +179,7 @@ def _array_from_bytes(data: bytes, dtype: np.dtype, shape: tuple, order: str, so
 # ------------------------------------------------------------------------------- what a pickle may mention
 
 
-class _Unwelcome(Exception):
+class _Forbidden(Exception):
     """Something other than data was named; the text is its name."""
 
 
@@ -188,13 +188,13 @@ class _Dtype:
 
     def __init__(self, code: str = "", align: object = False, copy: object = False):
         if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code):
-            raise _Unwelcome(f"an array of {code!r}")
+            raise _Forbidden(f"an array of {code!r}")
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state: tuple) -> None:
         # (version, byte order, sub-array, field names, fields, ...): records have no place in these files.
         if any(part is not None for part in state[2:5]):
-            raise _Unwelcome("an array of records")
+            raise _Forbidden("an array of records")
         if state[1] in ("<", ">"):
             self.dtype = self.dtype.newbyteorder(state[1])
 
@@ -237,7 +237,7 @@ class _Function:
         return self._run(*arguments)
 
     def __setstate__(self, state: object) -> None:
-        raise _Unwelcome("a change to one of its own functions")
+        raise _Forbidden("a change to one of its own functions")
 
 
 def _to_bytes(data: object) -> bytes:
@@ -245,7 +245,7 @@ def _to_bytes(data: object) -> bytes:
         return data.encode("latin1")
     if isinstance(data, bytes | bytearray):
         return bytes(data)
-    raise _Unwelcome(f"an array whose content is a {type(data).__name__}")
+    raise _Forbidden(f"an array whose content is a {type(data).__name__}")
 
 
 def _reconstruct(kind: object, shape: object, code: object) -> _Array:
@@ -255,7 +255,7 @@ def _reconstruct(kind: object, shape: object, code: object) -> _Array:
 def _reconstruct_object(kind: type, base: object, state: object) -> object:
     """copyreg._reconstructor: how protocols 0 and 1 make an instance."""
     if kind not in _STATES.values():
-        raise _Unwelcome("an instance of a builtin made by copyreg")
+        raise _Forbidden("an instance of a builtin made by copyreg")
     return kind()
 
 
@@ -271,13 +271,13 @@ def _frombuffer(data: object, dtype: _Dtype, shape: tuple, order: str) -> _Array
 
 def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
-        raise _Unwelcome(f"the text encoding {encoding!r}")
+        raise _Forbidden(f"the text encoding {encoding!r}")
     return text.encode("latin1")
 
 
 def _empty_bytes(*arguments: object) -> bytes:
     if arguments:  # bytes(10**12) would fill the memory
-        raise _Unwelcome("a call of bytes()")
+        raise _Forbidden("a call of bytes()")
     return b""
 
 
@@ -309,18 +309,18 @@ class _InertUnpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> Any:
         found = _stand_in(module_name, global_name)
         if found is None:
-            raise _Unwelcome(f"{module_name}.{global_name}")
+            raise _Forbidden(f"{module_name}.{global_name}")
         return found
 
     def persistent_load(self, pid: object) -> Any:
-        raise _Unwelcome(f"an object outside the file ({pid!r})")
+        raise _Forbidden(f"an object outside the file ({pid!r})")
 
 
 def _check_memo(data: bytes) -> None:
     """Refuse a stream whose memo numbers run ahead of its instructions: each would make the reader reserve memory."""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument is not None and int(argument) > count:
-            raise _Unwelcome(f"memo number {argument} after {count} instructions")
+            raise _Forbidden(f"memo number {argument} after {count} instructions")
 
 
 class _Resolver:
@@ -349,16 +349,16 @@ class _Resolver:
         elif isinstance(value, _Dtype):
             result = value.dtype
         elif isinstance(value, _State):
-            result = _written_out(value, self.resolve(value.state, depth + 1))
+            result = _to_dense(value, self.resolve(value.state, depth + 1))
         elif isinstance(value, type | _Function):
-            raise _Unwelcome(f"a bare name, {getattr(value, '__name__', 'of a function')}")
+            raise _Forbidden(f"a bare name, {getattr(value, '__name__', 'of a function')}")
         else:
             return value
         self._done[id(value)] = result
         return result
 
 
-def _written_out(holder: _State, state: dict[str, Any]) -> np.ndarray:
+def _to_dense(holder: _State, state: dict[str, Any]) -> np.ndarray:
     """The dense array that a sparse matrix or a chumpy object stands for."""
     if holder.kind == "Ch":
         return np.asarray(state["x"])

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from knuckle.export.bvh import write_bvh
 from knuckle.export.fits import FittedHands
 from knuckle.export.glb import write_glb
-from knuckle.export.hand import motion_of, skin_of
+from knuckle.export.hand import motion_of, skinned_mesh_of
 from knuckle.export.obj import write_obj
 from knuckle.files import atomic_write
 from knuckle.fit import Fit, fit_hand
@@ -23,7 +23,7 @@ from knuckle.view import render_sheet
 
 CHUNK = 256
 # What is left around the joints in a picture: half a finger and a bit.
-_FLESH = 0.012
+_PICTURE_MARGIN = 0.012
 POSE_SUFFIXES = (".glb", ".obj", ".png")
 
 
@@ -52,26 +52,26 @@ def fit_recording(
     """
     model = HandModel.open() if model is None else model
     if shape == "shared":
-        fitted = _table(fit_hand(model, joints, side=side, shape="shared"), side, model)
+        fitted = _fitted_hands(fit_hand(model, joints, side=side, shape="shared"), side, model)
         progress(len(joints))
         return fitted
     key = _fingerprint(joints, side)
-    parts = [] if keep is None else _kept(keep, key)
+    parts = [] if keep is None else _resumable_frames(keep, key)
     done = sum(len(part) for part in parts)
     try:
         while done < len(joints):
             progress(done)
-            parts.append(_table(fit_hand(model, joints[done : done + CHUNK], side=side), side, model))
+            parts.append(_fitted_hands(fit_hand(model, joints[done : done + CHUNK], side=side), side, model))
             done += len(parts[-1])
     except KeyboardInterrupt:
         if keep is not None and parts:
             # The fingerprint rides in the side: one more array would make it another kind of file.
-            replace(_joined(parts), side=key).write_npz(keep)
+            replace(_concatenated(parts), side=key).write_npz(keep)
         raise
     progress(done)
     if keep is not None:
         keep.unlink(missing_ok=True)
-    return _joined(parts)
+    return _concatenated(parts)
 
 
 def write_recording(
@@ -103,7 +103,7 @@ def write_recording(
         fitted.write_json(out / "fit.json")
         written.append(out / "fit.json")
     if glb or bvh:
-        skin = skin_of(model, fitted.shape.mean(axis=0), _side(fitted.side))
+        skin = skinned_mesh_of(model, fitted.shape.mean(axis=0), _side(fitted.side))
         motion = motion_of(model, fitted.angles, fitted.rotation, fitted.translation, _side(fitted.side), fps)
         if glb:
             write_glb(out / "hand.glb", [(skin, motion)])
@@ -133,12 +133,12 @@ def write_pose(
     posed = model(angles=angles, side=side)
     faces = np.asarray(model.faces_of(side))
     if suffix == ".glb":
-        write_glb(path, [(skin_of(model, side=side), motion_of(model, angles[None], side=side))], in_camera_frame=False)
+        write_glb(path, [(skinned_mesh_of(model, side=side), motion_of(model, angles[None], side=side))], in_camera_frame=False)
     elif suffix == ".obj":
-        skin = skin_of(model, side=side)
+        skin = skinned_mesh_of(model, side=side)
         write_obj(path, posed.vertices, skin.faces, skin.uv, skin.faces_uv)
     else:
-        around = np.concatenate([posed.joints - _FLESH, posed.joints + _FLESH])
+        around = np.concatenate([posed.joints - _PICTURE_MARGIN, posed.joints + _PICTURE_MARGIN])
         write_png(path, render_sheet(posed.vertices, faces, title=title, focus=around))
 
 
@@ -150,7 +150,7 @@ def write_png(path: Path, image: np.ndarray) -> None:
         temporary.write_bytes(encoded.tobytes())
 
 
-def _table(fit: Fit, side: str, model: HandModel) -> FittedHands:
+def _fitted_hands(fit: Fit, side: str, model: HandModel) -> FittedHands:
     return FittedHands(
         side=side,
         angles=fit.angles,
@@ -164,13 +164,13 @@ def _table(fit: Fit, side: str, model: HandModel) -> FittedHands:
     )
 
 
-def _joined(parts: list[FittedHands]) -> FittedHands:
+def _concatenated(parts: list[FittedHands]) -> FittedHands:
     """The frames of all parts, one after the other."""
     per_frame = ("angles", "shape", "rotation", "translation", "joints", "error_mm")
     return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in per_frame})
 
 
-def _kept(path: Path, key: str) -> list[FittedHands]:
+def _resumable_frames(path: Path, key: str) -> list[FittedHands]:
     """The frames an interrupted run for the same joints left behind."""
     if not path.is_file():
         return []

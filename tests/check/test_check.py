@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from knuckle.check import check_poses, side_evidence
-from knuckle.check.reading import candidate_orders, find_order, find_unit, proportion_cost
+from knuckle.check import check_poses, right_log_odds
+from knuckle.check.conventions import candidate_orders, find_order, find_unit, proportion_cost
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.handmodel.limits import angle_limits
@@ -108,13 +108,13 @@ def test_one_frame_is_enough():
 
 def test_a_mirrored_hand_has_the_opposite_evidence_and_motion_changes_nothing():
     joints = hands()
-    evidence = side_evidence(joints)
+    evidence = right_log_odds(joints)
     assert evidence.min() > 2
-    np.testing.assert_allclose(side_evidence(joints * [1, 1, -1]), -evidence, atol=1e-9)
+    np.testing.assert_allclose(right_log_odds(joints * [1, 1, -1]), -evidence, atol=1e-9)
     turn = np.asarray(axis_angle_to_matrix(np.asarray([0.3, -1.0, 2.0])))
-    np.testing.assert_allclose(side_evidence(3.0 * joints @ turn.T + 5.0), evidence, atol=1e-9)
-    assert side_evidence(np.zeros((2, 21, 3))).tolist() == [0.0, 0.0]
-    assert side_evidence(np.zeros((0, 21, 3))).shape == (0,)
+    np.testing.assert_allclose(right_log_odds(3.0 * joints @ turn.T + 5.0), evidence, atol=1e-9)
+    assert right_log_odds(np.zeros((2, 21, 3))).tolist() == [0.0, 0.0]
+    assert right_log_odds(np.zeros((0, 21, 3))).shape == (0,)
 
 
 def test_a_hand_without_depth_is_undecided():

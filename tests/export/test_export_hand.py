@@ -3,8 +3,8 @@ import pytest
 from test_glb import HALF_TURN, Glb, validate
 
 from knuckle.export.glb import glb_bytes
-from knuckle.export.hand import motion_of, skin_of
-from knuckle.export.skin import Motion, split_seams
+from knuckle.export.hand import motion_of, skinned_mesh_of
+from knuckle.export.skinned_mesh import Motion, split_seams
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel
 from knuckle.skeleton import JOINT_NAMES
@@ -22,7 +22,7 @@ def random_hand(side):
     pose = np.tile(np.eye(4), (FRAMES, 1, 1))
     pose[:, :3, :3], pose[:, :3, 3] = rotation, translation
     posed = model(angles=angles, shape=shape, T_camera_hand=pose, side=side)
-    return posed, skin_of(model, shape, side), motion_of(model, angles, rotation, translation, side)
+    return posed, skinned_mesh_of(model, shape, side), motion_of(model, angles, rotation, translation, side)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -42,7 +42,7 @@ def test_a_viewer_sees_what_the_model_says(side):
 def test_without_a_camera_pose_the_hand_stays_in_its_frame():
     model = HandModel.open()
     motion = motion_of(model, np.zeros((1, 23)))
-    glb = Glb(glb_bytes([(skin_of(model), motion)], in_camera_frame=False))
+    glb = Glb(glb_bytes([(skinned_mesh_of(model), motion)], in_camera_frame=False))
     np.testing.assert_allclose(glb.pose(0)["middle_tip"][:3, 3], model.joints_rest[12], atol=1e-6)
 
 
@@ -50,7 +50,7 @@ def test_a_hand_without_texture_coordinates_can_be_written():
     from dataclasses import replace
 
     model = replace(HandModel.open(), uv=None, faces_uv=None)
-    skin = skin_of(model, side="left")
+    skin = skinned_mesh_of(model, side="left")
     assert len(split_seams(skin.faces, skin.faces_uv)[0]) == len(model.vertices)
     assert len(glb_bytes([(skin, motion_of(model, np.zeros((1, 23)), side="left"))])) > 0
 
@@ -70,5 +70,5 @@ def test_correctives_that_are_no_single_field_are_left_out():
 
     model = HandModel.open()
     noise = np.random.default_rng(0).normal(size=model.pose_vertices.shape) * 1e-3
-    assert skin_of(replace(model, pose_vertices=noise)).correctives == {}
+    assert skinned_mesh_of(replace(model, pose_vertices=noise)).correctives == {}
     assert motion_of(replace(model, pose_vertices=noise), np.zeros((2, 23))).corrective_weights is None

@@ -12,7 +12,7 @@ from export_hand import rest_skin, swing
 
 from knuckle.export.glb import glb_bytes, write_glb
 from knuckle.export.gltf import GltfBuffer
-from knuckle.export.skin import Motion, local_rotations, split_seams
+from knuckle.export.skinned_mesh import Motion, local_rotations, split_seams
 from knuckle.geometry.rotation import quaternion_to_matrix
 
 GLTF_TOOLS = Path(__file__).parents[2] / "tools" / "gltf"

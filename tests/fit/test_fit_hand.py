@@ -155,16 +155,16 @@ def test_doubt_decides_what_is_believed():
     joints = seen_joints(hands)
     broken = joints.copy()
     broken[:, 7] += 0.05
-    doubt = np.full(21, 0.003)
-    doubt[7] = np.inf
-    fit = fit_hand(open_hand(), broken, joint_doubt=doubt, shape=hands.shape)
+    uncertainty = np.full(21, 0.003)
+    uncertainty[7] = np.inf
+    fit = fit_hand(open_hand(), broken, joint_uncertainty=uncertainty, shape=hands.shape)
     kept = [j for j in range(21) if j != 7]
     assert distance_mm(fit.joints, joints)[:, kept].max() < 0.5
     unseen = broken.copy()
     unseen[:, 7] = np.nan
-    assert np.allclose(fit_hand(open_hand(), unseen, joint_doubt=doubt, shape=hands.shape).angles, fit.angles)
-    doubt[7] = 0.1
-    doubtful = fit_hand(open_hand(), broken, joint_doubt=doubt, shape=hands.shape)
+    assert np.allclose(fit_hand(open_hand(), unseen, joint_uncertainty=uncertainty, shape=hands.shape).angles, fit.angles)
+    uncertainty[7] = 0.1
+    doubtful = fit_hand(open_hand(), broken, joint_uncertainty=uncertainty, shape=hands.shape)
     believed = fit_hand(open_hand(), broken, shape=hands.shape)
     assert distance_mm(doubtful.joints, joints).mean() < 0.3 * distance_mm(believed.joints, joints).mean()
 
@@ -204,7 +204,7 @@ def test_a_mesh_is_fitted():
     hand = open_hand().weights[:, -1] == 0
     assert distance_mm(again.vertices, seen.vertices)[:, hand].max() < 0.1
     noisy = seen.joints + np.random.default_rng(5).normal(scale=0.01, size=seen.joints.shape)
-    both = fit_hand(open_hand(), noisy, seen.vertices, side="left", vertex_doubt=1e-3)
+    both = fit_hand(open_hand(), noisy, seen.vertices, side="left", vertex_uncertainty=1e-3)
     assert distance_mm(both.joints, seen.joints).mean() < 1.0
 
 
@@ -256,9 +256,9 @@ def with_value(place, value):
         ({"vertices": np.zeros((5, 3))}, "vertices must be numbers of shape"),
         ({"side": "both"}, "side must be 'left', 'right'"),
         ({"side": np.zeros(2, dtype=bool)}, "side must be of the hands' leading shape"),
-        ({"joint_doubt": 0.0}, "doubt of joints must be above zero"),
-        ({"joint_doubt": np.ones(20)}, "doubt of joints must be of shape"),
-        ({"joint_doubt": np.inf}, "at least three points with a finite doubt"),
+        ({"joint_uncertainty": 0.0}, "uncertainty of joints must be above zero"),
+        ({"joint_uncertainty": np.ones(20)}, "uncertainty of joints must be of shape"),
+        ({"joint_uncertainty": np.inf}, "at least three points with a finite uncertainty"),
         ({"shape": "mean"}, "shape must be 'free', 'shared'"),
         ({"shape": np.zeros(9)}, "shape must be 'free', 'shared'"),
         ({"shape": np.zeros((2, 10))}, "shape must broadcast"),
@@ -297,10 +297,10 @@ def test_what_is_no_hand_still_gets_an_answer(scale):
 
 def test_a_hand_of_which_little_was_seen():
     hands = random_hands(5, spread=0.5, shapes=0.3)
-    doubt = np.full((5, 21), 0.003)
-    doubt[:, 9:] = np.inf  # thumb and index alone
-    doubt[0, :5] = np.inf  # index alone
+    uncertainty = np.full((5, 21), 0.003)
+    uncertainty[:, 9:] = np.inf  # thumb and index alone
+    uncertainty[0, :5] = np.inf  # index alone
     joints = seen_joints(hands)
-    fit = fit_hand(open_hand(), np.where(np.isinf(doubt)[..., None], np.nan, joints), joint_doubt=doubt)
+    fit = fit_hand(open_hand(), np.where(np.isinf(uncertainty)[..., None], np.nan, joints), joint_uncertainty=uncertainty)
     assert np.isfinite(fit.joints).all()
     assert fit.error.max() < 1e-3

@@ -6,8 +6,8 @@ from fit_hands import open_hand, random_hands, summed_hand
 from knuckle.fit.inputs import Problem
 from knuckle.fit.kinematics import angle_jacobian, kinematics_of, pose, shape_jacobian
 from knuckle.fit.objective import Targets, bend_consistency
-from knuckle.fit.skin import joints_from_mesh, pose_skin, skin_of
-from knuckle.fit.solver import Point
+from knuckle.fit.skinning import joints_from_mesh, skin_vertices, linear_skinning_of
+from knuckle.fit.solver import Estimate
 from knuckle.geometry.rotation import axis_angle_to_matrix
 
 
@@ -24,7 +24,7 @@ def test_joints_are_the_models(make):
 def test_vertices_are_the_models(make):
     model, hands = make(), random_hands(3)
     posed = pose(kinematics_of(model), hands.angles, hands.shape)
-    skinned = pose_skin(skin_of(model), posed, hands.shape).points
+    skinned = skin_vertices(linear_skinning_of(model), posed, hands.shape).points
     assert np.abs(skinned - model(hands.angles, shape=hands.shape).vertices).max() < 1e-9
 
 
@@ -57,8 +57,8 @@ def problem(model, joints, vertices, bend_weight=0.0, shape_weight=0.0):
     count = len(joints if joints is not None else vertices)
     return Problem(
         kin=kinematics_of(model),
-        tips=None if model.tip_vertices is None else skin_of(model, model.tip_vertices),
-        skin=skin_of(model),
+        tip_skinning=None if model.tip_vertices is None else linear_skinning_of(model, model.tip_vertices),
+        skinning=linear_skinning_of(model),
         joints=targets(joints, 1),
         vertices=targets(vertices, 2),
         centre=np.zeros((count, 3)),
@@ -99,11 +99,11 @@ def test_gradient_is_the_slope_of_the_cost(make, what, bend, shape_weight, held)
     ).objective(np.arange(2), hands.shape if held else None)
     values = hands.angles if held else np.concatenate([hands.angles, hands.shape], axis=1)
     rotation = hands.T[:, :3, :3]
-    here = objective.evaluate(np.arange(2), Point(rotation, values))
+    here = objective.evaluate(np.arange(2), Estimate(rotation, values))
 
     def cost(step):
         turned = rotation @ axis_angle_to_matrix(np.tile(step[:3], (2, 1)))
-        return objective.evaluate(np.arange(2), Point(turned, values + step[3:])).cost
+        return objective.evaluate(np.arange(2), Estimate(turned, values + step[3:])).cost
 
     slopes = [(cost(1e-5 * unit) - cost(-1e-5 * unit)) / 4e-5 for unit in np.eye(objective.unknowns)]
     assert np.abs(np.stack(slopes, axis=1) - here.gradient).max() < 1e-7 * np.abs(here.gradient).max()
@@ -123,8 +123,8 @@ def test_joints_from_mesh_are_near(size):
     hands = random_hands(4, spread=0.7, shapes=0.5)
     hands.shape[:, 0] = size
     seen = open_hand()(hands.angles, shape=hands.shape, T_camera_hand=hands.T)
-    skin = skin_of(open_hand())
-    found = joints_from_mesh(skin, kinematics_of(open_hand()), seen.vertices, np.ones(seen.vertices.shape[:2]))
+    skinning = linear_skinning_of(open_hand())
+    found = joints_from_mesh(skinning, kinematics_of(open_hand()), seen.vertices, np.ones(seen.vertices.shape[:2]))
     assert np.linalg.norm(found - seen.joints, axis=-1).mean() < 0.004
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
-from knuckle.fit.solver import Normal, Point, bounded_step, minimise
+from knuckle.fit.solver import NormalEquations, Estimate, bounded_step, minimise
 
 
 def random_box_problem(seed, count=3, size=12):
@@ -49,12 +49,12 @@ def evaluate(index, point):
     gradient = np.concatenate(
         [np.zeros((len(index), 3)), (jacobian.swapaxes(1, 2) @ residual[..., None])[..., 0]], axis=1
     )
-    return Normal((residual**2).sum(axis=1), gradient, hessian, np.ones(len(index)))
+    return NormalEquations((residual**2).sum(axis=1), gradient, hessian, np.ones(len(index)))
 
 
 def solve(start, upper=np.inf, iterations=200):
     limits = np.full(4, -np.inf), np.full(4, upper)
-    begin = Point(np.tile(np.eye(3), (len(start), 1, 1)), start)
+    begin = Estimate(np.tile(np.eye(3), (len(start), 1, 1)), start)
     return minimise(evaluate, begin, *limits, iterations=iterations, tolerance=1e-9)
 
 

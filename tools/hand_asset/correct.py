@@ -9,7 +9,7 @@ its place at rest.
 import numpy as np
 
 from .angles import BONE_JOINTS, BONE_PARENTS, angle_axes
-from .flatten import turn_about
+from .flatten import rotation_about
 from .weights import FOREARM, smoothstep
 
 # The angle at which the corrective is exact.
@@ -17,7 +17,7 @@ RIGHT_ANGLE = np.pi / 2
 # Height above a joint's hinge line at which the correction is full: the palm's side stays as it is.
 FULL_HEIGHT = 0.004
 # A shift under this, in metres, is left out.
-LEAST_SHIFT = 2e-5
+MIN_SHIFT = 2e-5
 
 
 def descendants(bone: int) -> list[int]:
@@ -56,7 +56,7 @@ def correctives(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) -
         palmar = np.cross(axis, directions[bone - 1])
         offset = vertices - joints[joint]
         share = weights[:, descendants(bone)].sum(axis=1)
-        turn = turn_about(axis, RIGHT_ANGLE)
+        turn = rotation_about(axis, RIGHT_ANGLE)
         blended = (1 - share)[:, None] * offset + share[:, None] * (offset @ turn.T)
         # Height over the bone turns by its share; what lies along the bone is blended as before, or it would bulge.
         lengthwise = (offset @ directions[bone - 1])[:, None] * directions[bone - 1]
@@ -65,7 +65,7 @@ def correctives(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) -
         mask = smoothstep(-(offset @ palmar) / FULL_HEIGHT)[:, None]
         back = np.linalg.inv((1 - share)[:, None, None] * np.eye(3) + share[:, None, None] * turn)
         shift = np.einsum("vij,vj->vi", back, mask * (ideal - blended))
-        small = np.linalg.norm(shift, axis=1) < LEAST_SHIFT
+        small = np.linalg.norm(shift, axis=1) < MIN_SHIFT
         result[bone - 1] = np.where(small[:, None], 0.0, shift)
     return result, directions
 

@@ -17,7 +17,7 @@ FOREARM_STATIONS = (-0.04, -0.13)
 GIRTH_FOLLOWS = 0.35
 
 
-def turn_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def rotation_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(3, 3) the smallest rotation that takes direction a to direction b; they must not be opposite."""
     a, b = unit(a), unit(b)
     axis = np.cross(a, b)
@@ -25,7 +25,7 @@ def turn_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.eye(3) + cross + cross @ cross / (1 + a @ b)
 
 
-def turn_about(axis: np.ndarray, angle: float) -> np.ndarray:
+def rotation_about(axis: np.ndarray, angle: float) -> np.ndarray:
     """(3, 3) rotation about a unit axis, radians."""
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
@@ -34,14 +34,14 @@ def turn_about(axis: np.ndarray, angle: float) -> np.ndarray:
 def palm_field(posed: np.ndarray, rest: np.ndarray) -> RBFInterpolator:
     """The smooth displacement of the palm: wrist, thumb CMC and the MCPs to their places, the wrist's sides kept."""
     knots = [0, 1, 5, 9, 13, 17]
-    turn = best_turn(posed[knots], rest[knots])
+    turn = best_rotation(posed[knots], rest[knots])
     ring = posed[0] + 0.03 * np.array([[1, 0, 0], [-1, 0, 0], [0, 0, 1], [0, 0, -1], [0, -1, 0]])
     anchors = np.concatenate([posed[knots], ring])
     targets = np.concatenate([rest[knots], ring @ turn.T + (rest[0] - posed[0] @ turn.T)])
     return RBFInterpolator(anchors, targets, kernel="thin_plate_spline", degree=1)
 
 
-def best_turn(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def best_rotation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(3, 3) the rotation that takes points a, about their middle, nearest to points b about theirs."""
     u, _, vt = np.linalg.svd((b - b.mean(axis=0)).T @ (a - a.mean(axis=0)))
     return u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
@@ -67,7 +67,7 @@ def flatten(
     """
     down = np.array([0.0, -1.0, 0.0])
     upper, lower = (section_centre(vertices, triangles, posed[0] + [0, y, 0], down) for y in FOREARM_STATIONS)
-    straighten = turn_between(lower - upper, down)
+    straighten = rotation_between(lower - upper, down)
     result = weights[:, :1] * palm_field(posed, rest)(vertices)
     result += weights[:, FOREARM:] * ((vertices - upper) @ straighten.T + rest[0] + [0, FOREARM_STATIONS[0], 0])
     for finger, base in enumerate(FINGER_BASES):
@@ -75,7 +75,7 @@ def flatten(
         for bone in range(3):
             start, end = posed[base + bone], posed[base + bone + 1]
             stretch = np.linalg.norm(rest[base + bone + 1] - rest[base + bone]) / np.linalg.norm(end - start)
-            turn = turn_about(along, rolls[finger]) @ turn_between(end - start, along)
+            turn = rotation_about(along, rolls[finger]) @ rotation_between(end - start, along)
             girth = stretch**GIRTH_FOLLOWS
             affine = (girth * np.eye(3) + (stretch - girth) * np.outer(along, along)) @ turn
             moved = (vertices - start) @ affine.T + rest[base + bone]

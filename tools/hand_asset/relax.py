@@ -13,7 +13,7 @@ from .weights import smoothstep
 ROUNDS = 40
 # A vertex whose strongest bone has this share keeps its place; below the first it is nearly free.
 HELD_FROM, HELD_AT = 0.55, 0.95
-LEAST_HOLD = 0.02
+MIN_HOLD = 0.02
 
 
 def edge_list(faces: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def relax(shape: np.ndarray, placed: np.ndarray, faces: np.ndarray, weights: np.
     count = len(shape)
     tail, head = edges.T
     links = sparse.coo_matrix((np.ones(len(edges)), (tail, head)), shape=(count, count))
-    hold = LEAST_HOLD + smoothstep((weights.max(axis=1) - HELD_FROM) / (HELD_AT - HELD_FROM)) * 4
+    hold = MIN_HOLD + smoothstep((weights.max(axis=1) - HELD_FROM) / (HELD_AT - HELD_FROM)) * 4
     degree = np.asarray(links.sum(axis=1)).ravel()
     solve = splu((sparse.diags(degree + hold) - links).tocsc()).solve
     arms = shape[tail] - shape[head]

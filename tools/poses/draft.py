@@ -13,8 +13,8 @@ class Draft:
     """What a pose should be like: angles by eye, in degrees, and what touches what.
 
     about: one line for people. thumb: its seven angles; index to little: abduction, MCP, PIP and DIP flexion.
-    touch: (place, place) or (place, place, gap). thumb_wide: degrees by which the thumb may leave the draft at a cost
-    of one; fingers_wide: the same for the fingers.
+    touch: (place, place) or (place, place, gap). thumb_tolerance: degrees by which the thumb may leave the draft at a cost
+    of one; finger_tolerance: the same for the fingers.
     """
 
     about: str
@@ -24,8 +24,8 @@ class Draft:
     ring: tuple[float, ...]
     little: tuple[float, ...]
     touch: tuple[tuple, ...] = ()
-    thumb_wide: float = 15.0
-    fingers_wide: float = 6.0
+    thumb_tolerance: float = 15.0
+    finger_tolerance: float = 6.0
 
     @property
     def degrees(self) -> tuple[float, ...]:

@@ -13,21 +13,21 @@ from knuckle.handmodel.limits import angle_limits
 
 _BATCH = 256
 # A frame breaks a limit where freeing all angles brings the root mean square residual down by half a millimetre...
-_GAIN = 0.0004
+_MIN_REDUCTION = 0.0004
 # ...and by a third of itself: noise, which freed angles follow as well, is lowered by a tenth at most.
-_GAIN_SHARE = 0.67
+_MAX_RESIDUAL_RATIO = 0.67
 # An angle is the reason where freeing it alone brings this share of what freeing all does.
-_REASON = 0.5
+_MIN_EXPLAINED = 0.5
 _AT_LIMIT = 1e-3
 # Mean residual, in sizes of the hand (root mean square distance from its centre), that no hand is away from joints
 # that are one: the recordings' worst is 0.09, and 5 mm of noise brings 3 % of the frames above it. At least so many
 # metres, for the smallest hands: 3 mm of noise is much for a toddler's.
-_NO_HAND, _NO_HAND_AT_LEAST = 0.15, 0.005
-_STEP_BACK = np.pi
+_MAX_RELATIVE_RESIDUAL, _MIN_RESIDUAL = 0.15, 0.005
+_WIDENING = np.pi
 
 
 @dataclass(frozen=True)
-class BrokenLimit:
+class LimitViolation:
     """One angle that is outside its limits in one frame.
 
     Attributes:
@@ -47,18 +47,18 @@ class Anatomy:
         error: (N,) metres, mean residual of the fit within the limits.
         size: (N,) metres, root mean square distance of the joints from their centre.
         lengths, fitted_lengths: (N, 20) metres, of the bones as given and of the fitted hand.
-        beyond: (N,) true where the pose is outside the limits.
-        broken: the angles that alone are the reason; a frame may have none (it takes several) or more than one.
-        unlike: (N,) true where no hand is near the joints even with all angles free.
+        outside_limits: (N,) true where the pose is outside the limits.
+        violations: the angles that alone are the reason; a frame may have none (it takes several) or more than one.
+        not_a_hand: (N,) true where no hand is near the joints even with all angles free.
     """
 
     error: Float[np.ndarray, " N"]
     size: Float[np.ndarray, " N"]
     lengths: Float[np.ndarray, "N 20"]
     fitted_lengths: Float[np.ndarray, "N 20"]
-    beyond: Bool[np.ndarray, " N"]
-    broken: tuple[BrokenLimit, ...]
-    unlike: Bool[np.ndarray, " N"]
+    outside_limits: Bool[np.ndarray, " N"]
+    violations: tuple[LimitViolation, ...]
+    not_a_hand: Bool[np.ndarray, " N"]
 
 
 def examine(
@@ -84,9 +84,9 @@ def examine(
         size=np.concatenate([part.size for part in parts]),
         lengths=np.concatenate([part.lengths for part in parts]),
         fitted_lengths=np.concatenate([part.fitted_lengths for part in parts]),
-        beyond=np.concatenate([part.beyond for part in parts]),
-        broken=tuple(limit for part in parts for limit in part.broken),
-        unlike=np.concatenate([part.unlike for part in parts]),
+        outside_limits=np.concatenate([part.outside_limits for part in parts]),
+        violations=tuple(limit for part in parts for limit in part.violations),
+        not_a_hand=np.concatenate([part.not_a_hand for part in parts]),
     )
 
 
@@ -97,21 +97,21 @@ def _examine_batch(joints: Float[np.ndarray, "N 21 3"], side: str, model: HandMo
     held, freed = _rms(within, joints), _rms(free, joints)
     centred = joints - joints.mean(axis=1, keepdims=True)
     size = np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))
-    unlike = np.minimum(within.error, free.error) > np.maximum(_NO_HAND * size, _NO_HAND_AT_LEAST)
-    beyond = (held - freed > _GAIN) & (freed < _GAIN_SHARE * held) & ~unlike
-    broken = _reasons(joints, side, model, within, np.flatnonzero(beyond), held, freed, limits)
+    not_a_hand = np.minimum(within.error, free.error) > np.maximum(_MAX_RELATIVE_RESIDUAL * size, _MIN_RESIDUAL)
+    outside_limits = (held - freed > _MIN_REDUCTION) & (freed < _MAX_RESIDUAL_RATIO * held) & ~not_a_hand
+    violations = _single_violations(joints, side, model, within, np.flatnonzero(outside_limits), held, freed, limits)
     return Anatomy(
         error=within.error,
         size=size,
         lengths=bone_lengths(joints),
         fitted_lengths=bone_lengths(within.joints),
-        beyond=beyond,
-        broken=tuple(BrokenLimit(start + limit.frame, limit.angle, limit.value) for limit in broken),
-        unlike=unlike,
+        outside_limits=outside_limits,
+        violations=tuple(LimitViolation(start + limit.frame, limit.angle, limit.value) for limit in violations),
+        not_a_hand=not_a_hand,
     )
 
 
-def _reasons(
+def _single_violations(
     joints: Float[np.ndarray, "N 21 3"],
     side: str,
     model: HandModel,
@@ -120,7 +120,7 @@ def _reasons(
     held: Float[np.ndarray, " N"],
     freed: Float[np.ndarray, " N"],
     limits: Float[np.ndarray, "23 2"],
-) -> list[BrokenLimit]:
+) -> list[LimitViolation]:
     """Free the angles that stand at a limit one by one and see which of them was in the way."""
     found = []
     room = np.minimum(within.angles - limits[:, 0], limits[:, 1] - within.angles)
@@ -129,12 +129,12 @@ def _reasons(
         if len(stopped) == 0:
             continue
         opened = limits.copy()
-        opened[angle] += [-_STEP_BACK, _STEP_BACK]
+        opened[angle] += [-_WIDENING, _WIDENING]
         again = fit_hand(model, joints[stopped], side=side, limits=opened, initial=within[stopped])
         gained = (held[stopped] - _rms(again, joints[stopped])) / (held[stopped] - freed[stopped])
         for frame, share, value in zip(stopped, gained, again.angles[:, angle], strict=True):
-            if share > _REASON:
-                found.append(BrokenLimit(int(frame), angle, float(value)))
+            if share > _MIN_EXPLAINED:
+                found.append(LimitViolation(int(frame), angle, float(value)))
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["not_finite", "collapsed", "unit", "order", "root", "side", "bones", "limits", "unlike"]
-_SHOWN = 8
+_MAX_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What was found in N frames.
 
     Attributes:
         frames: N.
         given_side: "left" or "right", as which the hands were given.
         side: the side they are; "undecided" where their poses do not tell, as flat hands do not.
-        unit: a key of reading.UNITS, or None where no unit makes the joints as large as a hand.
+        unit: a key of interpretation.UNITS, or None where no unit makes the joints as large as a hand.
         order: the joint order in words; order_names: its keys in skeleton.ORDERS.
         possible: how many frames a hand can make, once read in that order, unit and side.
         error_mm: mean residual of the fitted hands in millimetres; None where nothing could be fitted.
@@ -93,5 +93,5 @@ def listed(frames: Sequence[int], total: int) -> str:
     """ "every frame", or "3 of 40 frames: 1, 5, 9"."""
     if len(frames) == total:
         return "the only frame" if total == 1 else f"all {total} frames"
-    shown = ", ".join(str(frame) for frame in frames[:_SHOWN]) + (", ..." if len(frames) > _SHOWN else "")
+    shown = ", ".join(str(frame) for frame in frames[:_MAX_LISTED]) + (", ..." if len(frames) > _MAX_LISTED else "")
     return f"{len(frames)} of {total} frames: {shown}"

@@ -17,11 +17,11 @@ _WEIGHTS = (12.0, 12.0, 3.0, 2.0)
 _CLIP = (1.0, 1.0, 2.0, 2.0)
 # |evidence| from which a frame counts as decided. On the recordings 3 of 402 frames stay below and none is above on
 # the wrong side; of flat poses with 3 mm of noise a quarter stays below and 2 in 1000 are above on the wrong side.
-DECIDED = 2.0
+DECISION_THRESHOLD = 2.0
 _FINGER_BASES = (5, 9, 13, 17)
 
 
-def side_evidence(joints: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, " N"]:
+def right_log_odds(joints: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, " N"]:
     """Log odds that each hand is a right one: positive for right, negative for left.
 
     Args:

@@ -1,11 +1,11 @@
-"""From a `HandModel` with angles and a shape to the `Skin` and `Motion` that mesh files are written from."""
+"""From a `HandModel` with angles and a shape to the `SkinnedMesh` and `Motion` that mesh files are written from."""
 
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from knuckle.export.skin import MIRROR, Motion, Skin, local_rotations
+from knuckle.export.skinned_mesh import MIRROR, Motion, SkinnedMesh, local_rotations
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import ROTATING_JOINTS
 from knuckle.handmodel.model import BONE_NAMES
@@ -14,9 +14,9 @@ from knuckle.skeleton import JOINT_NAMES, PARENTS, TIPS
 _INFLUENCES = 4  # glTF's JOINTS_0 and WEIGHTS_0 hold four bones a vertex, and so does every game engine
 
 
-def skin_of(
+def skinned_mesh_of(
     model: HandModel, shape: Float[np.ndarray, " S"] | None = None, side: Literal["left", "right"] = "right"
-) -> Skin:
+) -> SkinnedMesh:
     """The hand at rest in one shape, ready to be written.
 
     Args:
@@ -40,7 +40,7 @@ def skin_of(
         uv, faces_uv = np.zeros((1, 2)), np.zeros_like(faces)
     elif side == "left":
         faces_uv = faces_uv[:, ::-1]
-    return Skin(
+    return SkinnedMesh(
         side=side,
         vertices=rest.vertices @ mirror,
         faces=faces,
@@ -67,7 +67,7 @@ def motion_of(
     """How the bones stand in each frame.
 
     Args:
-        model: the hand that the `Skin` is of.
+        model: the hand that the `SkinnedMesh` is of.
         angles: (N, 23) radians.
         rotation, translation: (N, 3, 3) and (N, 3), the parts of T_camera_hand; None leaves the hand in its frame.
         side: as the skin's.

@@ -10,16 +10,16 @@ from knuckle.arrays import Array
 from knuckle.fit.inputs import MIRROR, Problem, angle_prior, checked_limits, flat_side, flat_targets
 from knuckle.fit.kinematics import kinematics_of
 from knuckle.fit.objective import Targets
-from knuckle.fit.search import Effort, Found, search
+from knuckle.fit.search import SearchOptions, SearchResult, search
 from knuckle.fit.shared import search_shared
-from knuckle.fit.skin import Skin, skin_of
-from knuckle.fit.solver import Point
+from knuckle.fit.skinning import LinearSkinning, linear_skinning_of
+from knuckle.fit.solver import Estimate
 from knuckle.handmodel.limits import angle_limits as preset_limits
 from knuckle.handmodel.model import HandModel
 from knuckle.handmodel.placement import Side
 
-JOINT_DOUBT = 0.003
-VERTEX_DOUBT = 0.01
+JOINT_UNCERTAINTY = 0.003
+VERTEX_UNCERTAINTY = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,8 @@ def fit_hand(
     vertices: Array | None = None,
     *,
     side: Side = "right",
-    joint_doubt: Array | float | None = None,
-    vertex_doubt: Array | float | None = None,
+    joint_uncertainty: Array | float | None = None,
+    vertex_uncertainty: Array | float | None = None,
     shape: Literal["free", "shared"] | Array = "free",
     shape_regularisation: float = 0.03,
     shape_mean: Array | None = None,
@@ -77,7 +77,7 @@ def fit_hand(
 
     Makes small, by damped Gauss-Newton within the limits,
 
-        sum |point - model's point|^2 / doubt^2 + shape_regularisation |shape - shape_mean|^2
+        sum |point - model's point|^2 / uncertainty^2 + shape_regularisation |shape - shape_mean|^2
         + angle_regularisation |angles / half their range|^2
         + bend_weight sum over index to little finger of max(0, -bend)^2
 
@@ -87,12 +87,12 @@ def fit_hand(
         vertices: (..., V, 3) metres, the model's own vertices. Those of the forearm are passed over: it turns with
             the wrist, which is not fitted.
         side: "left", "right", or a boolean array of the leading axes, true for a left hand.
-        joint_doubt: (..., 21) standard deviation of each joint, metres; infinite for a joint that was not seen, whose
+        joint_uncertainty: (..., 21) standard deviation of each joint, metres; infinite for a joint that was not seen, whose
             coordinates are then never read. 3 mm where None.
-        vertex_doubt: (..., V) the same of each vertex; 10 mm where None.
+        vertex_uncertainty: (..., V) the same of each vertex; 10 mm where None.
         shape: "free", one for every hand; "shared", one for all hands given, as of one person; or (..., S), held fixed.
         shape_regularisation: weight of the squared shape; 1 for joints whose errors are independent and as large as
-            their doubt, among people as various as adults are. 0 switches it off. With "shared" it counts once a hand
+            their uncertainty, among people as various as adults are. 0 switches it off. With "shared" it counts once a hand
             too: what keeps a model from a person is much the same in every picture, and does not average out.
         shape_mean: (S,) what the regularisation draws to; zero, the average adult, where None.
         limits: (23, 2) radians, or a preset's name: "default" or "s4"; None for none. Kept exactly. "default" means
@@ -113,7 +113,7 @@ def fit_hand(
         seen through joints) stay where they began: at zero, or at `initial`.
 
     Raises:
-        ValueError: neither joints nor vertices were given, a shape does not fit, a seen point is not finite, a doubt
+        ValueError: neither joints nor vertices were given, a shape does not fit, a seen point is not finite, a uncertainty
             is not above zero, or an option is not one of those named.
         TypeError: the model's constants are not NumPy arrays.
 
@@ -121,15 +121,15 @@ def fit_hand(
     16.7); translation eliminated as a linear unknown; the shared shape by variable projection.
     """
     kin = kinematics_of(model)
-    effort = Effort(iterations, tolerance, restart_above)
-    skin = None if vertices is None else skin_of(model)
-    seen, leading, centre, left = _seen(skin, joints, vertices, side, joint_doubt, vertex_doubt)
+    options = SearchOptions(iterations, tolerance, restart_above)
+    skinning = None if vertices is None else linear_skinning_of(model)
+    seen, leading, centre, left = _centred_targets(skinning, joints, vertices, side, joint_uncertainty, vertex_uncertainty)
     angle_limits = checked_limits(_named_limits(model, limits), kin.angle_count, "limits")
     angle_mean, angle_weights = angle_prior(angle_limits, _weight(angle_regularisation, "angle_regularisation"))
     problem = Problem(
         kin=kin,
-        tips=None if model.tip_vertices is None else skin_of(model, model.tip_vertices),
-        skin=skin,
+        tip_skinning=None if model.tip_vertices is None else linear_skinning_of(model, model.tip_vertices),
+        skinning=skinning,
         joints=seen[0],
         vertices=seen[1],
         centre=centre,
@@ -138,33 +138,33 @@ def fit_hand(
         shape_limits=checked_limits(
             model.shape_limits if shape_limits is None else shape_limits, kin.shape_count, "shape_limits"
         ),
-        shape_mean=_held_vector(shape_mean, kin.shape_count),
+        shape_mean=_checked_shape_mean(shape_mean, kin.shape_count),
         shape_weight=_weight(shape_regularisation, "shape_regularisation"),
         angle_mean=angle_mean,
         angle_weights=angle_weights,
         bend_weight=_weight(bend_weight, "bend_weight"),
     )
-    warm = None if initial is None else _warm(problem, initial, leading)
+    warm = None if initial is None else _warm_start(problem, initial, leading)
     if isinstance(shape, str) and shape == "shared":
         if problem.count == 0:
             raise ValueError("shape must be 'free' for an empty batch but got 'shared'; no hand shows it")
-        found = search_shared(problem, warm, effort)
+        found = search_shared(problem, warm, options)
     else:
-        found = search(problem, _held_shape(problem, shape, leading), warm, effort)
-    return _as_fit(model, problem, found, leading)
+        found = search(problem, _fixed_shape(problem, shape, leading), warm, options)
+    return _to_fit(model, problem, found, leading)
 
 
-def _seen(skin: Skin | None, joints, vertices, side, joint_doubt, vertex_doubt):
+def _centred_targets(skinning: LinearSkinning | None, joints, vertices, side, joint_uncertainty, vertex_uncertainty):
     """Targets of joints and vertices about their centre, as right hands; leading axes; centre (N, 3); left (N,)."""
     if joints is None and vertices is None:
         raise ValueError("joints or vertices must be given but both are None; give one of them, or both")
     flat = []
     shapes = []
-    for points, doubt, default, count, name in (
-        (joints, joint_doubt, JOINT_DOUBT, 21, "joints"),
-        (vertices, vertex_doubt, VERTEX_DOUBT, 0 if skin is None else len(skin.rest), "vertices"),
+    for points, uncertainty, default, count, name in (
+        (joints, joint_uncertainty, JOINT_UNCERTAINTY, 21, "joints"),
+        (vertices, vertex_uncertainty, VERTEX_UNCERTAINTY, 0 if skinning is None else len(skinning.rest), "vertices"),
     ):
-        targets, leading = (None, None) if points is None else flat_targets(points, doubt, default, count, name)
+        targets, leading = (None, None) if points is None else flat_targets(points, uncertainty, default, count, name)
         flat.append(targets)
         shapes.append(leading)
     if None not in shapes and shapes[0] != shapes[1]:
@@ -177,9 +177,9 @@ def _seen(skin: Skin | None, joints, vertices, side, joint_doubt, vertex_doubt):
     first = flat[0] or flat[1]
     share = first.weights / first.weights.sum(axis=1, keepdims=True)
     centre = np.sum(first.points * mirror * share[..., None], axis=1)
-    if flat[1] is not None and skin is not None:
+    if flat[1] is not None and skinning is not None:
         # Vertices of the forearm say where the wrist is bent to, which is not fitted.
-        flat[1] = Targets(flat[1].points, flat[1].weights * (skin.forearm == 0))
+        flat[1] = Targets(flat[1].points, flat[1].weights * (skinning.forearm == 0))
     centred = [t and Targets(t.points * mirror - centre[:, None], t.weights) for t in flat]
     return centred, leading, centre, left
 
@@ -198,14 +198,14 @@ def _weight(value: Any, name: str) -> float:
     return float(value)
 
 
-def _held_vector(mean: Any, count: int) -> Float[np.ndarray, " S"]:
+def _checked_shape_mean(mean: Any, count: int) -> Float[np.ndarray, " S"]:
     vector = np.zeros(count) if mean is None else np.asarray(mean, dtype=np.float64)
     if vector.shape != (count,) or not np.isfinite(vector).all():
         raise ValueError(f"shape_mean must be {count} finite numbers but got {vector}")
     return vector
 
 
-def _held_shape(problem: Problem, shape: Any, leading: tuple[int, ...]) -> Float[np.ndarray, "N S"] | None:
+def _fixed_shape(problem: Problem, shape: Any, leading: tuple[int, ...]) -> Float[np.ndarray, "N S"] | None:
     if isinstance(shape, str):
         if shape != "free":
             raise ValueError(f"shape must be 'free', 'shared' or an array but got {shape!r}")
@@ -223,7 +223,7 @@ def _held_shape(problem: Problem, shape: Any, leading: tuple[int, ...]) -> Float
         raise ValueError(f"shape must broadcast to the leading axes {leading} but got {array.shape}") from error
 
 
-def _warm(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tuple[Point, Float[np.ndarray, "N S"]]:
+def _warm_start(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tuple[Estimate, Float[np.ndarray, "N S"]]:
     """Rotation and angles, and shape, of right hands, flat."""
     try:
         parts = [
@@ -239,7 +239,7 @@ def _warm(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tuple[Poi
             f"initial must be a fit whose leading axes broadcast to {leading} but its angles are "
             f"{initial.angles.shape} and its shape {initial.shape.shape}; fit with the same model"
         ) from error
-    return Point(_mirrored(parts[0], problem.left), parts[1]), parts[2]
+    return Estimate(_mirrored(parts[0], problem.left), parts[1]), parts[2]
 
 
 def _mirrored(rotation: Float[np.ndarray, "N 3 3"], left: Bool[np.ndarray, " N"]) -> Float[np.ndarray, "N 3 3"]:
@@ -247,7 +247,7 @@ def _mirrored(rotation: Float[np.ndarray, "N 3 3"], left: Bool[np.ndarray, " N"]
     return rotation * np.where(left[:, None, None], MIRROR[:, None] * MIRROR, 1.0)
 
 
-def _as_fit(model: HandModel, problem: Problem, found: Found, leading: tuple[int, ...]) -> Fit:
+def _to_fit(model: HandModel, problem: Problem, found: SearchResult, leading: tuple[int, ...]) -> Fit:
     """The solution in the camera's frame, hands on their own side again."""
     count = problem.count
     unplaced = model(found.angles, shape=found.shape) if problem.vertices is not None else None
@@ -262,9 +262,9 @@ def _as_fit(model: HandModel, problem: Problem, found: Found, leading: tuple[int
         weights = np.concatenate([problem.joints.weights, weights], axis=1)
     total = weights.sum(axis=1, keepdims=True)
     offset = np.sum(weights[..., None] * residual, axis=1) / total
-    judged = slice(0, 21) if problem.joints is not None else slice(None)
-    distance = np.linalg.norm(residual[:, judged] - offset[:, None], axis=-1)
-    seen = weights[:, judged] > 0
+    measured = slice(0, 21) if problem.joints is not None else slice(None)
+    distance = np.linalg.norm(residual[:, measured] - offset[:, None], axis=-1)
+    seen = weights[:, measured] > 0
     mirror = np.where(problem.left[:, None], MIRROR, 1.0)
     T = np.zeros((count, 4, 4))
     T[:, :3, :3] = _mirrored(found.rotation, problem.left)

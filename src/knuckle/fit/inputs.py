@@ -8,12 +8,12 @@ from jaxtyping import Bool, Float, Int
 
 from knuckle.fit.kinematics import Kinematics
 from knuckle.fit.objective import Objective, Targets
-from knuckle.fit.skin import Skin, joints_from_mesh
+from knuckle.fit.skinning import LinearSkinning, joints_from_mesh
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
 # Limits are drawn in by this much (radians, shape units), so that an angle at its limit is still within it after a
 # round trip through degrees or float32.
-INSET = 1e-6
+LIMIT_MARGIN = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,8 @@ class Problem:
     """
 
     kin: Kinematics
-    tips: Skin | None
-    skin: Skin | None
+    tip_skinning: LinearSkinning | None
+    skinning: LinearSkinning | None
     joints: Targets | None
     vertices: Targets | None
     centre: Float[np.ndarray, "N 3"]
@@ -54,8 +54,8 @@ class Problem:
         return Objective(
             kin=self.kin,
             joints=self.joints and self.joints.take(index),
-            tips=self.tips,
-            skin=self.skin,
+            tip_skinning=self.tip_skinning,
+            skinning=self.skinning,
             vertices=self.vertices and self.vertices.take(index),
             shape=shape,
             shape_mean=self.shape_mean,
@@ -65,13 +65,13 @@ class Problem:
             bend_weight=self.bend_weight,
         )
 
-    def joints_to_start(self, index: Int[np.ndarray, " n"]) -> Targets:
+    def initial_joints(self, index: Int[np.ndarray, " n"]) -> Targets:
         """The joints seen, and where one was not the mesh's, if there is a mesh."""
-        if self.vertices is None or self.skin is None:
+        if self.vertices is None or self.skinning is None:
             assert self.joints is not None
             return self.joints.take(index)
         vertices = self.vertices.take(index)
-        found = joints_from_mesh(self.skin, self.kin, vertices.points, vertices.weights)
+        found = joints_from_mesh(self.skinning, self.kin, vertices.points, vertices.weights)
         everywhere = np.ones(found.shape[:2])
         if self.joints is None:
             return Targets(found, everywhere)
@@ -79,11 +79,11 @@ class Problem:
         return Targets(np.where(joints.weights[..., None] > 0, joints.points, found), everywhere)
 
 
-def flat_targets(points: Any, doubt: Any, default: float, count: int, name: str) -> tuple[Targets, tuple[int, ...]]:
-    """Points (..., N, 3) and their doubt as one flat batch, and the leading axes.
+def flat_targets(points: Any, uncertainty: Any, default: float, count: int, name: str) -> tuple[Targets, tuple[int, ...]]:
+    """Points (..., N, 3) and their uncertainty as one flat batch, and the leading axes.
 
     Raises:
-        ValueError: a shape does not fit, a point is not finite though its doubt is, or too few points were seen.
+        ValueError: a shape does not fit, a point is not finite though its uncertainty is, or too few points were seen.
     """
     array = np.asarray(points)
     if array.ndim < 2 or array.shape[-2:] != (count, 3) or array.dtype.kind not in "fiu":
@@ -92,17 +92,17 @@ def flat_targets(points: Any, doubt: Any, default: float, count: int, name: str)
             f"{array.shape}; give one row a point, in the model's order"
         )
     array = array.astype(np.float64)
-    deviation = np.asarray(default if doubt is None else doubt, dtype=np.float64)
+    deviation = np.asarray(default if uncertainty is None else uncertainty, dtype=np.float64)
     if not np.all(deviation > 0):
         raise ValueError(
-            f"doubt of {name} must be above zero (metres; infinite for a point that was not seen) but got "
+            f"uncertainty of {name} must be above zero (metres; infinite for a point that was not seen) but got "
             f"{deviation.min()}; leave it out where all points are equally sure"
         )
     try:
         deviation = np.broadcast_to(deviation, array.shape[:-1])
     except ValueError as error:
         raise ValueError(
-            f"doubt of {name} must be of shape (..., {count}), as its points are, but got {deviation.shape} for "
+            f"uncertainty of {name} must be of shape (..., {count}), as its points are, but got {deviation.shape} for "
             f"{array.shape}"
         ) from error
     weights = 1 / deviation**2
@@ -111,14 +111,14 @@ def flat_targets(points: Any, doubt: Any, default: float, count: int, name: str)
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
             f"{name} must be finite but got {array[where]} at {where} ({int(bad.sum())} such points in all); "
-            "leave such hands out, or give the points that were not seen an infinite doubt"
+            "leave such hands out, or give the points that were not seen an infinite uncertainty"
         )
     array = np.where(weights[..., None] > 0, array, 0.0)
     few = np.sum(weights > 0, axis=-1) < 3
     if few.any():
         where = tuple(int(i) for i in np.argwhere(few)[0])
         raise ValueError(
-            f"{name} must have at least three points with a finite doubt in every hand but got fewer in hand {where}"
+            f"{name} must have at least three points with a finite uncertainty in every hand but got fewer in hand {where}"
         )
     leading = array.shape[:-2]
     return Targets(array.reshape(-1, count, 3), weights.reshape(-1, count)), leading
@@ -140,7 +140,7 @@ def flat_side(side: Any, leading: tuple[int, ...]) -> Bool[np.ndarray, " N"]:
 
 
 def checked_limits(limits: Any, count: int, name: str) -> Float[np.ndarray, "n 2"]:
-    """(n, 2) lower and upper limits, drawn in by INSET; None for no limits.
+    """(n, 2) lower and upper limits, drawn in by LIMIT_MARGIN; None for no limits.
 
     Raises:
         ValueError: the shape does not fit, or a lower limit lies above the upper one.
@@ -153,8 +153,8 @@ def checked_limits(limits: Any, count: int, name: str) -> Float[np.ndarray, "n 2
             f"{name} must be of shape ({count}, 2), lower and upper (angles in radians), lower <= upper, but got "
             f"{table.tolist()}"
         )
-    inset = np.minimum(INSET, (table[:, 1] - table[:, 0]) / 2)
-    return table + np.stack([inset, -inset], axis=1)
+    margin = np.minimum(LIMIT_MARGIN, (table[:, 1] - table[:, 0]) / 2)
+    return table + np.stack([margin, -margin], axis=1)
 
 
 def angle_prior(limits: Float[np.ndarray, "A 2"], weight: float) -> tuple[np.ndarray, np.ndarray]:

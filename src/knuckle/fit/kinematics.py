@@ -69,7 +69,7 @@ class Kinematics:
 
 
 @dataclass(frozen=True, eq=False)
-class Posed:
+class PosedJoints:
     """A batch of posed hands, in the hand frame.
 
     Attributes:
@@ -133,7 +133,7 @@ def _pairs(bone: Int[np.ndarray, " A"]) -> Int[np.ndarray, "3 M"]:
     return np.array(rows).T
 
 
-def pose(kin: Kinematics, angles: Float[np.ndarray, "B A"], shape: Float[np.ndarray, "B S"]) -> Posed:
+def pose(kin: Kinematics, angles: Float[np.ndarray, "B A"], shape: Float[np.ndarray, "B S"]) -> PosedJoints:
     """Joints of a batch of hands in the hand frame, and what their derivatives need."""
     local, prefixed = (_summed_rotations if kin.summed else _composed_rotations)(kin, angles)
     batch = angles.shape[0]
@@ -155,7 +155,7 @@ def pose(kin: Kinematics, angles: Float[np.ndarray, "B A"], shape: Float[np.ndar
     parents[:, :, 1:] = bones[:, :, :-1]
     parents = parents.reshape(batch, BONES, 3, 3)
     axes = np.matmul(parents[:, kin.bone], prefixed[..., None])[..., 0]
-    return Posed(joints, bones.reshape(batch, BONES, 3, 3), axes, rest)
+    return PosedJoints(joints, bones.reshape(batch, BONES, 3, 3), axes, rest)
 
 
 def _composed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tuple[np.ndarray, np.ndarray]:
@@ -197,13 +197,13 @@ def _summed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tupl
     return local, np.matmul(left[:, kin.bone], kin.axes[..., None])[..., 0]
 
 
-def angle_jacobian(kin: Kinematics, posed: Posed) -> Float[np.ndarray, "B M 3"]:
+def angle_jacobian(kin: Kinematics, posed: PosedJoints) -> Float[np.ndarray, "B M 3"]:
     """Derivative of joint kin.pairs[1] by angle kin.pairs[0], metres per radian; all other pairs are zero."""
     angle, joint, pivot = kin.pairs
     return cross(posed.axes[:, angle], posed.joints[:, joint] - posed.joints[:, pivot])
 
 
-def shape_jacobian(kin: Kinematics, posed: Posed) -> Float[np.ndarray, "B 21 3 S"]:
+def shape_jacobian(kin: Kinematics, posed: PosedJoints) -> Float[np.ndarray, "B 21 3 S"]:
     """Derivative of the joints by shape, metres per unit."""
     batch, count = len(posed.joints), kin.shape_count
     rest = kin.shape_joints.transpose(1, 2, 0)

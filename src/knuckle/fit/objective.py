@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from knuckle.fit.kinematics import CROSS_BASIS, Kinematics, Posed, angle_jacobian, pose, shape_jacobian
-from knuckle.fit.skin import Skin, fill_skin_jacobian, pose_skin
-from knuckle.fit.solver import Normal, Point
+from knuckle.fit.kinematics import CROSS_BASIS, Kinematics, PosedJoints, angle_jacobian, pose, shape_jacobian
+from knuckle.fit.skinning import LinearSkinning, fill_vertex_jacobian, skin_vertices
+from knuckle.fit.solver import NormalEquations, Estimate
 from knuckle.skeleton import TIPS as TIP_JOINTS
 
 TIPS = np.array(TIP_JOINTS)
@@ -36,19 +36,19 @@ class Targets:
 
 
 @dataclass(eq=False)
-class Moments:
+class NormalAccumulator:
     """Sums over weighted residuals from which the translation has yet to be eliminated; terms add to them.
 
     Attributes:
-        cost (B,), gradient (B, P), hessian (B, P, P), weight (B,): as in `solver.Normal`.
-        lever: (B, 3, P) weighted sum of the rows of the Jacobian, by coordinate.
+        cost (B,), gradient (B, P), hessian (B, P, P), weight (B,): as in `solver.NormalEquations`.
+        cross_block: (B, 3, P) weighted sum of the rows of the Jacobian, by coordinate.
         offset: (B, 3) weighted sum of the residuals.
     """
 
     cost: Float[np.ndarray, " B"]
     gradient: Float[np.ndarray, "B P"]
     hessian: Float[np.ndarray, "B P P"]
-    lever: Float[np.ndarray, "B 3 P"]
+    cross_block: Float[np.ndarray, "B 3 P"]
     offset: Float[np.ndarray, "B 3"]
     weight: Float[np.ndarray, " B"]
 
@@ -59,19 +59,19 @@ class Moments:
         flat = weighted.reshape(batch, 3 * points, unknowns).transpose(0, 2, 1)
         self.hessian += flat @ jacobian.reshape(batch, 3 * points, unknowns)
         self.gradient += (flat @ residual.reshape(batch, 3 * points, 1))[..., 0]
-        self.lever += weighted.sum(axis=1)
+        self.cross_block += weighted.sum(axis=1)
         pulled = residual * weights[..., None]
         self.cost += np.sum(pulled * residual, axis=(1, 2))
         self.offset += pulled.sum(axis=1)
         self.weight += weights.sum(axis=1)
 
-    def without_translation(self) -> Normal:
+    def eliminate_translation(self) -> NormalEquations:
         """The same sums where the translation is always at its best."""
         mean = self.offset / self.weight[:, None]
-        return Normal(
+        return NormalEquations(
             self.cost - np.sum(mean * self.offset, axis=1),
-            self.gradient - np.matmul(mean[:, None, :], self.lever)[:, 0],
-            self.hessian - np.matmul((self.lever / self.weight[:, None, None]).transpose(0, 2, 1), self.lever),
+            self.gradient - np.matmul(mean[:, None, :], self.cross_block)[:, 0],
+            self.hessian - np.matmul((self.cross_block / self.weight[:, None, None]).transpose(0, 2, 1), self.cross_block),
             self.weight,
         )
 
@@ -80,7 +80,7 @@ class Moments:
 class Objective:
     """The sum of squares of a batch of hands, a term a line.
 
-    cost = sum over joints and vertices of |R p + t - y|^2 / doubt^2
+    cost = sum over joints and vertices of |R p + t - y|^2 / uncertainty^2
            + shape_weight |shape - shape_mean|^2
            + sum over angles of angle_weights (angle - angle_mean)^2
            + bend_weight sum over four fingers of max(0, -bend)^2
@@ -100,8 +100,8 @@ class Objective:
 
     kin: Kinematics
     joints: Targets | None
-    tips: Skin | None
-    skin: Skin | None
+    tip_skinning: LinearSkinning | None
+    skinning: LinearSkinning | None
     vertices: Targets | None
     shape: Float[np.ndarray, "B S"] | None
     shape_mean: Float[np.ndarray, " S"]
@@ -119,22 +119,22 @@ class Objective:
         count = self.kin.angle_count
         return values[:, :count], values[:, count:] if self.shape is None else self.shape[index]
 
-    def evaluate(self, index: Int[np.ndarray, " n"], point: Point) -> Normal:
+    def evaluate(self, index: Int[np.ndarray, " n"], point: Estimate) -> NormalEquations:
         """The sum of squares and its derivatives, the translation eliminated."""
         angles, shape = self.split(index, point.values)
         posed = pose(self.kin, angles, shape)
-        moments = empty_moments(len(index), self.unknowns)
+        sums = empty_accumulator(len(index), self.unknowns)
         joints, jacobian = self._joints(posed, shape)
         if self.joints is not None:
             targets = self.joints.take(index)
             turned = targets.points @ point.rotation
-            moments.add_points(joints - turned, with_rotation(jacobian, turned), targets.weights)
-        if self.skin is not None and self.vertices is not None:
+            sums.add_points(joints - turned, with_rotation(jacobian, turned), targets.weights)
+        if self.skinning is not None and self.vertices is not None:
             targets = self.vertices.take(index)
             turned = targets.points @ point.rotation
-            skinned, slope = self._skin_points(self.skin, posed, shape)
-            moments.add_points(skinned - turned, with_rotation(slope, turned), targets.weights)
-        normal = moments.without_translation()
+            skinned, slope = self._skinned_vertices(self.skinning, posed, shape)
+            sums.add_points(skinned - turned, with_rotation(slope, turned), targets.weights)
+        normal = sums.eliminate_translation()
         if self.bend_weight:
             add_bend(normal, joints, jacobian, self.bend_weight)
         count = self.kin.angle_count
@@ -143,7 +143,7 @@ class Objective:
             add_prior(normal, slice(3 + count, None), shape - self.shape_mean, self.shape_weight)
         return normal
 
-    def _joints(self, posed: Posed, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
+    def _joints(self, posed: PosedJoints, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
         """Joints (n, 21, 3) and their derivative (n, 21, 3, P), rotation's columns left open."""
         batch, unknowns = len(shape), self.unknowns
         jacobian = np.zeros((batch, 21, 3, unknowns))
@@ -152,17 +152,17 @@ class Objective:
         jacobian.reshape(batch, -1)[:, places] = angle_jacobian(self.kin, posed).reshape(batch, -1)
         if self.shape is None:
             jacobian[..., 3 + self.kin.angle_count :] = shape_jacobian(self.kin, posed)
-        if self.tips is None:
+        if self.tip_skinning is None:
             return posed.joints, jacobian
         joints = posed.joints.copy()
-        joints[:, TIPS], jacobian[:, TIPS] = self._skin_points(self.tips, posed, shape)
+        joints[:, TIPS], jacobian[:, TIPS] = self._skinned_vertices(self.tip_skinning, posed, shape)
         return joints, jacobian
 
-    def _skin_points(self, skin: Skin, posed: Posed, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
+    def _skinned_vertices(self, skinning: LinearSkinning, posed: PosedJoints, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
         """Vertices (n, N, 3) and their derivative (n, N, 3, P), rotation's columns left open."""
-        skinned = pose_skin(skin, posed, shape)
+        skinned = skin_vertices(skinning, posed, shape)
         jacobian = np.zeros((*skinned.points.shape, self.unknowns))
-        fill_skin_jacobian(jacobian, skin, self.kin, posed, skinned, with_shape=self.shape is None)
+        fill_vertex_jacobian(jacobian, skinning, self.kin, posed, skinned, with_shape=self.shape is None)
         return skinned.points, jacobian
 
 
@@ -174,8 +174,8 @@ def with_rotation(
     return jacobian
 
 
-def empty_moments(batch: int, unknowns: int) -> Moments:
-    return Moments(
+def empty_accumulator(batch: int, unknowns: int) -> NormalAccumulator:
+    return NormalAccumulator(
         np.zeros(batch),
         np.zeros((batch, unknowns)),
         np.zeros((batch, unknowns, unknowns)),
@@ -186,7 +186,7 @@ def empty_moments(batch: int, unknowns: int) -> Moments:
 
 
 def add_prior(
-    normal: Normal, unknowns: slice, deviation: Float[np.ndarray, "B N"], weights: Float[np.ndarray, " N"] | float
+    normal: NormalEquations, unknowns: slice, deviation: Float[np.ndarray, "B N"], weights: Float[np.ndarray, " N"] | float
 ) -> None:
     """Add the sum of weights * deviation^2 of the given unknowns."""
     pull = weights * deviation
@@ -195,7 +195,7 @@ def add_prior(
     np.einsum("bii->bi", normal.hessian)[:, unknowns] += weights
 
 
-def add_bend(normal: Normal, joints: Float[np.ndarray, "B 21 3"], jacobian, weight: float) -> None:
+def add_bend(normal: NormalEquations, joints: Float[np.ndarray, "B 21 3"], jacobian, weight: float) -> None:
     """Add weight * max(0, -bend)^2 of index to little finger: DIP and PIP should bend the same way.
 
     bend = (u1 x u2) . (u2 x u3) with u1, u2, u3 the unit bones DIP-tip, PIP-DIP and MCP-PIP.

@@ -6,15 +6,15 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from knuckle.fit.inputs import Problem
-from knuckle.fit.solver import Point, Solution, minimise
-from knuckle.fit.start import first_point, first_shape
+from knuckle.fit.solver import Estimate, Solution, minimise
+from knuckle.fit.start import initial_estimate, initial_shape
 
 JOINTS_AT_ONCE = 256
 MESHES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Effort:
+class SearchOptions:
     """How long to try.
 
     Attributes:
@@ -29,7 +29,7 @@ class Effort:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class SearchResult:
     """The solution of a problem, right hands about its centre.
 
     Attributes:
@@ -50,17 +50,17 @@ class Found:
 def search(
     problem: Problem,
     shape: Float[np.ndarray, "N S"] | None,
-    warm: tuple[Point, Float[np.ndarray, "N S"]] | None,
-    effort: Effort,
-) -> Found:
+    warm: tuple[Estimate, Float[np.ndarray, "N S"]] | None,
+    options: SearchOptions,
+) -> SearchResult:
     """Fit every hand of a problem by itself.
 
     Args:
         shape: held fixed, or None to find one for every hand.
         warm: rotation and angles, and shape, to begin from in place of a cold start.
     """
-    parts = [_search_chunk(problem, index, shape, warm, effort) for index in chunks(problem)]
-    return Found(*(np.concatenate([getattr(part, name) for part in parts]) for name in Found.__dataclass_fields__))
+    parts = [_search_chunk(problem, index, shape, warm, options) for index in chunks(problem)]
+    return SearchResult(*(np.concatenate([getattr(part, name) for part in parts]) for name in SearchResult.__dataclass_fields__))
 
 
 def chunks(problem: Problem) -> list[Int[np.ndarray, " n"]]:
@@ -69,43 +69,43 @@ def chunks(problem: Problem) -> list[Int[np.ndarray, " n"]]:
     return [np.arange(at, min(at + size, problem.count)) for at in range(0, max(problem.count, 1), size)]
 
 
-def _search_chunk(problem, index, shape, warm, effort: Effort) -> Found:
+def _search_chunk(problem, index, shape, warm, options: SearchOptions) -> SearchResult:
     fixed = None if shape is None else shape[index]
     objective = problem.objective(index, fixed)
     lower, upper = _limits(problem, fixed is None)
 
-    def run(rows: Int[np.ndarray, " n"], start: Point) -> Solution:
+    def run(rows: Int[np.ndarray, " n"], start: Estimate) -> Solution:
         values = np.clip(start.values, lower, upper)
         return minimise(
             lambda live, point: objective.evaluate(rows[live], point),
-            Point(start.rotation, values),
+            Estimate(start.rotation, values),
             lower,
             upper,
-            iterations=effort.iterations,
-            tolerance=effort.tolerance,
+            iterations=options.iterations,
+            tolerance=options.tolerance,
         )
 
-    everyone = np.arange(len(index))
-    rests = _rests(problem)
+    all_rows = np.arange(len(index))
+    default_angles = _default_angles(problem)
     if warm is None:
-        solution = run(everyone, _cold_start(problem, index, fixed, rests[0]))
-        later = rests[1:]
+        solution = run(all_rows, _cold_start(problem, index, fixed, default_angles[0]))
+        later = default_angles[1:]
     else:
         point, warm_shape = warm
-        solution = run(everyone, _with_shape(point.take(index), warm_shape[index], fixed))
-        later = rests
+        solution = run(all_rows, _with_shape(point.take(index), warm_shape[index], fixed))
+        later = default_angles
     weight = sum(t.weights[index].sum(axis=1) for t in (problem.joints, problem.vertices) if t is not None)
     for rest in later:
-        bad = np.flatnonzero(solution.cost > effort.restart_above**2 * weight)
+        bad = np.flatnonzero(solution.cost > options.restart_above**2 * weight)
         if not len(bad):
             break
         again = run(bad, _cold_start(problem, index[bad], None if fixed is None else fixed[bad], rest))
-        solution = _better(solution, bad, again)
-    angles, found_shape = objective.split(everyone, solution.point.values)
-    return Found(solution.point.rotation, angles, found_shape, solution.iterations, solution.converged, solution.cost)
+        solution = _merge_better(solution, bad, again)
+    angles, found_shape = objective.split(all_rows, solution.point.values)
+    return SearchResult(solution.point.rotation, angles, found_shape, solution.iterations, solution.converged, solution.cost)
 
 
-def _better(solution: Solution, rows: Int[np.ndarray, " n"], again: Solution) -> Solution:
+def _merge_better(solution: Solution, rows: Int[np.ndarray, " n"], again: Solution) -> Solution:
     """The better of two solutions of the given rows; iterations add up."""
     won = again.cost < solution.cost[rows]
     merged = [
@@ -118,7 +118,7 @@ def _better(solution: Solution, rows: Int[np.ndarray, " n"], again: Solution) ->
         old[rows[won]] = new[won]
     iterations = solution.iterations.copy()
     iterations[rows] += again.iterations
-    return Solution(Point(merged[0], merged[1]), merged[2], iterations, merged[3])
+    return Solution(Estimate(merged[0], merged[1]), merged[2], iterations, merged[3])
 
 
 def _limits(problem: Problem, free_shape: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +126,7 @@ def _limits(problem: Problem, free_shape: bool) -> tuple[np.ndarray, np.ndarray]
     return limits[:, 0], limits[:, 1]
 
 
-def _rests(problem: Problem) -> list[Float[np.ndarray, "R A"]]:
+def _default_angles(problem: Problem) -> list[Float[np.ndarray, "R A"]]:
     """Values for the angles that the closed form leaves open: those of the first start, then of further ones."""
     bounded = np.where(np.isfinite(problem.limits), problem.limits, np.array([-1.0, 1.0]))
     flat = np.clip(0.0, bounded[:, 0], bounded[:, 1])
@@ -134,13 +134,13 @@ def _rests(problem: Problem) -> list[Float[np.ndarray, "R A"]]:
     return [np.stack([flat, part[0], part[3]]), part[1][None], part[2][None]]
 
 
-def _cold_start(problem, index, fixed, rests) -> Point:
-    targets = problem.joints_to_start(index)
-    shape = first_shape(problem.kin, targets, problem.shape_limits) if fixed is None else fixed
-    return _with_shape(first_point(problem.kin, targets, shape, problem.limits, rests), shape, fixed)
+def _cold_start(problem, index, fixed, default_angles) -> Estimate:
+    targets = problem.initial_joints(index)
+    shape = initial_shape(problem.kin, targets, problem.shape_limits) if fixed is None else fixed
+    return _with_shape(initial_estimate(problem.kin, targets, shape, problem.limits, default_angles), shape, fixed)
 
 
-def _with_shape(point: Point, shape: Float[np.ndarray, "n S"], fixed: Float[np.ndarray, "n S"] | None) -> Point:
+def _with_shape(point: Estimate, shape: Float[np.ndarray, "n S"], fixed: Float[np.ndarray, "n S"] | None) -> Estimate:
     if fixed is not None:
         return point
-    return Point(point.rotation, np.concatenate([point.values, shape], axis=1))
+    return Estimate(point.rotation, np.concatenate([point.values, shape], axis=1))

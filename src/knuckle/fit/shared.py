@@ -6,38 +6,38 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.fit.inputs import Problem
-from knuckle.fit.search import Effort, Found, chunks, search
-from knuckle.fit.solver import Normal, Point, bounded_step
-from knuckle.fit.start import first_shape
+from knuckle.fit.search import SearchOptions, SearchResult, chunks, search
+from knuckle.fit.solver import NormalEquations, Estimate, bounded_step
+from knuckle.fit.start import initial_shape
 
 ROUNDS = 20
 HALVINGS = 4
 
 
-def search_shared(problem: Problem, warm: tuple[Point, Float[np.ndarray, "N S"]] | None, effort: Effort) -> Found:
+def search_shared(problem: Problem, warm: tuple[Estimate, Float[np.ndarray, "N S"]] | None, options: SearchOptions) -> SearchResult:
     """Fit all hands of a problem with one shape; the regularisation counts once a hand, as when each has its own.
 
     Every round fits the poses with the shape held, takes the Gauss-Newton step of the shape that lets the poses
     follow (Schur complement), and halves it until the total is less.
     """
-    shape = _first(problem) if warm is None else warm[1].mean(axis=0)
+    shape = _initial_shared_shape(problem) if warm is None else warm[1].mean(axis=0)
     shape = np.clip(shape, *problem.shape_limits.T)
-    found = search(problem, _spread(problem, shape), warm, effort)
+    found = search(problem, _repeated(problem, shape), warm, options)
     total = _total(problem, found, shape)
     scale = sum(t.weights.sum() for t in (problem.joints, problem.vertices) if t is not None)
     iterations = found.iterations
     for _ in range(ROUNDS):
-        gradient, hessian = _reduced(problem, found)
+        gradient, hessian = _reduced_normal_equations(problem, found)
         damped = hessian + np.diag(1e-6 * np.diag(hessian) + 1e-10 * scale)
         gaps = problem.shape_limits - shape[:, None]
         step = bounded_step(damped[None], gradient[None], gaps[None, :, 0], gaps[None, :, 1])[0]
-        promised = -step @ (2 * gradient + hessian @ step)
-        if promised <= effort.tolerance**2 * scale + 1e-6 * total:
+        predicted = -step @ (2 * gradient + hessian @ step)
+        if predicted <= options.tolerance**2 * scale + 1e-6 * total:
             break
         for halving in range(HALVINGS):
             trial_shape = np.clip(shape + step / 2**halving, *problem.shape_limits.T)
             trial = search(
-                problem, _spread(problem, trial_shape), (Point(found.rotation, found.angles), found.shape), effort
+                problem, _repeated(problem, trial_shape), (Estimate(found.rotation, found.angles), found.shape), options
             )
             iterations = iterations + trial.iterations
             trial_total = _total(problem, trial, trial_shape)
@@ -49,20 +49,20 @@ def search_shared(problem: Problem, warm: tuple[Point, Float[np.ndarray, "N S"]]
     return replace(found, iterations=iterations)
 
 
-def _first(problem: Problem) -> Float[np.ndarray, " S"]:
-    targets = problem.joints_to_start(np.arange(problem.count))
-    return first_shape(problem.kin, targets, problem.shape_limits, shared=True)[0]
+def _initial_shared_shape(problem: Problem) -> Float[np.ndarray, " S"]:
+    targets = problem.initial_joints(np.arange(problem.count))
+    return initial_shape(problem.kin, targets, problem.shape_limits, shared=True)[0]
 
 
-def _spread(problem: Problem, shape: Float[np.ndarray, " S"]) -> Float[np.ndarray, "N S"]:
+def _repeated(problem: Problem, shape: Float[np.ndarray, " S"]) -> Float[np.ndarray, "N S"]:
     return np.broadcast_to(shape, (problem.count, len(shape)))
 
 
-def _total(problem: Problem, found: Found, shape: Float[np.ndarray, " S"]) -> float:
+def _total(problem: Problem, found: SearchResult, shape: Float[np.ndarray, " S"]) -> float:
     return float(found.cost.sum() + problem.count * problem.shape_weight * np.sum((shape - problem.shape_mean) ** 2))
 
 
-def _reduced(problem: Problem, found: Found) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
+def _reduced_normal_equations(problem: Problem, found: SearchResult) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S S"]]:
     """Gradient and Hessian of the total by the shape where every pose follows it."""
     each = replace(problem, shape_weight=0.0)
     weight = problem.count * problem.shape_weight
@@ -71,14 +71,14 @@ def _reduced(problem: Problem, found: Found) -> tuple[Float[np.ndarray, " S"], F
     for index in chunks(problem):
         objective = each.objective(index, None)
         values = np.concatenate([found.angles[index], found.shape[index]], axis=1)
-        normal = objective.evaluate(np.arange(len(index)), Point(found.rotation[index], values))
+        normal = objective.evaluate(np.arange(len(index)), Estimate(found.rotation[index], values))
         by_shape, curved = _without_pose(normal, found.angles[index], problem.limits)
         gradient = gradient + by_shape.sum(axis=0)
         hessian = hessian + curved.sum(axis=0)
     return gradient, hessian
 
 
-def _without_pose(normal: Normal, angles: Float[np.ndarray, "n A"], limits: Float[np.ndarray, "A 2"]):
+def _without_pose(normal: NormalEquations, angles: Float[np.ndarray, "n A"], limits: Float[np.ndarray, "A 2"]):
     """(n, S) gradient and (n, S, S) Hessian by shape, the pose eliminated but for angles held by a limit."""
     count = 3 + angles.shape[1]
     slope = normal.gradient[:, 3:count]

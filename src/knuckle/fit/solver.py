@@ -12,15 +12,15 @@ from jaxtyping import Bool, Float, Int
 
 from knuckle.geometry.rotation import axis_angle_to_matrix
 
-FIRST_DAMPING = 1e-3
-LEAST_DAMPING = 1e-7
-MOST_DAMPING = 1e6
-STALLS = 2  # a problem has also ended after so many steps in a row that gained too little
-BOX_PASSES = 8  # how often a step is worked out anew because values ran into their limits or left them
+INITIAL_DAMPING = 1e-3
+MIN_DAMPING = 1e-7
+MAX_DAMPING = 1e6
+MAX_STALLED_STEPS = 2  # a problem has also ended after so many steps in a row that gained too little
+MAX_PIVOTING_PASSES = 8  # how often a step is worked out anew because values ran into their limits or left them
 
 
 @dataclass(frozen=True, eq=False)
-class Normal:
+class NormalEquations:
     """A sum of squares at one point and its Gauss-Newton model, for every problem of a batch.
 
     Attributes:
@@ -37,7 +37,7 @@ class Normal:
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class Estimate:
     """Where every problem of a batch stands.
 
     Attributes:
@@ -48,23 +48,23 @@ class Point:
     rotation: Float[np.ndarray, "B 3 3"]
     values: Float[np.ndarray, "B N"]
 
-    def take(self, index: Int[np.ndarray, " n"] | Bool[np.ndarray, " B"]) -> "Point":
-        return Point(self.rotation[index], self.values[index])
+    def take(self, index: Int[np.ndarray, " n"] | Bool[np.ndarray, " B"]) -> "Estimate":
+        return Estimate(self.rotation[index], self.values[index])
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
     """Attributes: point; cost, iterations and converged (B,); see `minimise`."""
 
-    point: Point
+    point: Estimate
     cost: Float[np.ndarray, " B"]
     iterations: Int[np.ndarray, " B"]
     converged: Bool[np.ndarray, " B"]
 
 
 def minimise(
-    evaluate: Callable[[Int[np.ndarray, " n"], Point], Normal],
-    start: Point,
+    evaluate: Callable[[Int[np.ndarray, " n"], Estimate], NormalEquations],
+    start: Estimate,
     lower: Float[np.ndarray, " N"],
     upper: Float[np.ndarray, " N"],
     *,
@@ -96,7 +96,7 @@ def minimise(
         return Solution(start, cost, count, converged)
     normal = evaluate(live, start)
     cost[:] = normal.cost
-    damping, stalled = np.full(batch, FIRST_DAMPING), np.zeros(batch, dtype=np.int64)
+    damping, stalled = np.full(batch, INITIAL_DAMPING), np.zeros(batch, dtype=np.int64)
     here = start
     for _ in range(iterations):
         damped = normal.hessian.copy()
@@ -106,8 +106,8 @@ def minimise(
         gap_low = np.concatenate([np.full((len(live), 3), -np.inf), lower - here.values], axis=1)
         gap_high = np.concatenate([np.full((len(live), 3), np.inf), upper - here.values], axis=1)
         step = bounded_step(damped, normal.gradient, gap_low, gap_high)
-        promised = -np.sum(step * (2 * normal.gradient + np.matmul(normal.hessian, step[..., None])[..., 0]), axis=1)
-        trial = Point(
+        predicted = -np.sum(step * (2 * normal.gradient + np.matmul(normal.hessian, step[..., None])[..., 0]), axis=1)
+        trial = Estimate(
             here.rotation @ axis_angle_to_matrix(step[:, :3]),
             np.clip(here.values + step[:, 3:], lower, upper),
         )
@@ -116,20 +116,20 @@ def minimise(
         count[live] += 1
         better = gained >= 0
         least = tolerance**2 * normal.scale + relative_tolerance * normal.cost
-        small = np.abs(promised) <= least
+        small = np.abs(predicted) <= least
         stalled = np.where(better, np.where(gained <= least, stalled + 1, 0), stalled)
-        ended = ((small | (stalled >= STALLS)) & better) | (~better & (damping >= MOST_DAMPING))
-        ended |= ~better & (np.abs(promised) <= 1e-12 * normal.cost)
+        ended = ((small | (stalled >= MAX_STALLED_STEPS)) & better) | (~better & (damping >= MAX_DAMPING))
+        ended |= ~better & (np.abs(predicted) <= 1e-12 * normal.cost)
         accepted = live[better]
         rotation[accepted], values[accepted] = trial.rotation[better], trial.values[better]
         cost[accepted] = reached.cost[better]
-        quality = gained / np.maximum(promised, 1e-300)
+        quality = gained / np.maximum(predicted, 1e-300)
         damping = np.where(
             better,
             np.where(quality > 0.75, damping * 0.1, np.where(quality < 0.25, damping * 4, damping)),
             damping * 10,
         )
-        damping = np.clip(damping, LEAST_DAMPING, MOST_DAMPING)
+        damping = np.clip(damping, MIN_DAMPING, MAX_DAMPING)
         converged[live[ended]] = True
         going = ~ended
         if not np.any(going):
@@ -137,7 +137,7 @@ def minimise(
         if np.all(better) and np.all(going):
             normal, here = reached, trial
             continue
-        normal = Normal(
+        normal = NormalEquations(
             *(
                 np.where(better.reshape(-1, *(1,) * (new.ndim - 1)), new, old)[going]
                 for new, old in (
@@ -149,8 +149,8 @@ def minimise(
             )
         )
         live, damping, stalled = live[going], damping[going], stalled[going]
-        here = Point(rotation[live], values[live])
-    return Solution(Point(rotation, values), cost, count, converged)
+        here = Estimate(rotation[live], values[live])
+    return Solution(Estimate(rotation, values), cost, count, converged)
 
 
 def bounded_step(
@@ -162,14 +162,14 @@ def bounded_step(
     """The step that makes `step @ damped @ step / 2 + gradient @ step` least within gap_low <= step <= gap_high.
 
     Unknowns that the step would carry past a limit are put on it, those that would rather leave theirs are let go,
-    and the rest solved again until nothing changes, or BOX_PASSES times; what is then still outside is cut off.
+    and the rest solved again until nothing changes, or MAX_PIVOTING_PASSES times; what is then still outside is cut off.
 
     Source: block principal pivoting, Portugal, Judice & Vicente, Mathematics of Computation 63 (1994).
     """
     held = ((gap_low >= 0) & (gradient > 0)) | ((gap_high <= 0) & (gradient < 0))
     step = _solve_held(damped, gradient, held, np.zeros_like(gradient))
     rows = np.arange(len(gradient))
-    for _ in range(BOX_PASSES):
+    for _ in range(MAX_PIVOTING_PASSES):
         mine, low, high, fixed = step[rows], gap_low[rows], gap_high[rows], held[rows]
         outside = ((mine < low) | (mine > high)) & ~fixed
         slope = gradient[rows] + np.matmul(damped[rows], mine[..., None])[..., 0]

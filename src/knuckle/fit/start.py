@@ -5,18 +5,18 @@ from jaxtyping import Float, Int
 
 from knuckle.fit.kinematics import CHAINS, LEVELS, Kinematics, cross, pose
 from knuckle.fit.objective import Targets
-from knuckle.fit.solver import Point
+from knuckle.fit.solver import Estimate
 from knuckle.geometry.align import align_rigid
 
 PALM = np.array([0, 1, 5, 9, 13, 17])  # joints that no angle moves
 
 
-def first_shape(
-    kin: Kinematics, targets: Targets, limits: Float[np.ndarray, "S 2"], shared: bool = False, doubt: float = 0.003
+def initial_shape(
+    kin: Kinematics, targets: Targets, limits: Float[np.ndarray, "S 2"], shared: bool = False, uncertainty: float = 0.003
 ) -> Float[np.ndarray, "B S"]:
     """Shape that explains the distances no pose changes: within the palm, and along the fingers.
 
-    Lengths are taken as linear in shape, about the mean hand; each is taken to be known to `doubt` metres, beside a
+    Lengths are taken as linear in shape, about the mean hand; each is taken to be known to `uncertainty` metres, beside a
     shape that is standard normal. `shared`: one shape for the whole batch.
     """
     one, other = _rigid_pairs()
@@ -26,7 +26,7 @@ def first_shape(
     seen = targets.points[:, one] - targets.points[:, other]
     excess = np.sqrt(np.sum(seen**2, axis=-1)) - length
     known = targets.weights > 0
-    weighted = slope * ((known[:, one] & known[:, other]) / doubt**2)[:, None, :]
+    weighted = slope * ((known[:, one] & known[:, other]) / uncertainty**2)[:, None, :]
     matrix, right = weighted @ slope.T, np.matmul(weighted, excess[..., None])
     if shared:
         matrix, right = (
@@ -43,19 +43,19 @@ def _rigid_pairs() -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
     return np.concatenate([PALM[first], along - 1]), np.concatenate([PALM[second], along])
 
 
-def first_point(
+def initial_estimate(
     kin: Kinematics,
     targets: Targets,
     shape: Float[np.ndarray, "B S"],
     limits: Float[np.ndarray, "A 2"],
-    rests: Float[np.ndarray, "R A"],
-) -> Point:
+    default_angles: Float[np.ndarray, "R A"],
+) -> Estimate:
     """Rotation by aligning the palm, then every bone's first two angles from its direction, from base to tip.
 
     Where a direction leaves an angle open (the thumb's rotations), or a bone was not seen, the angle is that of one
-    of the `rests`: for every finger the one that brings it nearest.
+    of the `default_angles`: for every finger the one that brings it nearest.
     """
-    batch, count = len(shape), len(rests)
+    batch, count = len(shape), len(default_angles)
     palm = np.broadcast_to(kin.joints, (batch, 21, 3))[:, PALM] + np.tensordot(shape, kin.shape_joints[:, PALM], 1)
     rotation, _ = align_rigid(palm, targets.points[:, PALM], targets.weights[:, PALM])
     chains = (targets.points @ rotation)[:, 1:].reshape(batch, CHAINS, LEVELS + 1, 3)
@@ -64,21 +64,21 @@ def first_point(
     reached = known[:, :, 1:] & known[:, :, :1]
     if count > 1:
         chains, known, shape = (np.concatenate([array] * count) for array in (chains, known, shape))
-    angles = _follow_bones(kin, chains, known, shape, limits, np.repeat(rests, batch, axis=0))
+    angles = _follow_bones(kin, chains, known, shape, limits, np.repeat(default_angles, batch, axis=0))
     if count == 1:
-        return Point(rotation, angles)
+        return Estimate(rotation, angles)
     tried = pose(kin, angles, shape).joints[:, 1:].reshape(count, batch, CHAINS, LEVELS + 1, 3)
     missed = np.sum((tried[:, :, :, 1:] - tried[:, :, :, :1] - reach) ** 2, axis=-1)
     best = np.argmin(np.sum(missed * reached, axis=-1), axis=0)
     chosen = best[:, kin.bone // LEVELS]
     angles = np.take_along_axis(angles.reshape(count, batch, kin.angle_count), chosen[None], axis=0)[0]
-    return Point(rotation, angles)
+    return Estimate(rotation, angles)
 
 
-def _follow_bones(kin, chains, known, shape, limits, rests) -> Float[np.ndarray, "B A"]:
-    """Angles that turn the bones along those of `chains` (B, 5, 4, 3), in the hand frame, beginning with `rests`."""
+def _follow_bones(kin, chains, known, shape, limits, default_angles) -> Float[np.ndarray, "B A"]:
+    """Angles that turn the bones along those of `chains` (B, 5, 4, 3), in the hand frame, beginning with `default_angles`."""
     batch = len(chains)
-    angles = rests.copy()
+    angles = default_angles.copy()
     seen = known[:, :, 1:] & known[:, :, :-1]
     directions = chains[:, :, 1:] - chains[:, :, :-1]
     for level in range(LEVELS):

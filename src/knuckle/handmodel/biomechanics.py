@@ -13,7 +13,7 @@ import array_api_compat
 from jaxtyping import Float
 
 from knuckle.arrays import Array, namespace
-from knuckle.handmodel.placement import Side, moved, placement
+from knuckle.handmodel.placement import Side, apply_placement, placement
 from knuckle.skeleton import BONES
 
 # Squared sines below this count as parallel: their cross product has a direction by rounding only.
@@ -157,12 +157,12 @@ def finger_angles(joints: Float[Array, "*batch j 3"], side: Side = "right") -> F
         local = (xp.matrix_transpose(frames) @ chains[..., level, :, None])[..., 0]
         angles = flexion_abduction(local)
         measured.append(angles)
-        frames = frames @ turn_of(angles)
+        frames = frames @ flexion_abduction_to_matrix(angles)
     angles = xp.stack(measured, axis=-2)  # (..., 5 fingers, 3 levels, 2)
     return xp.reshape(angles, (*bones.shape[:-2], 15, 2))
 
 
-def turn_of(angles: Float[Array, "*batch 2"]) -> Float[Array, "*batch 3 3"]:
+def flexion_abduction_to_matrix(angles: Float[Array, "*batch 2"]) -> Float[Array, "*batch 3 3"]:
     """R_y(flexion) R_x(-abduction): the rotation that takes a joint frame's z to a bone with these angles.
 
     Args:
@@ -182,7 +182,7 @@ def turn_of(angles: Float[Array, "*batch 2"]) -> Float[Array, "*batch 3 3"]:
     return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def bend_agreement(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch 4"]:
+def bend_consistency(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch 4"]:
     """Whether a finger's last two joints bend the same way, for index, middle, ring and little finger.
 
     (t x m) . (m x p) with p, m, t the finger's proximal, middle and distal bone, each of length one: the product of
@@ -206,7 +206,7 @@ def bend_agreement(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch 4
 
 def _as_right(vectors: Array, side: Side) -> Array:
     """(..., N, 3) of left hands mirrored."""
-    return moved(vectors, *placement(vectors, None, None, side))
+    return apply_placement(vectors, *placement(vectors, None, None, side))
 
 
 def _length(vectors: Array) -> Array:

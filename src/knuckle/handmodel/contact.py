@@ -32,7 +32,7 @@ def fingertip_depths(model: HandModel, vertices: Float[np.ndarray, "v 3"]) -> Fl
         near = tip[nearest < _REACH]
         inside = near[winding_numbers(near, vertices, others) > 0.5]
         if len(inside):
-            depths[finger] = distances(inside, vertices, others).max()
+            depths[finger] = mesh_distances(inside, vertices, others).max()
     return depths
 
 
@@ -59,7 +59,7 @@ def winding_numbers(
     return numbers
 
 
-def distances(
+def mesh_distances(
     points: Float[np.ndarray, "p 3"], vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
 ) -> Float[np.ndarray, " p"]:
     """The distance from each point to the nearest point of a triangle mesh.

@@ -41,7 +41,7 @@ def pose_skeleton(
     return xp.reshape(turned, (*batch, 15, 3, 3)), joints
 
 
-def about_joints(
+def joint_transforms(
     turned: Float[Array, "*batch n 3 3"], pivots: Float[Array, "*#batch n 3"], moved: Float[Array, "*#batch n 3"]
 ) -> Float[Array, "*batch n 3 4"]:
     """Transforms that turn bones about their rest joints and carry these to where they went.

@@ -20,8 +20,8 @@ from knuckle.handmodel.angles import (
     check_angles,
     composed_rotations,
 )
-from knuckle.handmodel.kinematics import about_joints, pose_skeleton, skin
-from knuckle.handmodel.placement import Side, moved, placement, square, take_points
+from knuckle.handmodel.kinematics import joint_transforms, pose_skeleton, skin
+from knuckle.handmodel.placement import Side, apply_placement, placement, take_points, to_square
 
 if TYPE_CHECKING:
     from knuckle.handmodel.mano import ManoFile
@@ -161,7 +161,7 @@ class HandModel:
 
         Texture coordinates and part labels stay NumPy arrays.
         """
-        given = {name: getattr(self, name) for name in _MOVING}
+        given = {name: getattr(self, name) for name in _CONVERTED_FIELDS}
         return replace(self, **{name: _as_like(value, like) for name, value in given.items() if value is not None})
 
     def faces_of(self, side: Literal["left", "right"]) -> Int[Array, "f 3"]:
@@ -206,7 +206,7 @@ class HandModel:
         local, root = self._local_rotations(angles, rotations)
         self._check_library(shape, T_camera_hand)
         joints = pose_skeleton(local, self.shaped_joints(shape))[1]
-        return moved(joints, *placement(joints, root, T_camera_hand, side))
+        return apply_placement(joints, *placement(joints, root, T_camera_hand, side))
 
     def __call__(
         self,
@@ -251,17 +251,17 @@ class HandModel:
         self._check_library(shape, T_camera_hand, wrist_angles)
         rest = self.shaped_joints(shape)
         turned, joints = pose_skeleton(local, rest)
-        fingers = about_joints(turned, take_points(rest, _PIVOTS), take_points(joints, _PIVOTS))
+        fingers = joint_transforms(turned, take_points(rest, _PIVOTS), take_points(joints, _PIVOTS))
         bones = self._all_bones(fingers, wrist_angles)
         if root is not None:
             bones = root[..., None, :, :] @ bones
         linear, offset = placement(joints, None, T_camera_hand, side)
         skinned = self._skinned(bones, local, shape, linear, offset, vertices)
-        joints = moved(joints, *placement(joints, root, T_camera_hand, side))
+        joints = apply_placement(joints, *placement(joints, root, T_camera_hand, side))
         if self.tip_vertices is not None:
             tips = skinned if vertices is not None else take_points(skinned, self.tip_vertices)
             joints = _with_tips(joints, tips)
-        return PosedHand(joints, skinned, square(bones))
+        return PosedHand(joints, skinned, to_square(bones))
 
     def _all_bones(self, fingers: Array, wrist_angles: Array | None) -> Array:
         """The fingers' (..., 15, 3, 4) between the hand's and, where there is one, the forearm's."""
@@ -347,7 +347,7 @@ class HandModel:
 
 
 # The fields that to() carries over to another library.
-_MOVING = frozenset(
+_CONVERTED_FIELDS = frozenset(
     (
         *("vertices", "faces", "joints_rest", "weights", "shape_vertices", "shape_joints", "shape_limits"),
         *("angle_axis", "wrist_angle_axis", "pose_vertices"),

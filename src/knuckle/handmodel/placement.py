@@ -48,7 +48,7 @@ def placement(
     return (turn if linear is None else turn @ linear), offset[..., None, :]
 
 
-def moved(points: Array, linear: Array | None, offset: Array | None) -> Array:
+def apply_placement(points: Array, linear: Array | None, offset: Array | None) -> Array:
     """(..., N, 3) points under what placement returned."""
     if linear is not None:
         points = points @ namespace(points, linear).matrix_transpose(linear)
@@ -61,7 +61,7 @@ def take_points(points: Array, indices: Sequence[int]) -> Array:
     return xp.take(points, xp.asarray(indices, device=array_api_compat.device(points)), axis=-2)
 
 
-def square(transforms: Array) -> Array:
+def to_square(transforms: Array) -> Array:
     """(..., 3, 4) with the row that makes it (..., 4, 4)."""
     xp = namespace(transforms)
     row = xp.asarray([[0.0, 0.0, 0.0, 1.0]], dtype=transforms.dtype, device=array_api_compat.device(transforms))

@@ -172,7 +172,7 @@ class Predictor:
             self.model,
             found.joints_camera,
             side=found.side,
-            joint_doubt=_TRUST * found.doubt,
+            joint_uncertainty=_TRUST * found.doubt,
             initial=initial,
             shape_regularisation=1.0,
             iterations=20,

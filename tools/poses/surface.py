@@ -5,14 +5,14 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.spatial import KDTree
 
 from knuckle.handmodel import HandModel
-from knuckle.handmodel.contact import distances, winding_numbers
+from knuckle.handmodel.contact import mesh_distances, winding_numbers
 from knuckle.skeleton import FINGER_JOINTS, FINGERS
 
 _BONES = {"proximal": 1, "middle": 2, "distal": 3}  # counted from a finger's first joint
 _THUMB_BONES = {"metacarpal": 1, "proximal": 2, "distal": 3}
 
 
-class Skin:
+class HandSurface:
     """The rest mesh of a hand, read once.
 
     The overlap is measured between the skin of each finger's last two bones and capsules round the bones of the
@@ -96,7 +96,7 @@ def _depth_field(vertices: np.ndarray, faces: np.ndarray) -> RegularGridInterpol
     depth = np.full(len(grid), -0.01)
     near = np.flatnonzero(distance < 0.014)
     sign = np.where(winding_numbers(grid[near], vertices, faces) > 0.5, 1.0, -1.0)
-    depth[near] = np.maximum(sign * distances(grid[near], vertices, faces), -0.01)
+    depth[near] = np.maximum(sign * mesh_distances(grid[near], vertices, faces), -0.01)
     return RegularGridInterpolator(
         axes, depth.reshape([len(axis) for axis in axes]), bounds_error=False, fill_value=-0.01
     )

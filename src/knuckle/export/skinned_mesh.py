@@ -9,7 +9,7 @@ MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Skin:
+class SkinnedMesh:
     """One hand at rest, with one shape and on one side, ready to be written as a skinned mesh.
 
     Everything is in the hand frame, metres: origin at the wrist, y towards the fingers, z out of the palm, x to the
@@ -40,7 +40,7 @@ class Skin:
 
 @dataclass(frozen=True)
 class Motion:
-    """How the bones of a `Skin` stand in each of N frames.
+    """How the bones of a `SkinnedMesh` stand in each of N frames.
 
     Attributes:
         rotations: (N, B, 3, 3) of each bone against its parent, 1 at rest; the root's is against the camera's axes.

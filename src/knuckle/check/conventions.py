@@ -18,19 +18,19 @@ from knuckle.skeleton import ORDERS, palm_to_wrist
 # Metres in one unit. Root mean square distances of the joints from their centre are 0.020 m (a toddler's fist) to
 # 0.084 m (a large man's spread hand) within the open hand's limits, so factors of ten cannot be mistaken.
 UNITS: Mapping[str, float] = MappingProxyType({"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001})
-_SIZE = (0.018, 0.11)
+_SIZE_RANGE = (0.018, 0.11)
 # A bone off by exp(0.25) from the average hand's share costs 1, whatever is off by more than four times that, 4.
-_TOLERANCE, _WORST = 0.25, 4.0
+_TOLERANCE, _MAX_BONE_COST = 0.25, 4.0
 # Another order is believed when it explains the bones this much better and well enough. On 55 + 55 + 292 recorded
 # hands the second-best order costs at least 1.15 times the right one frame by frame, and 2.1 times in the mean.
-_BETTER, _GOOD_ENOUGH = 0.67, 0.7
+_MAX_COST_RATIO, _MAX_COST = 0.67, 0.7
 # Joints drawn at random cost 1.2 to 2.7 as given; the worst real hand 0.6, the oddest shape of the open hand 0.9.
-NO_HAND = 1.3
+MAX_PROPORTION_COST = 1.3
 _PALM_RECIPE = "middle_2"
 
 
 @dataclass(frozen=True)
-class Order:
+class JointOrder:
     """A joint order that data might be in.
 
     Attributes:
@@ -56,7 +56,7 @@ class Order:
         return self.permutation == ORDERS["common"] and not self.palm
 
 
-def candidate_orders() -> tuple[Order, ...]:
+def candidate_orders() -> tuple[JointOrder, ...]:
     """The common order first, then every other one that is known or simple, each from the wrist and from the palm."""
     orders: dict[tuple[int, ...], str] = {}
     for fingers, fingers_are in ((range(5), "thumb to little finger"), (range(4, -1, -1), "little finger to thumb")):
@@ -77,7 +77,7 @@ def candidate_orders() -> tuple[Order, ...]:
         for permutation, text in orders.items():
             names = tuple(name for name, other in ORDERS.items() if other == permutation)
             root = ", with the palm's centre for the wrist" if palm else ""
-            found.append(Order(text + root, names, permutation, palm))
+            found.append(JointOrder(text + root, names, permutation, palm))
     return tuple(found)
 
 
@@ -91,12 +91,12 @@ def find_unit(joints: Float[np.ndarray, "N 21 3"]) -> tuple[str | None, float]:
     centred = joints - joints.mean(axis=1, keepdims=True)
     size = float(np.median(np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))))
     for name, metres in UNITS.items():
-        if _SIZE[0] <= size * metres <= _SIZE[1]:
+        if _SIZE_RANGE[0] <= size * metres <= _SIZE_RANGE[1]:
             return name, size
     return None, size
 
 
-def find_order(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> tuple[Order, float]:
+def find_order(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> tuple[JointOrder, float]:
     """The order in which the bones have a hand's proportions, all frames together.
 
     Args:
@@ -110,7 +110,7 @@ def find_order(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> tuple[O
     orders = candidate_orders()
     costs = [float(proportion_cost(order.to_common(joints), model).mean()) for order in orders]
     best = int(np.argmin(costs))
-    if costs[best] < _BETTER * costs[0] and costs[best] < _GOOD_ENOUGH:
+    if costs[best] < _MAX_COST_RATIO * costs[0] and costs[best] < _MAX_COST:
         return orders[best], costs[best]
     return orders[0], costs[0]
 
@@ -120,4 +120,4 @@ def proportion_cost(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> Fl
     lengths = np.maximum(bone_lengths(joints), np.finfo(np.float64).tiny)
     ratio = np.log(lengths / bone_lengths(model.joints_rest))
     ratio -= np.median(ratio, axis=1, keepdims=True)
-    return np.minimum(np.abs(ratio) / _TOLERANCE, _WORST).mean(axis=1)
+    return np.minimum(np.abs(ratio) / _TOLERANCE, _MAX_BONE_COST).mean(axis=1)
