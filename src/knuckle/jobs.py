@@ -133,7 +133,11 @@ def write_pose(
     posed = model(angles=angles, side=side)
     faces = np.asarray(model.faces_of(side))
     if suffix == ".glb":
-        write_glb(path, [(skinned_mesh_of(model, side=side), motion_of(model, angles[None], side=side))], in_camera_frame=False)
+        write_glb(
+            path,
+            [(skinned_mesh_of(model, side=side), motion_of(model, angles[None], side=side))],
+            in_camera_frame=False,
+        )
     elif suffix == ".obj":
         skin = skinned_mesh_of(model, side=side)
         write_obj(path, posed.vertices, skin.faces, skin.uv, skin.faces_uv)

@@ -38,7 +38,7 @@ def test_good_hands_are_called_good(side):
     assert (report.side, report.unit, report.possible) == (side, "metres", COUNT)
     assert "common" in report.order_names
     assert report.error_mm < 0.5
-    assert report.lines() == [f"12 of 12 poses are ones a hand can make; fitted to {report.error_mm:.1f} mm"]
+    assert report.lines() == [f"12 of 12 poses are anatomically possible; mean residual {report.error_mm:.1f} mm"]
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -122,7 +122,7 @@ def test_a_hand_without_depth_is_undecided():
     report = check_poses(flat, "left")
     assert report.side == "undecided"
     assert "side" not in kinds(report)
-    assert "cannot be told" in report.notes[0]
+    assert "cannot be determined" in report.notes[0]
 
 
 @pytest.mark.parametrize(

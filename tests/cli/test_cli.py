@@ -276,7 +276,7 @@ def test_check_from_the_shell(tmp_path):
 def test_check_in_process(tmp_path, capsys):
     path = save(tmp_path, recording(4, "left"))
     assert main(["check", path, "--side", "left"]) == 0
-    assert capsys.readouterr().out.startswith("4 of 4 poses are ones a hand can make")
+    assert capsys.readouterr().out.startswith("4 of 4 poses are anatomically possible")
     assert main(["check", path, "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert [finding["kind"] for finding in report["findings"]] == ["side"]

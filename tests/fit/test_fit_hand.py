@@ -162,7 +162,9 @@ def test_doubt_decides_what_is_believed():
     assert distance_mm(fit.joints, joints)[:, kept].max() < 0.5
     unseen = broken.copy()
     unseen[:, 7] = np.nan
-    assert np.allclose(fit_hand(open_hand(), unseen, joint_uncertainty=uncertainty, shape=hands.shape).angles, fit.angles)
+    assert np.allclose(
+        fit_hand(open_hand(), unseen, joint_uncertainty=uncertainty, shape=hands.shape).angles, fit.angles
+    )
     uncertainty[7] = 0.1
     doubtful = fit_hand(open_hand(), broken, joint_uncertainty=uncertainty, shape=hands.shape)
     believed = fit_hand(open_hand(), broken, shape=hands.shape)
@@ -301,6 +303,8 @@ def test_a_hand_of_which_little_was_seen():
     uncertainty[:, 9:] = np.inf  # thumb and index alone
     uncertainty[0, :5] = np.inf  # index alone
     joints = seen_joints(hands)
-    fit = fit_hand(open_hand(), np.where(np.isinf(uncertainty)[..., None], np.nan, joints), joint_uncertainty=uncertainty)
+    fit = fit_hand(
+        open_hand(), np.where(np.isinf(uncertainty)[..., None], np.nan, joints), joint_uncertainty=uncertainty
+    )
     assert np.isfinite(fit.joints).all()
     assert fit.error.max() < 1e-3

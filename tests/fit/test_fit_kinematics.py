@@ -6,7 +6,7 @@ from fit_hands import open_hand, random_hands, summed_hand
 from knuckle.fit.inputs import Problem
 from knuckle.fit.kinematics import angle_jacobian, kinematics_of, pose, shape_jacobian
 from knuckle.fit.objective import Targets, bend_consistency
-from knuckle.fit.skinning import joints_from_mesh, skin_vertices, linear_skinning_of
+from knuckle.fit.skinning import joints_from_mesh, linear_skinning_of, skin_vertices
 from knuckle.fit.solver import Estimate
 from knuckle.geometry.rotation import axis_angle_to_matrix
 

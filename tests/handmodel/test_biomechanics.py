@@ -12,10 +12,10 @@ from knuckle.handmodel.biomechanics import (
     bone_vectors,
     finger_angles,
     flexion_abduction,
+    flexion_abduction_to_matrix,
     palm_angles,
     palm_curvature,
     root_frames,
-    flexion_abduction_to_matrix,
 )
 from knuckle.handmodel.limits import angle_limits
 from knuckle.skeleton import BONES

@@ -1,4 +1,4 @@
-"""Whether a hand can stand like that: fitted within the limits of shape and angles, and where it cannot, why not."""
+"""Anatomical plausibility of poses: fit the hand within the limits of shape and angles, and find the limits violated."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,26 +12,28 @@ from knuckle.handmodel.biomechanics import bone_lengths
 from knuckle.handmodel.limits import angle_limits
 
 _BATCH = 256
-# A frame breaks a limit where freeing all angles brings the root mean square residual down by half a millimetre...
+# A frame violates a limit where fitting without limits reduces the root mean square residual by 0.4 mm, metres,
 _MIN_REDUCTION = 0.0004
-# ...and by a third of itself: noise, which freed angles follow as well, is lowered by a tenth at most.
+# and by a third: angles without limits also overfit noise, but that reduces the residual by a tenth at most.
 _MAX_RESIDUAL_RATIO = 0.67
-# An angle is the reason where freeing it alone brings this share of what freeing all does.
+# A single angle is reported where widening its limits alone achieves this fraction of that reduction.
 _MIN_EXPLAINED = 0.5
+# Radians from a limit at which an angle counts as being at it.
 _AT_LIMIT = 1e-3
-# Mean residual, in sizes of the hand (root mean square distance from its centre), that no hand is away from joints
-# that are one: the recordings' worst is 0.09, and 5 mm of noise brings 3 % of the frames above it. At least so many
-# metres, for the smallest hands: 3 mm of noise is much for a toddler's.
+# Joints are not a hand's where the mean residual exceeds this fraction of their size (root mean square distance from
+# their centre): the worst in the recordings is 0.09, and with 5 mm of noise 3 % of the frames exceed it. The minimum, in
+# metres, is for the smallest hands: 3 mm of noise is a large fraction of a toddler's.
 _MAX_RELATIVE_RESIDUAL, _MIN_RESIDUAL = 0.15, 0.005
+# Radians by which the limits of a single angle are widened to test whether it is the cause.
 _WIDENING = np.pi
 
 
 @dataclass(frozen=True)
 class LimitViolation:
-    """One angle that is outside its limits in one frame.
+    """An angle that is outside its limits in one frame.
 
     Attributes:
-        frame: index.  angle: index into ANGLE_NAMES.  value: radians it would have to be.
+        frame: index.  angle: index into ANGLE_NAMES.  value: radians, fitted without its limits.
     """
 
     frame: int
@@ -41,15 +43,15 @@ class LimitViolation:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What fitting N frames showed.
+    """Result of fitting N frames.
 
     Attributes:
         error: (N,) metres, mean residual of the fit within the limits.
         size: (N,) metres, root mean square distance of the joints from their centre.
-        lengths, fitted_lengths: (N, 20) metres, of the bones as given and of the fitted hand.
+        lengths, fitted_lengths: (N, 20) metres, bone lengths of the given joints and of the fitted hand.
         outside_limits: (N,) true where the pose is outside the limits.
-        violations: the angles that alone are the reason; a frame may have none (it takes several) or more than one.
-        not_a_hand: (N,) true where no hand is near the joints even with all angles free.
+        violations: the angles that explain a violation alone; a frame may have none (several together) or more than one.
+        not_a_hand: (N,) true where the hand does not fit the joints even without angle limits.
     """
 
     error: Float[np.ndarray, " N"]
@@ -67,13 +69,13 @@ def examine(
     model: HandModel,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Anatomy:
-    """Fit every frame and look at what is left.
+    """Fit every frame with and without angle limits and compare the residuals.
 
     Args:
-        joints: (N, 21, 3) metres, common order, finite, no two joints of a bone in one place.
+        joints: (N, 21, 3) metres, common order, finite, no two joints of a bone coincident.
         side: "left" or "right".
         model: the hand.
-        progress: called with the number of frames done so far.
+        progress: called with the number of frames completed.
     """
     parts = []
     for start in range(0, len(joints), _BATCH):
@@ -121,7 +123,7 @@ def _single_violations(
     freed: Float[np.ndarray, " N"],
     limits: Float[np.ndarray, "23 2"],
 ) -> list[LimitViolation]:
-    """Free the angles that stand at a limit one by one and see which of them was in the way."""
+    """Widen the limits of each angle that is at one and report those that explain the residual alone."""
     found = []
     room = np.minimum(within.angles - limits[:, 0], limits[:, 1] - within.angles)
     for angle in range(len(limits)):

@@ -1,4 +1,4 @@
-"""Recorded joints looked over: are they read rightly, and can a hand stand like that?"""
+"""Check recorded joints: their unit, joint order and side, and whether the poses are anatomically possible."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +7,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from knuckle.check.anatomy import Anatomy, examine
-from knuckle.check.conventions import MAX_PROPORTION_COST, UNITS, JointOrder, candidate_orders, find_order, find_unit, proportion_cost
-from knuckle.check.report import Finding, CheckReport, listed
+from knuckle.check.conventions import (
+    MAX_PROPORTION_COST,
+    UNITS,
+    JointOrder,
+    candidate_orders,
+    find_order,
+    find_unit,
+    proportion_cost,
+)
+from knuckle.check.report import CheckReport, Finding, listed
 from knuckle.check.side import DECISION_THRESHOLD, right_log_odds
 from knuckle.fit import fit_hand
 from knuckle.handmodel import ANGLE_NAMES, HandModel
@@ -16,22 +24,24 @@ from knuckle.handmodel.biomechanics import bone_lengths
 from knuckle.handmodel.limits import angle_limits
 from knuckle.skeleton import BONES, JOINT_NAMES
 
-# Two joints nearer than this share of the hand's size (about half a millimetre) are in one place.
+# Two joints closer than this fraction of the hand's size (about half a millimetre) are coincident.
 _COINCIDENT = 0.01
-# Frames that decide how the file is read; the rest follow.
+# Maximum number of frames from which unit, order and side are determined, for the whole recording.
 _SAMPLE_FRAMES = 256
 _SIDE_SAMPLE_FRAMES = 64
-# |log| of a bone's length over the fitted hand's: in the median of the frames, and in one frame. Definitions of joints
-# differ by up to 0.35 (the wrist to the thumb's base), recordings wobble by up to 0.46 in a frame.
+# Thresholds on |log(bone length / fitted bone length)|: for the median over frames, and for a single frame. Joint
+# definitions differ by up to 0.35 (wrist to thumb CMC); in single frames recordings deviate by up to 0.46.
 _MAX_LOG_RATIO, _MAX_LOG_RATIO_IN_FRAME = 0.5, 0.7
-# What a bone must be off by in metres besides: 3 mm of noise make that of a child's shortest bones once in a while.
+# Minimum difference of a bone's length in metres besides: 3 mm of noise can exceed the ratio for a child's short bones.
 _MIN_LENGTH_DIFFERENCE = 0.008
-# A single frame is called one of the other side where that brings its residual down to this share.
+# A single frame is reported as the other side where the mirrored fit reduces its residual to this fraction.
 _MAX_MIRRORED_RATIO = 0.67
 
 
 @dataclass(frozen=True)
 class _Interpretation:
+    """Order and unit determined for the recording, and its joints converted accordingly."""
+
     order: JointOrder
     unit: str | None
     scale: float
@@ -44,20 +54,20 @@ def check_poses(
     model: HandModel | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CheckReport:
-    """Say which poses no hand can make and why, and whether the joints are what they were given as.
+    """Find anatomically impossible poses, and a wrong unit, joint order or side.
 
-    The interpretation is tried first: every unit, joint order and side for how well a hand explains the joints; where one
-    other than metres, the common order and the given side does much better, it is named. The frames are then fitted
-    in the best interpretation, and those that break a limit or a proportion are listed.
+    Unit, joint order and side are determined first, as those under which the joints have the size and proportions of a
+    hand; where another than metres, the common order and the given side is clearly better, it is reported. The frames
+    are then converted accordingly and fitted, and those that violate a joint limit or a bone proportion are reported.
 
     Args:
-        joints: (N, 21, 3), N >= 1, supposed to be metres, in the common order, and of hands of one side.
-        side: "left" or "right", as which they are given.
+        joints: (N, 21, 3), N >= 1, expected to be in metres, in the common order, and of hands of one side.
+        side: "left" or "right", the expected side.
         model: the hand; the free one where None.
-        progress: called with the frames done and their number.
+        progress: called with the number of frames completed and their total.
 
     Raises:
-        ValueError: there is no frame, or `side` is neither.
+        ValueError: there is no frame, or `side` is invalid.
     """
     if len(joints) == 0:
         raise ValueError("joints must hold at least one pose but got none; check what wrote them")
@@ -73,7 +83,9 @@ def check_poses(
     costs = proportion_cost(interpretation.joints, model)
     found_side = _determine_side(interpretation.joints, side, model, findings, notes, usable)
     if float(np.median(costs)) > MAX_PROPORTION_COST:
-        message = "the bones have the proportions of a hand in no known joint order; were joints mixed up or left out?"
+        message = (
+            "the bones do not have the proportions of a hand in any known joint order; check the order of the joints"
+        )
         findings.append(Finding("bones", message, tuple(usable.tolist())))
         return _report(joints, side, found_side, interpretation, 0, None, findings, notes)
     fitted_side = side if found_side == "undecided" else found_side
@@ -92,17 +104,17 @@ def check_poses(
 
 
 def _usable(joints: Float[np.ndarray, "N 21 3"], findings: list[Finding]) -> Int[np.ndarray, " M"]:
-    """The frames that can be read at all; the others are reported."""
+    """Indices of the frames that can be fitted; the others are reported."""
     total = len(joints)
     finite = np.asarray(np.isfinite(joints).all(axis=(1, 2)))
     if not finite.all():
         frames = np.flatnonzero(~finite).tolist()
-        message = f"joints that are not numbers or not finite ({listed(frames, total)}); leave those frames out"
+        message = f"joints that are not finite ({listed(frames, total)}); leave those frames out"
         findings.append(Finding("not_finite", message, tuple(frames)))
     collapsed = finite & _collapsed(np.where(finite[:, None, None], joints, 0.0))
     if collapsed.any():
         frames = np.flatnonzero(collapsed).tolist()
-        message = f"joints in one place ({listed(frames, total)}); leave out what was not seen, do not set it to zero"
+        message = f"coincident joints ({listed(frames, total)}); leave frames with missing joints out, do not set joints to zero"
         findings.append(Finding("collapsed", message, tuple(frames)))
     return np.flatnonzero(finite & ~collapsed)
 
@@ -124,11 +136,11 @@ def _interpret(
     order, _ = find_order(sample, model)
     common = order.to_common(joints)
     if unit is None:
-        # Lengths are made those of the average hand, so that the rest can be looked at.
+        # Scale to the lengths of the average hand, so that the remaining checks can run.
         scale = float(1 / np.median(bone_lengths(_subsample(common, _SAMPLE_FRAMES)) / bone_lengths(model.joints_rest)))
         message = (
-            f"the joints are as large as a hand in none of {', '.join(UNITS)} (they lie {size:.4g} units from their "
-            f"centre, a hand's 0.02 to 0.08 m); multiply them by about {scale:.3g} for an average hand in metres"
+            f"the joints do not have the size of a hand in any of {', '.join(UNITS)} (root mean square distance from "
+            f"their centre {size:.4g} units, a hand's is 0.02 to 0.08 m); multiply them by about {scale:.3g} for an average hand in metres"
         )
         findings.append(Finding("unit", message, frames))
     else:
@@ -143,11 +155,11 @@ def _interpret(
 
 def _order_finding(order: JointOrder, frames: tuple[int, ...]) -> Finding:
     if order.permutation == candidate_orders()[0].permutation:
-        message = "joint 0 is the palm's centre, not the wrist; put it right with skeleton.palm_to_wrist"
+        message = "joint 0 is the palm's centre, not the wrist; convert it with skeleton.palm_to_wrist"
         return Finding("root", message, frames)
     known = f" ({', '.join(order.names)})" if order.names else ""
     how = f"skeleton.to_common(joints, {order.names[0]!r})" if order.names else f"joints[:, {list(order.permutation)}]"
-    message = f"the joints are in another order than the common one: {order.description}{known}; put right with {how}"
+    message = f"the joints are not in the common order but in {order.description}{known}; convert them with {how}"
     return Finding("order", message, frames)
 
 
@@ -159,12 +171,16 @@ def _determine_side(
     notes: list[str],
     usable: Int[np.ndarray, " M"],
 ) -> str:
-    """The side that most frames that decide are of; "undecided" where none does or they are divided."""
-    evidence = right_log_odds(joints)
-    right, left = int((evidence > DECISION_THRESHOLD).sum()), int((evidence < -DECISION_THRESHOLD).sum())
+    """The side of the clear majority of the decided frames; "undecided" where there is none."""
+    log_odds = right_log_odds(joints)
+    right, left = int((log_odds > DECISION_THRESHOLD).sum()), int((log_odds < -DECISION_THRESHOLD).sum())
     if max(right, left) <= 2 * min(right, left):
-        why = "the hands are nearly flat" if right + left == 0 else f"{right} frames look right, {left} left"
-        notes.append(f"whether these are left or right hands cannot be told: {why}")
+        why = (
+            "the hands are nearly flat"
+            if right + left == 0
+            else f"{right} frames appear to be right hands, {left} left"
+        )
+        notes.append(f"the side of the hands cannot be determined: {why}")
         return "undecided"
     found = "right" if right > left else "left"
     if found == side:
@@ -172,11 +188,11 @@ def _determine_side(
     sample = _subsample(joints, _SIDE_SAMPLE_FRAMES)
     as_given, as_found = (fit_hand(model, sample, side=s).error for s in (side, found))
     if np.median(as_found) > np.median(as_given):
-        notes.append(f"the hands look like {found} ones but fit as well as {side} ones")
+        notes.append(f"the hands appear to be {found} ones but fit as well as {side} ones")
         return "undecided"
     message = (
-        f"these are {found} hands given as {side} ones (so say {max(left, right)} of {left + right} poses that tell; "
-        f"fitted to {1000 * float(as_found.mean()):.1f} mm as {found}, "
+        f"these are {found} hands given as {side} ones (in {max(left, right)} of {left + right} decided poses; "
+        f"mean residual {1000 * float(as_found.mean()):.1f} mm as {found}, "
         f"{1000 * float(as_given.mean()):.1f} mm as {side} hands); use --side {found}, or mirror them"
     )
     findings.append(Finding("side", message, tuple(usable.tolist())))
@@ -192,7 +208,7 @@ def _report_frames(
     total: int,
     findings: list[Finding],
 ) -> Bool[np.ndarray, " M"]:
-    """CheckReport the frames that are none a hand can make; each for its most general reason. True for every such frame."""
+    """Report anatomically impossible frames, each under its most general cause; true for every such frame."""
     other = _of_other_side(joints, anatomy, side, model)
     if other.any():
         frames = usable[other].tolist()
@@ -203,7 +219,7 @@ def _report_frames(
     if not_a_hand.any():
         frames = usable[not_a_hand].tolist()
         worst = 1000 * float(anatomy.error[not_a_hand].max())
-        message = f"no hand fits the joints: it is up to {worst:.0f} mm off in the mean ({listed(frames, total)})"
+        message = f"the joints are not those of a hand: mean residual up to {worst:.0f} mm ({listed(frames, total)})"
         findings.append(Finding("unlike", message, tuple(frames)))
     odd_bones = _report_bones(anatomy, ~other & ~not_a_hand, usable, total, findings)
     _report_limits(anatomy, ~other & ~odd_bones, usable, total, findings)
@@ -213,7 +229,7 @@ def _report_frames(
 def _of_other_side(
     joints: Float[np.ndarray, "M 21 3"], anatomy: Anatomy, side: str, model: HandModel
 ) -> Bool[np.ndarray, " M"]:
-    """Single frames that are clearly of the other side: by their palm, and because they fit better so."""
+    """Single frames that are clearly of the other side: by their log-odds, and because they fit better mirrored."""
     sign = 1 if side == "right" else -1
     suspects = np.flatnonzero(sign * right_log_odds(joints) < -DECISION_THRESHOLD)
     other = np.zeros(len(joints), bool)
@@ -230,7 +246,7 @@ def _report_bones(
     total: int,
     findings: list[Finding],
 ) -> Bool[np.ndarray, " M"]:
-    """Bones that are wrong throughout are named one by one, others together; true for every frame that has one."""
+    """Report bones of implausible length: consistent ones individually, others together; true for every such frame."""
     ratio = np.log(anatomy.lengths / anatomy.fitted_lengths)
     far = considered[:, None] & (np.abs(anatomy.lengths - anatomy.fitted_lengths) > _MIN_LENGTH_DIFFERENCE)
     usual = np.median(ratio[considered], axis=0) if considered.any() else np.zeros(len(BONES))
@@ -239,14 +255,14 @@ def _report_bones(
     always &= odd.any(axis=0)
     for bone in np.flatnonzero(always).tolist():
         frames = usable[odd[:, bone]].tolist()
-        times = f"{np.exp(usual[bone]):.2g} times what fits the rest"
+        times = f"{np.exp(usual[bone]):.2g} times the length that fits the other bones"
         message = f"the bone {_bone_name(bone)} is {times} ({listed(frames, total)})"
         findings.append(Finding("bones", message, tuple(frames)))
     sometimes = odd & ~always
     if sometimes.any():
         frames = usable[sometimes.any(axis=1)].tolist()
         often = _bone_name(int(sometimes.sum(axis=0).argmax()))
-        message = f"bones of a length that does not fit the rest, most often {often} ({listed(frames, total)})"
+        message = f"bone lengths inconsistent with the rest of the hand, most often {often} ({listed(frames, total)})"
         findings.append(Finding("bones", message, tuple(frames)))
     return np.asarray(odd.any(axis=1))
 
@@ -280,7 +296,7 @@ def _report_limits(
     rest = [frame for frame in np.flatnonzero(anatomy.outside_limits & considered).tolist() if frame not in explained]
     if rest:
         frames = usable[rest].tolist()
-        message = f"several angles together would pass their limits ({listed(frames, total)})"
+        message = f"several angles together exceed their limits ({listed(frames, total)})"
         findings.append(Finding("limits", message, tuple(frames)))
 
 
@@ -314,7 +330,7 @@ def _report(
 
 
 def _unreadable_report(joints: Float[np.ndarray, "N 21 3"], side: str, findings: list[Finding]) -> CheckReport:
-    """The report on a file without a single frame to look at."""
+    """The report on a recording without a usable frame."""
     common = candidate_orders()[0]
     empty = _Interpretation(common, None, 1.0, joints[:0])
-    return _report(joints, side, "undecided", empty, 0, None, findings, ["no frame could be looked at"])
+    return _report(joints, side, "undecided", empty, 0, None, findings, ["no frame could be checked"])

@@ -91,7 +91,9 @@ def _check(mesh: SkinnedMesh, motion: Motion) -> None:
         )
 
 
-def _add_hand(document: dict[str, Any], buffer: GltfBuffer, mesh: SkinnedMesh, motion: Motion, in_camera_frame: bool) -> int:
+def _add_hand(
+    document: dict[str, Any], buffer: GltfBuffer, mesh: SkinnedMesh, motion: Motion, in_camera_frame: bool
+) -> int:
     """Add the mesh, the bones in the first frame's pose and the skin; return the number of the root bone's node."""
     nodes = document["nodes"]
     mesh_node = len(nodes)

@@ -1,4 +1,4 @@
-"""From joints or a mesh to the hand that explains them: angles, shape, rotation and translation."""
+"""Least-squares fit of the hand model to joints or a mesh: angles, shape, rotation and translation."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -18,22 +18,24 @@ from knuckle.handmodel.limits import angle_limits as preset_limits
 from knuckle.handmodel.model import HandModel
 from knuckle.handmodel.placement import Side
 
+# Default standard deviations of each coordinate, metres: the noise of recorded joints, and how far a person's mesh
+# departs from the model's.
 JOINT_UNCERTAINTY = 0.003
 VERTEX_UNCERTAINTY = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The hands that `fit_hand` found; the leading axes are those of what it was given.
+    """The hands that `fit_hand` result, with the leading axes of its input.
 
     Attributes:
         angles: (..., 23) radians, within the limits.
         shape: (..., S).
         T_camera_hand: (..., 4, 4) rigid; a left hand's joints are `T_camera_hand @ (diag(-1, 1, 1) joints_hand)`.
         joints: (..., 21, 3) metres, camera frame: the model's joints of this fit.
-        error: (...) metres, mean distance to the joints that were seen; to the vertices where there were no joints.
-        iterations: (...) steps that were tried, all starts together.
-        converged: (...) false where the steps ran out first.
+        error: (...) metres, mean distance to the observed joints, or to the vertices where no joints were given.
+        iterations: (...) steps tried, summed over all starts.
+        converged: (...) false where the maximum number of steps was reached first.
     """
 
     angles: Float[np.ndarray, "*batch 23"]
@@ -45,7 +47,7 @@ class Fit:
     converged: Bool[np.ndarray, "*batch"]
 
     def __getitem__(self, index: Any) -> "Fit":
-        """Some of the hands, by an index of the leading axes: `fit[-1]` of a video is the start of what follows."""
+        """Select hands by an index of the leading axes: `fit[-1]` of a video initialises the next frame."""
         lead = self.angles[..., 0].ndim
         every = (index if isinstance(index, tuple) else (index,)) + (Ellipsis,)
         if lead == 0:
@@ -75,46 +77,52 @@ def fit_hand(
 ) -> Fit:
     """Fit hands to the joints, the mesh, or both.
 
-    Makes small, by damped Gauss-Newton within the limits,
+    Minimises, by damped Gauss-Newton within the limits,
 
-        sum |point - model's point|^2 / uncertainty^2 + shape_regularisation |shape - shape_mean|^2
+        sum |model point - observed point|^2 / uncertainty^2 + shape_regularisation |shape - shape_mean|^2
         + angle_regularisation |angles / half their range|^2
         + bend_weight sum over index to little finger of max(0, -bend)^2
+
+    which is the negative log posterior (times two) where the observed coordinates have independent Gaussian errors
+    whose standard deviation is the uncertainty, and shape and angles have Gaussian priors.
 
     Args:
         model: the hand, with NumPy constants.
         joints: (..., 21, 3) metres, common order, any frame that is a rotation and a translation away from the hand's.
-        vertices: (..., V, 3) metres, the model's own vertices. Those of the forearm are passed over: it turns with
+        vertices: (..., V, 3) metres, in the model's vertex order. Those of the forearm are ignored: it moves with
             the wrist, which is not fitted.
         side: "left", "right", or a boolean array of the leading axes, true for a left hand.
-        joint_uncertainty: (..., 21) standard deviation of each joint, metres; infinite for a joint that was not seen, whose
-            coordinates are then never read. 3 mm where None.
-        vertex_uncertainty: (..., V) the same of each vertex; 10 mm where None.
-        shape: "free", one for every hand; "shared", one for all hands given, as of one person; or (..., S), held fixed.
-        shape_regularisation: weight of the squared shape; 1 for joints whose errors are independent and as large as
-            their uncertainty, among people as various as adults are. 0 switches it off. With "shared" it counts once a hand
-            too: what keeps a model from a person is much the same in every picture, and does not average out.
-        shape_mean: (S,) what the regularisation draws to; zero, the average adult, where None.
-        limits: (23, 2) radians, or a preset's name: "default" or "s4"; None for none. Kept exactly. "default" means
-            none for a model whose angles are summed (MANO), of which the default limits say nothing.
-        shape_limits: (S, 2); the model's own where None. Kept exactly, except by a shape that is held fixed.
-        angle_regularisation: weight of the squared angles, each in units of half the range of its limits. Joints leave
-            some turns of the thumb nearly open; this little keeps them small and the same from frame to frame.
-        bend_weight: cost of a finger whose DIP bends a right angle one way and its PIP a right angle the other
-            (Fan & Wang, Eq. 3, squared and with unit bones). 0 switches it off; 10 is mild with the usual doubts.
-        initial: an earlier fit to begin from, such as the frame before; leading axes broadcast. A hand that ends badly
-            from there is started cold as well.
-        iterations: the most steps from one start.
-        tolerance: metres; a fit ends when a step promises less than this of root mean square residual.
-        restart_above: metres; a hand whose root mean square residual stays above it is tried from two more starts.
+        joint_uncertainty: (..., 21) standard deviation of each coordinate of a joint, metres; infinite for a joint that
+            was not observed, whose coordinates are then ignored. 3 mm where None.
+        vertex_uncertainty: (..., V) the same for each vertex; 10 mm where None.
+        shape: "free", one per hand; "shared", one for all hands, as of one person; or (..., S), held fixed.
+        shape_regularisation: weight of the squared shape; 1 is the prior of the adult population where the joints'
+            errors are independent with their stated uncertainty. 0 switches it off. With "shared" it also counts once
+            per hand: the difference between model and person is much the same in every picture and does not average
+            out.
+        shape_mean: (S,) mean of the shape prior; zero, the average adult, where None.
+        limits: (23, 2) radians, or a preset's name: "default" or "s4"; None for no limits. Never exceeded. "default"
+            means no limits for a model whose angles are summed (MANO): the preset is not defined for it.
+        shape_limits: (S, 2); the model's own where None. Never exceeded, except by a shape that is held fixed.
+        angle_regularisation: weight of the squared angles, each in units of half the range of its limits. Joints
+            hardly determine some rotations of the thumb; a small weight keeps these small and consistent from frame
+            to frame.
+        bend_weight: cost of a finger whose DIP and PIP are bent by 90 degrees in opposite directions
+            (Fan & Wang, Eq. 3, squared and with unit bones). 0 switches it off; 10 is mild at the default uncertainty.
+        initial: an earlier fit to start from, such as the previous frame's; leading axes broadcast. A hand with a large
+            residual from there is also started cold.
+        iterations: maximum number of steps per start.
+        tolerance: metres; a fit has converged when the predicted reduction of a step is below this root mean square
+            residual.
+        restart_above: metres; a hand whose root mean square residual exceeds it is refitted from two more starts.
 
     Returns:
-        The fits, with the leading axes of joints or vertices. Directions that the points do not determine (a girth,
-        seen through joints) stay where they began: at zero, or at `initial`.
+        The fits, with the leading axes of joints or vertices. Directions that the points do not determine (the
+        girth, from joints alone) keep their initial value: zero, or that of `initial`.
 
     Raises:
-        ValueError: neither joints nor vertices were given, a shape does not fit, a seen point is not finite, a uncertainty
-            is not above zero, or an option is not one of those named.
+        ValueError: neither joints nor vertices were given, a shape does not match, an observed point is not finite, an
+            uncertainty is not positive, or an option is unknown.
         TypeError: the model's constants are not NumPy arrays.
 
     Source: Levenberg-Marquardt with an active set (Nocedal & Wright, Numerical Optimization, 2006, sections 10.3 and
@@ -123,7 +131,9 @@ def fit_hand(
     kin = kinematics_of(model)
     options = SearchOptions(iterations, tolerance, restart_above)
     skinning = None if vertices is None else linear_skinning_of(model)
-    seen, leading, centre, left = _centred_targets(skinning, joints, vertices, side, joint_uncertainty, vertex_uncertainty)
+    seen, leading, centre, left = _centred_targets(
+        skinning, joints, vertices, side, joint_uncertainty, vertex_uncertainty
+    )
     angle_limits = checked_limits(_named_limits(model, limits), kin.angle_count, "limits")
     angle_mean, angle_weights = angle_prior(angle_limits, _weight(angle_regularisation, "angle_regularisation"))
     problem = Problem(
@@ -147,15 +157,17 @@ def fit_hand(
     warm = None if initial is None else _warm_start(problem, initial, leading)
     if isinstance(shape, str) and shape == "shared":
         if problem.count == 0:
-            raise ValueError("shape must be 'free' for an empty batch but got 'shared'; no hand shows it")
-        found = search_shared(problem, warm, options)
+            raise ValueError(
+                "shape must be 'free' for an empty batch but got 'shared'; an empty batch has no shape to share"
+            )
+        result = search_shared(problem, warm, options)
     else:
-        found = search(problem, _fixed_shape(problem, shape, leading), warm, options)
-    return _to_fit(model, problem, found, leading)
+        result = search(problem, _fixed_shape(problem, shape, leading), warm, options)
+    return _to_fit(model, problem, result, leading)
 
 
 def _centred_targets(skinning: LinearSkinning | None, joints, vertices, side, joint_uncertainty, vertex_uncertainty):
-    """Targets of joints and vertices about their centre, as right hands; leading axes; centre (N, 3); left (N,)."""
+    """Targets of joints and vertices, mirrored to right hands and centred; leading axes; centre (N, 3); left (N,)."""
     if joints is None and vertices is None:
         raise ValueError("joints or vertices must be given but both are None; give one of them, or both")
     flat = []
@@ -178,7 +190,7 @@ def _centred_targets(skinning: LinearSkinning | None, joints, vertices, side, jo
     share = first.weights / first.weights.sum(axis=1, keepdims=True)
     centre = np.sum(first.points * mirror * share[..., None], axis=1)
     if flat[1] is not None and skinning is not None:
-        # Vertices of the forearm say where the wrist is bent to, which is not fitted.
+        # The forearm's vertices depend on the wrist angles, which are not fitted.
         flat[1] = Targets(flat[1].points, flat[1].weights * (skinning.forearm == 0))
     centred = [t and Targets(t.points * mirror - centre[:, None], t.weights) for t in flat]
     return centred, leading, centre, left
@@ -224,7 +236,7 @@ def _fixed_shape(problem: Problem, shape: Any, leading: tuple[int, ...]) -> Floa
 
 
 def _warm_start(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tuple[Estimate, Float[np.ndarray, "N S"]]:
-    """Rotation and angles, and shape, of right hands, flat."""
+    """Initial rotation and angles, and shape, as right hands with flattened leading axes."""
     try:
         parts = [
             np.broadcast_to(part, (*leading, *tail)).reshape(-1, *tail)
@@ -243,19 +255,19 @@ def _warm_start(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tup
 
 
 def _mirrored(rotation: Float[np.ndarray, "N 3 3"], left: Bool[np.ndarray, " N"]) -> Float[np.ndarray, "N 3 3"]:
-    """D R D where the hand is a left one: what R is to it once the mirror D has made it a right one, and back."""
+    """Conjugate by the mirror D, D R D, where the hand is a left one; its own inverse."""
     return rotation * np.where(left[:, None, None], MIRROR[:, None] * MIRROR, 1.0)
 
 
-def _to_fit(model: HandModel, problem: Problem, found: SearchResult, leading: tuple[int, ...]) -> Fit:
-    """The solution in the camera's frame, hands on their own side again."""
+def _to_fit(model: HandModel, problem: Problem, result: SearchResult, leading: tuple[int, ...]) -> Fit:
+    """The solution in the camera frame, left hands mirrored back."""
     count = problem.count
-    unplaced = model(found.angles, shape=found.shape) if problem.vertices is not None else None
-    in_hand = model.joints(found.angles, shape=found.shape) if unplaced is None else unplaced.joints
-    turned = in_hand @ found.rotation.swapaxes(-1, -2)
+    unplaced = model(result.angles, shape=result.shape) if problem.vertices is not None else None
+    in_hand = model.joints(result.angles, shape=result.shape) if unplaced is None else unplaced.joints
+    turned = in_hand @ result.rotation.swapaxes(-1, -2)
     residual, weights = np.zeros((count, 0, 3)), np.zeros((count, 0))
     if problem.vertices is not None and unplaced is not None:
-        skinned = unplaced.vertices @ found.rotation.swapaxes(-1, -2)
+        skinned = unplaced.vertices @ result.rotation.swapaxes(-1, -2)
         residual, weights = problem.vertices.points - skinned, problem.vertices.weights
     if problem.joints is not None:
         residual = np.concatenate([problem.joints.points - turned, residual], axis=1)
@@ -267,16 +279,16 @@ def _to_fit(model: HandModel, problem: Problem, found: SearchResult, leading: tu
     seen = weights[:, measured] > 0
     mirror = np.where(problem.left[:, None], MIRROR, 1.0)
     T = np.zeros((count, 4, 4))
-    T[:, :3, :3] = _mirrored(found.rotation, problem.left)
+    T[:, :3, :3] = _mirrored(result.rotation, problem.left)
     T[:, :3, 3] = (offset + problem.centre) * mirror
     T[:, 3, 3] = 1.0
     joints = (turned + (offset + problem.centre)[:, None]) * mirror[:, None]
     return Fit(
-        angles=found.angles.reshape(*leading, problem.kin.angle_count),
-        shape=found.shape.reshape(*leading, problem.kin.shape_count),
+        angles=result.angles.reshape(*leading, problem.kin.angle_count),
+        shape=result.shape.reshape(*leading, problem.kin.shape_count),
         T_camera_hand=T.reshape(*leading, 4, 4),
         joints=joints.reshape(*leading, 21, 3),
         error=(np.sum(distance * seen, axis=1) / seen.sum(axis=1)).reshape(leading),
-        iterations=found.iterations.reshape(leading),
-        converged=found.converged.reshape(leading),
+        iterations=result.iterations.reshape(leading),
+        converged=result.converged.reshape(leading),
     )

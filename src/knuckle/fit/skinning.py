@@ -1,4 +1,4 @@
-"""Mesh vertices and their derivatives by the hand's angles and shape: linear blend skinning, differentiated by hand."""
+"""Linear blend skinning of mesh vertices and its analytic Jacobian with respect to angles and shape."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ PIVOTS = np.array([1 + 4 * chain + level for chain in range(CHAINS) for level in
 
 @dataclass(frozen=True, eq=False)
 class LinearSkinning:
-    """Constants of some or all vertices of a hand.
+    """Constants of linear blend skinning for some or all vertices of a hand.
 
     Attributes:
         rest: (N, 3) metres, hand frame.
-        shape: (N, 3, S) change per unit of shape.
-        weights: (N, 16) of the hand and the 15 finger bones. The forearm counts as hand: it is not turned here.
-        forearm: (N,) the share of the forearm in that.
-        correctives: (135, N, 3) answer to the local rotations minus identity, or None.
+        shape: (N, 3, S) displacement per unit of shape.
+        weights: (N, 16) of the hand and the 15 finger bones. The forearm's are added to the hand's: it is not posed.
+        forearm: (N,) weight of the forearm included in the hand's.
+        correctives: (135, N, 3) pose correctives per entry of the local rotations minus identity, or None.
         moved: for each finger the vertices that its bones move.
     """
 
@@ -36,7 +36,7 @@ class LinearSkinning:
 
 
 def linear_skinning_of(model: HandModel, subset: Sequence[int] | None = None) -> LinearSkinning:
-    """The model's skin, or that of some of its vertices."""
+    """The skinning of a model's vertices, or of a subset of them."""
     chosen = slice(None) if subset is None else np.asarray(subset)
     weights = np.asarray(model.weights, dtype=np.float64)[chosen]
     forearm = weights[:, 1 + BONES :].sum(axis=1)
@@ -55,13 +55,13 @@ def linear_skinning_of(model: HandModel, subset: Sequence[int] | None = None) ->
 
 @dataclass(frozen=True, eq=False)
 class PosedVertices:
-    """A batch of posed skins, in the hand frame, and what their derivatives need.
+    """A batch of posed vertices, in the hand frame, and the intermediate values that their Jacobians need.
 
     Attributes:
         points: (B, N, 3) metres.
-        rest: (B, N, 3) the skin of this shape (and pose, with correctives) before it is posed.
+        rest: (B, N, 3) rest vertices of this shape, with the pose correctives added.
         rotations, offsets: (B, 16, 3, 3) and (B, 16, 3) rest to posed, of the hand and the finger bones.
-        blended: (B, N, 3, 3) their rotations as every vertex mixes them.
+        blended: (B, N, 3, 3) the rotations blended with each vertex's weights.
     """
 
     points: Float[np.ndarray, "B N 3"]
@@ -102,16 +102,16 @@ def fill_vertex_jacobian(
     skinned: PosedVertices,
     with_shape: bool,
 ) -> None:
-    """Write derivatives of the points by angles, and by shape where it is an unknown, into columns 3 and on.
+    """Write the derivatives of the points with respect to angles, and shape where it is an unknown, from column 3 on.
 
-    The other columns, and angles that do not move a point, are left as they are.
+    The other columns, and those of angles that do not move a point, are not written.
     """
     for chain, moved in enumerate(skinning.moved):
         bones = slice(LEVELS * chain, LEVELS * (chain + 1))
         weights = skinning.weights[moved, 1:][:, bones]
         turned = np.matmul(skinned.rest[:, None, moved], skinned.rotations[:, 1:][:, bones].swapaxes(-1, -2))
         carried = (turned + skinned.offsets[:, 1:][:, bones, None]) * weights.T[..., None]
-        # An angle moves its bone and those beyond it; the sums run from the tip inwards.
+        # An angle moves its bone and those distal to it; the sums run from tip to base.
         carried = np.cumsum(carried[:, ::-1], axis=1)[:, ::-1]
         share = np.cumsum(weights.T[::-1], axis=0)[::-1]
         lever = carried - share[..., None] * posed.joints[:, PIVOTS[bones], None]
@@ -131,7 +131,7 @@ def add_corrective_jacobian(
     posed: PosedJoints,
     skinned: PosedVertices,
 ) -> None:
-    """Add what the angles do to the points by way of the correctives: an angle changes its own bone's rotation."""
+    """Add the derivatives of the points through the pose correctives: an angle changes its own bone's rotation."""
     batch, count = skinned.points.shape[:2]
     turn = cross_matrix(posed.axes) @ posed.bones[:, kin.bone]
     inner = kin.bone % LEVELS > 0
@@ -146,7 +146,11 @@ def add_corrective_jacobian(
 
 
 def fill_shape_jacobian(
-    jacobian: Float[np.ndarray, "B N 3 P"], skinning: LinearSkinning, kin: Kinematics, posed: PosedJoints, skinned: PosedVertices
+    jacobian: Float[np.ndarray, "B N 3 P"],
+    skinning: LinearSkinning,
+    kin: Kinematics,
+    posed: PosedJoints,
+    skinned: PosedVertices,
 ) -> None:
     batch, count, shapes = len(jacobian), len(skinning.rest), kin.shape_count
     pivots = np.zeros((batch, 1 + BONES, 3, shapes))
@@ -159,10 +163,10 @@ def fill_shape_jacobian(
 def joints_from_mesh(
     skinning: LinearSkinning, kin: Kinematics, vertices: Float[np.ndarray, "B N 3"], weights: Float[np.ndarray, "B N"]
 ) -> Float[np.ndarray, "B 21 3"]:
-    """Where a mesh has its joints, roughly, whatever its pose and shape: a start, not a measurement.
+    """Approximate joints of a mesh in any pose and shape, as an initial estimate.
 
-    Every bone is aligned by itself, as a similarity, to the vertices that follow it; a joint is where its two bones
-    put it on average.
+    Every bone is aligned independently, by a similarity, to the vertices it moves most; a joint is the mean of where
+    its two bones place it.
     """
     owner = np.argmax(skinning.weights, axis=1)
     placed = np.empty((len(vertices), 1 + BONES, 21, 3))
