@@ -37,7 +37,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool, set[str]]
 
 
 def measure(model: HandModel, joints: np.ndarray, side: str) -> list[tuple[str, str, float, float]]:
-    """For each corruption: the file's verdict, and the fractions of frames with the expected and with other findings."""
+    """For each corruption: the file's verdict, and the fractions of frames with expected and with other findings."""
     rows = []
     for name, (corrupt, swapped, expected) in CORRUPTIONS.items():
         corrupted, given = corrupt(joints), OTHER[side] if swapped else side

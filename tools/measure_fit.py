@@ -25,7 +25,7 @@ BATCH = 256
 
 
 def random_joints(model: HandModel, count: int, seed: int) -> np.ndarray:
-    """(count, 21, 3) joints of hands with angles and shape sampled uniformly within limits, randomly placed before a camera."""
+    """(count, 21, 3) joints of randomly placed hands with angles and shape sampled uniformly within limits."""
     rng = np.random.default_rng(seed)
     limits, shape_limits = angle_limits(), np.asarray(model.shape_limits)
     angles = rng.uniform(limits[:, 0], limits[:, 1], size=(count, len(limits)))

@@ -30,7 +30,7 @@ NORMAL_SCALE = 2.0  # length of the sum of the two places' normals, which should
 PENETRATION_SCALE = 0.5e-3  # metres; penetration with a residual of one
 MAX_PENETRATION = 1.4e-3  # metres; penetration of a fingertip that is accepted, less than the 2 mm that the tests allow
 MARGINS = (0.0, 0.5e-3, 1.0e-3, 2.0e-3, 3.0e-3)  # metres; enlargement of the capsules, tried in turn until that holds
-# Tolerance of the thumb's angles relative to each other: low at the MCP joint, whose abduction and rotation hardly vary in
+# Relative tolerance of the thumb's angles: low for the MCP joint's abduction and rotation, which hardly vary in
 # recorded hands.
 THUMB = np.array([1.0, 0.8, 0.7, 1.0, 0.4, 0.4, 0.9])
 # Initial thumb angles, degrees relative to the draft: a thumb that starts on the wrong side of a finger stays there.

@@ -41,7 +41,7 @@ class HandSurface:
         probes = [np.flatnonzero((self._finger == finger) & (self._level == level))[::3] for finger, level in groups]
         self._probes = np.concatenate(probes)
         self._firsts = np.cumsum([0, *(len(probe) for probe in probes[:-1])])
-        # A finger's own capsules are excluded, and so are neighbours at the web: only a fingertip can reach a first bone.
+        # A finger's own capsules are excluded, and neighbours at the web: only a fingertip can reach a first bone.
         self._counts = np.array(
             [[owner != finger and (part > 0 or level == 2) for owner, part in owners] for finger, level in groups]
         )

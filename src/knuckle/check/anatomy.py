@@ -1,4 +1,4 @@
-"""Anatomical plausibility of poses: fit the hand within the limits of shape and angles, and find the limits violated."""
+"""Anatomical plausibility of poses: fit a hand within the limits of shape and angles, and find violated limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _MIN_EXPLAINED = 0.5
 # Radians from a limit at which an angle counts as being at it.
 _AT_LIMIT = 1e-3
 # Joints are not a hand's where the mean residual exceeds this fraction of their size (root mean square distance from
-# their centre): the worst in the recordings is 0.09, and with 5 mm of noise 3 % of the frames exceed it. The minimum, in
-# metres, is for the smallest hands: 3 mm of noise is a large fraction of a toddler's.
+# their centre): the worst in the recordings is 0.09, and with 5 mm of noise 3 % of the frames exceed it. The minimum,
+# in metres, is for the smallest hands: 3 mm of noise is a large fraction of a toddler's.
 _MAX_RELATIVE_RESIDUAL, _MIN_RESIDUAL = 0.15, 0.005
 # Radians by which the limits of a single angle are widened to test whether it is the cause.
 _WIDENING = np.pi
@@ -50,7 +50,7 @@ class Anatomy:
         size: (N,) metres, root mean square distance of the joints from their centre.
         lengths, fitted_lengths: (N, 20) metres, bone lengths of the given joints and of the fitted hand.
         outside_limits: (N,) true where the pose is outside the limits.
-        violations: the angles that explain a violation alone; a frame may have none (several together) or more than one.
+        violations: the angles that explain a violation alone; none for a frame where it takes several together.
         not_a_hand: (N,) true where the hand does not fit the joints even without angle limits.
     """
 

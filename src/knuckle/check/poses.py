@@ -114,7 +114,9 @@ def _usable(joints: Float[np.ndarray, "N 21 3"], findings: list[Finding]) -> Int
     collapsed = finite & _collapsed(np.where(finite[:, None, None], joints, 0.0))
     if collapsed.any():
         frames = np.flatnonzero(collapsed).tolist()
-        message = f"coincident joints ({listed(frames, total)}); leave frames with missing joints out, do not set joints to zero"
+        message = (
+            f"coincident joints ({listed(frames, total)}); leave such frames out, do not set missing joints to zero"
+        )
         findings.append(Finding("collapsed", message, tuple(frames)))
     return np.flatnonzero(finite & ~collapsed)
 
@@ -139,8 +141,9 @@ def _interpret(
         # Scale to the lengths of the average hand, so that the remaining checks can run.
         scale = float(1 / np.median(bone_lengths(_subsample(common, _SAMPLE_FRAMES)) / bone_lengths(model.joints_rest)))
         message = (
-            f"the joints do not have the size of a hand in any of {', '.join(UNITS)} (root mean square distance from "
-            f"their centre {size:.4g} units, a hand's is 0.02 to 0.08 m); multiply them by about {scale:.3g} for an average hand in metres"
+            f"the joints do not have the size of a hand in any of {', '.join(UNITS)} (their root mean square distance "
+            f"from their centre is {size:.4g} units, a hand's is 0.02 to 0.08 m); multiply them by about {scale:.3g} "
+            "for an average hand in metres"
         )
         findings.append(Finding("unit", message, frames))
     else:

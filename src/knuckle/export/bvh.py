@@ -1,10 +1,10 @@
 """A hand's motion as a .bvh file, the plain-text skeleton format of motion capture tools.
 
-Units are metres and the up axis is y; a motion in the camera frame is turned by half a turn about x as in a .glb file.
+Units are metres and the up axis is y; a motion in the camera frame is rotated by pi about x as in a .glb file.
 The forearm is left out: it is not part of the hand's 23 angles. The ends of the fingers are the format's "End Site".
 
 Source: the format has no standard; this is the common subset (ROOT with six channels, JOINT with three, in the order
-Z, Y, X, applied from left to right: R = Rz Ry Rx) that every reader takes.
+Z, Y, X, applied from left to right: R = Rz Ry Rx) that every reader supports.
 """
 
 from pathlib import Path
@@ -22,10 +22,10 @@ def write_bvh(path: Path | str, mesh: SkinnedMesh, motion: Motion, *, in_camera_
     """Write one hand's skeleton and motion, atomically.
 
     Args:
-        path: where to.
-        skin: the hand; only its bones and fingertips are used.
+        path: the file to write.
+        mesh: the hand; only its bones and fingertips are used.
         motion: N >= 1 frames.
-        in_camera_frame: the motion's root is in the camera frame (x right, y down) and is turned upright.
+        in_camera_frame: the motion's root is in the camera frame (x right, y down) and is rotated upright.
 
     Raises:
         ValueError: the motion has no frame.
@@ -45,9 +45,9 @@ def write_bvh(path: Path | str, mesh: SkinnedMesh, motion: Motion, *, in_camera_
 
 
 def euler_zyx(rotations: Float[np.ndarray, "N B 3 3"]) -> Float[np.ndarray, "N B 3"]:
-    """Angles (z, y, x), radians, with R = Rz(z) Ry(y) Rx(x); frame to frame without jumps of a full turn.
+    """Angles (z, y, x), radians, with R = Rz(z) Ry(y) Rx(x); unwrapped along the frames.
 
-    Where y is a quarter turn only z - x or z + x is known; x is then taken as 0.
+    At gimbal lock (y = +-pi/2) only z - x or z + x is determined; x is then set to 0.
     """
     y = np.arcsin(np.clip(-rotations[..., 2, 0], -1, 1))
     locked = np.hypot(rotations[..., 2, 1], rotations[..., 2, 2]) < 1e-9

@@ -1,12 +1,12 @@
 """A hand as a skinned, animated mesh in one .glb file, for any viewer, game engine or editor that reads glTF 2.0.
 
 Frames: glTF is right-handed with y up, in metres, and its cameras look along -z. A sequence in knuckle's camera frame
-(x right, y down, z forward) keeps its numbers; the node above the hand, named "camera_frame", turns it by half a turn
-about x, so that (x, y, z) comes to stand at (x, -y, -z) and a viewer at the origin sees what the camera saw. A hand in
-its own frame (x to the thumb, y to the fingers, z out of the palm) already stands upright and is not turned.
+(x right, y down, z forward) keeps its numbers; the node above the hand, named "camera_frame", rotates it by pi
+about x, so that (x, y, z) becomes (x, -y, -z) and a viewer at the origin sees what the camera saw. A hand in
+its own frame (x to the thumb, y to the fingers, z out of the palm) is upright already and is not rotated.
 
-Each articulated joint is a node of the skin; the fingertips are nodes without skin, so all 21 joints can be read off.
-What the skin does beyond following its bones, a knuckle that would sink in, is kept as morph targets.
+Each articulated joint is a node of the skin; the fingertips are nodes without skinning weights, so all 21 joints
+are in the file. Pose correctives, which keep bent knuckles from collapsing, are written as morph targets.
 """
 
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ def write_glb(path: Path | str, hands: Sequence[tuple[SkinnedMesh, Motion]], *, 
     """Write hands with their motion as a .glb file; atomically, so an interrupted write leaves nothing behind.
 
     Args:
-        path: where to.
+        path: the file to write.
         hands: a `SkinnedMesh` and its `Motion` for each hand; a motion of one frame is a pose without animation.
-        in_camera_frame: the motion's root is in the camera frame and is turned upright, see the module; otherwise
-            it is in the hand frame.
+        in_camera_frame: the motion's root is in the camera frame and is rotated upright, see the module's docstring;
+            otherwise it is in the hand frame.
 
     Raises:
-        ValueError: a motion has no frame or another number of bones than its skin.
+        ValueError: a motion has no frame, or its bones or correctives do not match its mesh.
     """
     data = glb_bytes(hands, in_camera_frame=in_camera_frame)
     with atomic_write(path) as temporary:
@@ -81,12 +81,12 @@ def _check(mesh: SkinnedMesh, motion: Motion) -> None:
         raise ValueError("motion must have at least one frame but got none; export at least one pose")
     if motion.rotations.shape[1] != len(mesh.bone_names):
         raise ValueError(
-            f"motion must turn the skin's {len(mesh.bone_names)} bones but got {motion.rotations.shape[1]}; "
-            "make both from the same hand model"
+            f"motion must have rotations of the mesh's {len(mesh.bone_names)} bones but got "
+            f"{motion.rotations.shape[1]}; make both from the same hand model"
         )
     if motion.corrective_weights is not None and motion.corrective_weights.shape[1] != len(mesh.correctives):
         raise ValueError(
-            f"motion must weigh the skin's {len(mesh.correctives)} correctives but got "
+            f"motion must have weights of the mesh's {len(mesh.correctives)} correctives but got "
             f"{motion.corrective_weights.shape[1]}; make both from the same hand model"
         )
 
@@ -114,14 +114,14 @@ def _add_hand(
     for name, (parent, position) in mesh.tips.items():
         nodes.append({"name": name, "translation": (position - mesh.bone_positions[parent]).tolist()})
 
-    # A skinned mesh's own transform is ignored by definition, so it stands beside the bones and not below them.
+    # The format ignores the transform of a skinned mesh's node, so it is a sibling of the bones, not a descendant.
     document["scenes"][0]["nodes"] += [mesh_node, frame_node]
-    mesh: dict[str, Any] = {"name": f"{mesh.side}_hand", "primitives": [_add_mesh(buffer, mesh)]}
+    gltf_mesh: dict[str, Any] = {"name": f"{mesh.side}_hand", "primitives": [_add_mesh(buffer, mesh)]}
     if mesh.correctives:
-        # The names stand where every viewer looks for them; the format itself has no place for them.
-        mesh |= {"weights": _corrective_weights(mesh, motion)[0].tolist()}
-        mesh |= {"extras": {"targetNames": list(mesh.correctives)}}
-    document["meshes"].append(mesh)
+        # Viewers read the names of morph targets here by convention; the format does not define a place for them.
+        gltf_mesh |= {"weights": _corrective_weights(mesh, motion)[0].tolist()}
+        gltf_mesh |= {"extras": {"targetNames": list(mesh.correctives)}}
+    document["meshes"].append(gltf_mesh)
     inverse_bind = np.tile(np.eye(4, dtype=np.float32), (bone_count, 1, 1))
     inverse_bind[:, :3, 3] = -mesh.bone_positions
     document["skins"].append(
@@ -140,12 +140,12 @@ def _parent_position(mesh: SkinnedMesh, bone: int) -> Float[np.ndarray, "3"]:
 
 
 def _add_mesh(buffer: GltfBuffer, mesh: SkinnedMesh) -> dict[str, Any]:
-    """The mesh as one primitive, vertices on texture seams doubled."""
+    """The mesh as one primitive, vertices on texture seams duplicated."""
     vertex, texture, faces = split_seams(mesh.faces, mesh.faces_uv)
-    uv = mesh.uv[texture] * [1.0, -1.0] + [0.0, 1.0]  # glTF counts v from the top of the picture
+    uv = mesh.uv[texture] * [1.0, -1.0] + [0.0, 1.0]  # glTF's v axis points down
     normals = vertex_normals(mesh.vertices, mesh.faces)[vertex]
     weights = _normalised(mesh.weights_value[vertex])
-    # The format asks for bone 0 where a weight is zero.
+    # The format requires bone 0 where a weight is zero.
     bones = np.where(weights > 0, mesh.weights_index[vertex], 0)
     index_type = np.uint16 if len(vertex) < 2**16 - 1 else np.uint32
     targets = [
@@ -172,7 +172,7 @@ def _normalised(weights: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S 4"]:
 
 
 def _quaternions(rotations: Float[np.ndarray, "N B 3 3"]) -> Float[np.ndarray, "N B 4"]:
-    """(x, y, z, w) as glTF orders them; of the two signs the one nearer to the frame before, to turn the short way."""
+    """(x, y, z, w) as in glTF, with the sign closer to the previous frame's, for interpolation along the shorter arc."""
     quaternions = np.roll(np.asarray(matrix_to_quaternion(rotations.astype(np.float64))), -1, axis=-1)
     turns_back = (quaternions[1:] * quaternions[:-1]).sum(axis=-1) < 0
     flips = np.zeros(quaternions.shape[:2], bool)

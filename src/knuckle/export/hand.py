@@ -1,4 +1,4 @@
-"""From a `HandModel` with angles and a shape to the `SkinnedMesh` and `Motion` that mesh files are written from."""
+"""From a `HandModel` with angles and a shape to the `SkinnedMesh` and `Motion` that files are written from."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from knuckle.handmodel.angles import ROTATING_JOINTS
 from knuckle.handmodel.model import BONE_NAMES
 from knuckle.skeleton import JOINT_NAMES, PARENTS, TIPS
 
-_INFLUENCES = 4  # glTF's JOINTS_0 and WEIGHTS_0 hold four bones a vertex, and so does every game engine
+_INFLUENCES = 4  # glTF's JOINTS_0 and WEIGHTS_0 hold four bones per vertex, as game engines support
 
 
 def skinned_mesh_of(
@@ -25,8 +25,8 @@ def skinned_mesh_of(
         side: "left" or "right".
 
     Note:
-        Of bones that move a vertex only the four strongest are kept. The open hand's pose correctives, one for each
-        joint, are kept as they are; a MANO hand's, nine for each joint, are left out.
+        Each vertex keeps its four largest skinning weights. The open hand's pose correctives, one per joint, are
+        included; a MANO hand's, nine per joint, are left out.
     """
     faces = np.asarray(model.faces_of(side)).astype(np.int64)
     mirror = MIRROR if side == "left" else np.eye(3)
@@ -64,14 +64,14 @@ def motion_of(
     side: Literal["left", "right"] = "right",
     fps: float = 30.0,
 ) -> Motion:
-    """How the bones stand in each frame.
+    """Rotations of the bones in each frame.
 
     Args:
-        model: the hand that the `SkinnedMesh` is of.
+        model: the hand that the `SkinnedMesh` was made from.
         angles: (N, 23) radians.
         rotation, translation: (N, 3, 3) and (N, 3), the parts of T_camera_hand; None leaves the hand in its frame.
-        side: as the skin's.
-        fps: frames a second.
+        side: as for the mesh.
+        fps: frames per second.
     """
     count = len(angles)
     features = model.rotations(angles) - np.eye(3)
@@ -96,8 +96,8 @@ def motion_of(
 def _correctives(model: HandModel) -> list[tuple[str, Float[np.ndarray, "3 3"], Float[np.ndarray, "V 3"]]]:
     """Joint, share and target of each corrective: the vertices move by sum((R - 1) * share) times the target.
 
-    The model keeps nine fields for each joint, one for each entry of R - 1. Where the nine are multiples of one, as
-    the open hand's are, that one can be a morph target of a file; others are passed over.
+    The model has nine displacement fields per joint, one for each entry of R - 1. Where they are multiples of a single
+    field, as the open hand's are, that field can be a morph target; other joints are left out.
     """
     found = []
     if model.pose_vertices is None:
@@ -109,14 +109,14 @@ def _correctives(model: HandModel) -> list[tuple[str, Float[np.ndarray, "3 3"], 
             continue
         share = fields @ strongest / square
         if np.abs(fields - share[:, None] * strongest).max() < 1e-6:
-            # Scaled so that a bend by a right angle counts once: there d . R d is 0, see asset.py.
+            # Scaled so that the weight is 1 for a bend by a right angle: there d . R d is 0, see asset.py.
             turns = -share.reshape(3, 3).trace()
             found.append((name, share.reshape(3, 3) / turns, strongest.reshape(-1, 3) * turns))
     return found
 
 
 def _parent(name: str, names: tuple[str, ...]) -> int:
-    """The bone a bone hangs on, -1 for the hand itself."""
+    """Index of a bone's parent, -1 for the hand itself."""
     if name == "hand":
         return -1
     if name not in ROTATING_JOINTS:
