@@ -172,7 +172,7 @@ def _normalised(weights: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S 4"]:
 
 
 def _quaternions(rotations: Float[np.ndarray, "N B 3 3"]) -> Float[np.ndarray, "N B 4"]:
-    """(x, y, z, w) as in glTF, with the sign closer to the previous frame's, for interpolation along the shorter arc."""
+    """(x, y, z, w) as in glTF, with the sign closer to the previous frame's, to interpolate along the shorter arc."""
     quaternions = np.roll(np.asarray(matrix_to_quaternion(rotations.astype(np.float64))), -1, axis=-1)
     turns_back = (quaternions[1:] * quaternions[:-1]).sum(axis=-1) < 0
     flips = np.zeros(quaternions.shape[:2], bool)

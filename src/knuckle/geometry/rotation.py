@@ -70,7 +70,7 @@ def rotation_about(axis: Float[Array, "*#batch 3"], angle: Float[Array, "*#batch
         (..., 3, 3) rotation matrix.
 
     Note:
-        Smooth everywhere; cheaper than axis_angle_to_matrix, and the gradient with respect to the angle needs no special case.
+        Smooth everywhere; cheaper than axis_angle_to_matrix, and the gradient of the angle needs no special case.
     """
     xp = namespace(axis, angle)
     sine, cosine = xp.sin(angle)[..., None, None], xp.cos(angle)[..., None, None]
