@@ -78,7 +78,7 @@ def test_missing_file():
         read_poses("no-such.npy")
 
 
-def test_nan_is_read_and_refused_where_it_matters(tmp_path):
+def test_nan_is_read_and_refused_by_require_finite(tmp_path):
     broken = JOINTS.copy()
     broken[2, 5] = np.nan
     (tmp_path / "nan.json").write_text(json.dumps(broken.tolist()).replace("NaN", "null"))

@@ -1,4 +1,4 @@
-"""What the commands do, for who would rather call than type them: recordings fitted to files, poses to pictures."""
+"""The work of the `fit` and `pose` commands as Python functions: fitting recordings and writing files and pictures."""
 
 import hashlib
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from knuckle.handmodel.angles import ANGLE_NAMES
 from knuckle.view import render_sheet
 
 CHUNK = 256
-# What is left around the joints in a picture: half a finger and a bit.
+# Metres around the joints in a picture: a little more than half a finger's thickness.
 _PICTURE_MARGIN = 0.012
 POSE_SUFFIXES = (".glb", ".obj", ".png")
 
@@ -32,23 +32,23 @@ def fit_recording(
     side: Literal["left", "right"] = "right",
     shape: Literal["free", "shared"] = "free",
     model: HandModel | None = None,
-    keep: Path | None = None,
+    resume_file: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FittedHands:
     """Fit a hand to every frame of a recording.
 
     Args:
         joints: (N, 21, 3) metres, common order, finite.
-        side: of all hands.
-        shape: "free" in every frame, or one "shared" by all.
+        side: the side of all hands.
+        shape: "free", one per frame, or "shared", one for all frames.
         model: the hand; the free one where None.
-        keep: with shape "free", a file for the frames that are done when the work is interrupted; the next call for
-            the same joints goes on from there and removes it.
-        progress: called with the number of frames done.
+        resume_file: with shape "free", a file to save completed frames in when interrupted; the next call with the
+            same joints resumes from it and removes it.
+        progress: called with the number of frames completed.
 
     Raises:
         ValueError: joints are not finite or of another shape.
-        KeyboardInterrupt: passed on, after what is done was written to `keep`.
+        KeyboardInterrupt: re-raised, after the completed frames were written to `resume_file`.
     """
     model = HandModel.open() if model is None else model
     if shape == "shared":
@@ -56,7 +56,7 @@ def fit_recording(
         progress(len(joints))
         return fitted
     key = _fingerprint(joints, side)
-    parts = [] if keep is None else _resumable_frames(keep, key)
+    parts = [] if resume_file is None else _resumable_frames(resume_file, key)
     done = sum(len(part) for part in parts)
     try:
         while done < len(joints):
@@ -64,13 +64,13 @@ def fit_recording(
             parts.append(_fitted_hands(fit_hand(model, joints[done : done + CHUNK], side=side), side, model))
             done += len(parts[-1])
     except KeyboardInterrupt:
-        if keep is not None and parts:
-            # The fingerprint rides in the side: one more array would make it another kind of file.
-            replace(_concatenated(parts), side=key).write_npz(keep)
+        if resume_file is not None and parts:
+            # The fingerprint is stored in `side`: an additional array would be another file format.
+            replace(_concatenated(parts), side=key).write_npz(resume_file)
         raise
     progress(done)
-    if keep is not None:
-        keep.unlink(missing_ok=True)
+    if resume_file is not None:
+        resume_file.unlink(missing_ok=True)
     return _concatenated(parts)
 
 
@@ -84,13 +84,13 @@ def write_recording(
     fps: float = 30.0,
     model: HandModel | None = None,
 ) -> list[Path]:
-    """Write a fitted recording into a folder, each file whole or not at all.
+    """Write a fitted recording to a folder, each file atomically.
 
     Args:
         fitted: from `fit_recording`.
-        out: the folder; made when missing. fit.npz is always written, hand.glb, hand.bvh and fit.json when asked for.
-            A mesh or skeleton file has one shape: the mean of all frames.
-        fps: frames a second of the recording.
+        out: the folder; created when missing. fit.npz is always written, hand.glb, hand.bvh and fit.json on request.
+            Mesh and skeleton files have one shape: the mean over all frames.
+        fps: frames per second of the recording.
         model: the hand the recording was fitted with.
 
     Returns:
@@ -121,15 +121,15 @@ def write_pose(
     title: str = "",
     model: HandModel | None = None,
 ) -> None:
-    """Write one pose as a skinned mesh (.glb), a plain mesh (.obj) or a picture from four sides (.png), in its frame.
+    """Write one pose as a skinned mesh (.glb), a mesh (.obj) or a picture of four views (.png), in the hand frame.
 
     Raises:
-        ValueError: the file's name ends in something else.
+        ValueError: the suffix is another one.
     """
     model = HandModel.open() if model is None else model
     suffix = path.suffix.lower()
     if suffix not in POSE_SUFFIXES:
-        raise ValueError(f"{path} must end in .glb, .obj or .png; the ending says what to write")
+        raise ValueError(f"{path} must end in .glb, .obj or .png; the suffix selects the format")
     posed = model(angles=angles, side=side)
     faces = np.asarray(model.faces_of(side))
     if suffix == ".glb":
@@ -169,13 +169,13 @@ def _fitted_hands(fit: Fit, side: str, model: HandModel) -> FittedHands:
 
 
 def _concatenated(parts: list[FittedHands]) -> FittedHands:
-    """The frames of all parts, one after the other."""
+    """The frames of all parts, concatenated."""
     per_frame = ("angles", "shape", "rotation", "translation", "joints", "error_mm")
     return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in per_frame})
 
 
 def _resumable_frames(path: Path, key: str) -> list[FittedHands]:
-    """The frames an interrupted run for the same joints left behind."""
+    """The frames saved by an interrupted run on the same joints."""
     if not path.is_file():
         return []
     part = FittedHands.read_npz(path)

@@ -1,4 +1,4 @@
-"""A skin and a motion to write."""
+"""A skinned mesh and a motion to write."""
 
 import numpy as np
 

@@ -13,7 +13,7 @@ FRAMES = 3
 
 
 def random_hand(side):
-    """The model's own answer for random angles, one shape and a random pose: (joints, vertices, skin, motion)."""
+    """The model's output for random angles, one shape and a random placement: (posed hand, skinned mesh, motion)."""
     rng = np.random.default_rng(5)
     model = HandModel.open()
     angles, shape = rng.uniform(-0.3, 0.9, (FRAMES, 23)), rng.normal(size=10) * 0.5
@@ -26,7 +26,7 @@ def random_hand(side):
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_viewer_sees_what_the_model_says(side):
+def test_skinning_the_file_gives_the_models_mesh(side):
     posed, skin, motion = random_hand(side)
     glb = Glb(glb_bytes([(skin, motion)]))
     vertex, _, _ = split_seams(skin.faces, skin.faces_uv)
@@ -57,7 +57,7 @@ def test_a_hand_without_texture_coordinates_can_be_written():
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("frames", [1, FRAMES])
-def test_the_validator_takes_a_hand_that_bends(tmp_path, side, frames):
+def test_the_validator_accepts_a_bending_hand(tmp_path, side, frames):
     _, skin, motion = random_hand(side)
     part = Motion(motion.rotations[:frames], motion.translation[:frames], motion.corrective_weights[:frames])
     (tmp_path / "hand.glb").write_bytes(glb_bytes([(skin, part)]))

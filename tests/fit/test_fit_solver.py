@@ -18,7 +18,7 @@ def random_box_problem(seed, count=3, size=12):
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10**6))
-def test_bounded_step_is_the_least_within_the_box(seed):
+def test_bounded_step_minimises_within_the_box(seed):
     rows, right, low, high = random_box_problem(seed)
     hessian = rows.swapaxes(1, 2) @ rows
     gradient = -(rows.swapaxes(1, 2) @ right[..., None])[..., 0]
@@ -31,7 +31,7 @@ def test_bounded_step_is_the_least_within_the_box(seed):
 
 
 def rosenbrock(values):
-    """Residuals and Jacobian of Rosenbrock's valley, a square of four terms in four unknowns."""
+    """Residuals and Jacobian of Rosenbrock's function: four residuals in four unknowns."""
     x, y = values[:, 0::2], values[:, 1::2]
     residual = np.concatenate([10 * (y - x**2), 1 - x], axis=1)
     jacobian = np.zeros((len(values), 4, 4))
@@ -44,7 +44,7 @@ def rosenbrock(values):
 def evaluate(index, estimate):
     residual, jacobian = rosenbrock(estimate.values)
     hessian = np.zeros((len(index), 7, 7))
-    hessian[:, :3, :3] = np.eye(3)  # the rotation plays no part
+    hessian[:, :3, :3] = np.eye(3)  # the rotation has no effect
     hessian[:, 3:, 3:] = jacobian.swapaxes(1, 2) @ jacobian
     gradient = np.concatenate(
         [np.zeros((len(index), 3)), (jacobian.swapaxes(1, 2) @ residual[..., None])[..., 0]], axis=1
@@ -58,14 +58,14 @@ def solve(start, upper=np.inf, iterations=200):
     return minimise(evaluate, begin, *limits, iterations=iterations, tolerance=1e-9)
 
 
-def test_a_valley_is_followed_to_its_end():
+def test_rosenbrock_converges_to_its_minimum():
     start = np.random.default_rng(0).uniform(-2, 2, size=(20, 4))
     solution = solve(start)
     assert solution.converged.all()
     assert np.abs(solution.estimate.values - 1).max() < 1e-4
 
 
-def test_a_limit_across_the_valley_holds():
+def test_an_active_limit_holds():
     start = np.random.default_rng(0).uniform(-2, 0.5, size=(20, 4))
     solution = solve(start, upper=0.6)
     assert solution.estimate.values.max() == 0.6
@@ -74,7 +74,7 @@ def test_a_limit_across_the_valley_holds():
     assert np.abs(solution.cost - solution.cost.min()).max() < 1e-3
 
 
-def test_every_problem_goes_its_own_way():
+def test_problems_of_a_batch_are_independent():
     start = np.random.default_rng(1).uniform(-2, 2, size=(5, 4))
     together = solve(start)
     for i in range(5):

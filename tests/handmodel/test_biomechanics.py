@@ -95,7 +95,7 @@ def test_rigid_motion_scale_and_libraries(rng, batch):
 
 
 def test_mirror(rng):
-    """A left hand said to be left measures like its mirror image; one not said to be is flexed backwards."""
+    """A left hand given as left measures like its mirror image; given as right it is hyperextended."""
     joints = hands(rng, (5,))
     mirrored = joints * [-1, 1, 1]
     side = np.array([True, True, False, False, True])
@@ -130,7 +130,7 @@ def test_bones_and_lengths(rng):
         np.testing.assert_allclose(bone_lengths(joints)[:, i], np.linalg.norm(bone, axis=-1))
 
 
-def test_turn_takes_z_to_the_bone(rng):
+def test_flexion_abduction_to_matrix_rotates_z_to_the_bone(rng):
     for bone in (*rng.normal(size=(20, 3)), np.array([0.0, 0, 1])):
         turn = flexion_abduction_to_matrix(flexion_abduction(bone))
         np.testing.assert_allclose(turn[:, 2], bone / np.linalg.norm(bone), atol=1e-12)

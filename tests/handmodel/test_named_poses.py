@@ -1,4 +1,4 @@
-"""The named poses, and the measure of how deep a fingertip lies in the hand."""
+"""The named poses, and the penetration depth of fingertips."""
 
 import numpy as np
 import pytest

@@ -39,7 +39,7 @@ def fingertip_depths(model: HandModel, vertices: Float[np.ndarray, "v 3"]) -> Fl
 def winding_numbers(
     points: Float[np.ndarray, "p 3"], vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
 ) -> Float[np.ndarray, " p"]:
-    """Generalised winding number of a surface about each point: 1 inside a closed one, 0 outside, fractional near holes.
+    """Generalised winding number of a surface about each point: 1 inside, 0 outside, fractional near holes.
 
     Args:
         points: (P, 3).

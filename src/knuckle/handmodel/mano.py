@@ -29,7 +29,7 @@ from knuckle.handmodel.angles import ANGLE_NAMES, Convention, check_rotations
 from knuckle.handmodel.model import HandModel
 from knuckle.skeleton import TIPS
 
-# The vertex taken for each fingertip, thumb to little finger. Public code differs, and the choice changes scores by millimetres.
+# The vertex taken for each fingertip, thumb to little finger. Public code differs, which changes scores by millimetres.
 TIP_VERTICES: Mapping[str, tuple[int, int, int, int, int]] = MappingProxyType(
     {
         "freihand": (744, 320, 443, 555, 672),

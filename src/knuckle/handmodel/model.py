@@ -284,7 +284,7 @@ class HandModel:
         offset: Array | None,
         subset: Sequence[int] | None,
     ) -> Array:
-        """(..., V, 3) vertices, or those of the subset. The placement is applied to the 17 bones, not the V vertices."""
+        """(..., V, 3) vertices, or those of the subset. The placement is applied to the 17 bones, not to V points."""
         xp = namespace(bones)
         rest, weights = self._rest(local, shape), self._weights
         if subset is not None:
@@ -341,7 +341,7 @@ class HandModel:
         for array in arrays:
             if array is not None and array_api_compat.is_torch_array(array) != ours:
                 raise TypeError(
-                    f"arrays must be of the same library as the hand's constants, {type(self.vertices).__name__}, but got "
+                    f"arrays must be of the library of the hand's constants, {type(self.vertices).__name__}, but got "
                     f"{type(array).__name__}; call model = model.to(array) first"
                 )
 

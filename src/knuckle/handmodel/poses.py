@@ -1,10 +1,10 @@
 """Named poses of the hand as 23 angles: gestures, numbers, the static letters of a manual alphabet, grasps.
 
-The bank is poses.json beside this file, in whole degrees, made by tools/tune_poses.py: approximate drafts,
-fitted so that contacts hold and no fingertip penetrates the hand by more than 2 mm, then inspected in four views. The
-alphabet and the digits are the American ones, letters without the moving J and Z and without the rotation of the
-hand that distinguishes P from K and Q from G. The six grasps of daily life are Schlesinger's (1919), the other grasps a selection
-from Feix et al., The GRASP Taxonomy of Human Grasp Types, 2016.
+The bank is poses.json beside this file, in whole degrees, made by tools/tune_poses.py: approximate drafts, fitted so
+that contacts hold and no fingertip penetrates the hand by more than 2 mm, then inspected in four views. The alphabet
+and the digits are the American ones, letters without the moving J and Z and without the rotation of the hand that
+distinguishes P from K and Q from G. The six grasps of daily life are Schlesinger's (1919), the other grasps a
+selection from Feix et al., The GRASP Taxonomy of Human Grasp Types, 2016.
 """
 
 import difflib
