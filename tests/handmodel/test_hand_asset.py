@@ -344,7 +344,7 @@ def test_flexed_fingers_draw_together(asset):
 
 
 def test_correctives_keep_bent_knuckles_from_sinking(asset):
-    """At a right angle linear blend skinning collapses the surface over a joint; the corrective preserves its height."""
+    """At a right angle linear blending collapses the surface over a joint; the corrective preserves its height."""
     names = list(asset["angle_names"])
     for finger in FINGERS[1:]:
         for name, below in (("mcp", 2), ("pip", 1), ("dip", 0)):

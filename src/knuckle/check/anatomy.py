@@ -12,7 +12,7 @@ from knuckle.handmodel.biomechanics import bone_lengths
 from knuckle.handmodel.limits import angle_limits
 
 _BATCH = 256
-# A frame violates a limit where fitting without limits reduces the root mean square residual by 0.4 mm, metres,
+# A frame violates a limit where fitting without limits reduces the root mean square residual by this many metres,
 _MIN_REDUCTION = 0.0004
 # and by a third: angles without limits also overfit noise, but that reduces the residual by a tenth at most.
 _MAX_RESIDUAL_RATIO = 0.67
