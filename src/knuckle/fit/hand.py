@@ -83,8 +83,8 @@ def fit_hand(
         + angle_regularisation |angles / half their range|^2
         + bend_weight sum over index to little finger of max(0, -bend)^2
 
-    which is the negative log posterior (times two) where the observed coordinates have independent Gaussian errors
-    whose standard deviation is the uncertainty, and shape and angles have Gaussian priors.
+    Apart from the last term this is twice the negative log posterior where the observed coordinates have independent
+    Gaussian errors, the uncertainties being their standard deviations, and shape and angles have Gaussian priors.
 
     Args:
         model: the hand, with NumPy constants.

@@ -82,9 +82,9 @@ def minimise(
         start: initial estimate; values within [lower, upper].
         lower, upper: (N,) limits of the values; infinite where there is none.
         iterations: maximum number of steps tried per problem.
-        tolerance: metres; a problem has converged when the predicted reduction of its mean square residual is at most
-            tolerance^2 (plus the relative tolerance),
-        relative_tolerance: and of its cost at most this fraction of it (plus the tolerance).
+        tolerance: metres; a problem has converged when the predicted reduction of its cost is at most
+            tolerance^2 * scale + relative_tolerance * cost.
+        relative_tolerance: see `tolerance`.
 
     Returns:
         The best estimate found for every problem; `lower <= values <= upper` holds exactly.
