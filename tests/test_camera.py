@@ -87,7 +87,7 @@ def test_crop_corners():
     np.testing.assert_allclose(crop.from_picture(np.array([[10.0, 20], [110, 70]])), [[-0.5, -0.5], [49.5, 99.5]])
     mirrored = skewed().crop([10, 20, 110, 70], (50, 100), mirror=True)
     np.testing.assert_allclose(mirrored.from_picture(np.array([[10.0, 20], [110, 70]])), [[49.5, -0.5], [-0.5, 99.5]])
-    # turned a quarter: the crop's x axis points down in the picture
+    # rotated by 90 degrees: the crop's x axis points down in the picture
     turned = skewed().crop([0, 0, 100, 100], (100, 100), rotation=np.pi / 2)
     np.testing.assert_allclose(turned.from_picture(np.array([[50.0, 50], [50, 60]])), [[49.5, 49.5], [59.5, 49.5]])
     whole = skewed().crop([-0.5, -0.5, 639.5, 479.5], (640, 480))
@@ -106,7 +106,7 @@ def test_whole_picture_moves(rng):
     np.testing.assert_allclose(camera.mirror().from_picture(np.array([[0.0, 7]])), [[639, 7]])
     np.testing.assert_allclose(camera.mirror().mirror().warp, np.eye(3), atol=1e-9)
     np.testing.assert_allclose(camera.rotate(0.4).rotate(-0.4).warp, np.eye(3), atol=1e-9)
-    # anticlockwise: what was right of the centre goes up
+    # counter-clockwise: points right of the centre move up
     moved = camera.rotate(np.pi / 2).from_picture(np.array([[329.5, 239.5]]))
     np.testing.assert_allclose(moved, [[319.5, 229.5]])
     assert camera.scale(0.5).size == (320, 240)
@@ -116,7 +116,7 @@ def test_whole_picture_moves(rng):
 
 
 def test_a_batch_of_crops(to_array, rng):
-    """Every crop with its own box, turn and side, and all hands mirrored where they are left ones."""
+    """Every crop with its own box, rotation and side, mirrored for left hands."""
     points = hand(rng, (3,))
     boxes = np.array([[200, 100, 420, 360], [0, 0, 50, 60], [300.5, 200, 330, 240]])
     turns, mirrors = np.array([0.0, 1.0, -2.0]), np.array([True, False, True])
@@ -206,7 +206,7 @@ def test_gradients(rng):
 @pytest.mark.parametrize("batch", [(), (0,), (1,), (3,)])
 @pytest.mark.parametrize("bone", [(0, 9), (9, 10)])
 def test_25d_round_trip(batch, bone, to_array, rng):
-    """With the true depth as the expectation every hand comes back; without it all that are not flagged."""
+    """With the true depth as the expected one every hand is recovered; without it all that are not flagged."""
     points = to_array(hand(rng, batch))
     crop = skewed().to(points).crop([200, 100, 420, 360], (224, 192), rotation=0.5)
     uv, relative, scale = crop.to_25d(points, bone)
@@ -220,7 +220,7 @@ def test_25d_round_trip(batch, bone, to_array, rng):
 
 
 def test_roots_as_published(to_array, rng):
-    """The quadratic with its coefficients written out, as a twin."""
+    """Compare with the roots of the explicit quadratic."""
     rays = np.concatenate([rng.uniform(-0.3, 0.3, size=(500, 2, 2)), np.ones((500, 2, 1))], axis=-1)
     z = np.stack([np.zeros(500), rng.uniform(-0.5, 0.5, 500)], axis=-1)
     (xm, ym), (xn, yn), zm, zn = rays[:, 0, :2].T, rays[:, 1, :2].T, z[:, 0], z[:, 1]
@@ -266,7 +266,7 @@ def test_flags_are_rare_and_end_on_bones_are_flagged(rng):
 
 
 def test_gradient_is_finite_without_a_real_root():
-    """Noise can ask for a bone deeper than it is long; and a bone can be a point in the picture."""
+    """Noise can give a depth difference larger than the bone; and a bone can project to a point."""
     camera = skewed().to(torch.zeros(1))
     uv = torch.tensor([[[300.0, 200], [310, 205]], [[300, 200], [300, 200]]], requires_grad=True)
     relative = torch.tensor([[0.0, 1.5], [0.0, 0.9]], requires_grad=True)

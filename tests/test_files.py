@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read without running anything in them."""
+"""Files are written atomically, and read without running code in them."""
 
 import collections
 import io
@@ -96,7 +96,7 @@ def test_code_is_refused_by_name(tmp_path, protocol, function, arguments):
     path = pickled(tmp_path, {"v_template": np.zeros(3), "x": Runs(function, *arguments)}, protocol)
     module = "nt|posix" if function is os.system else r"(builtins|__builtin__|_io|io|numpy)"
     with pytest.raises(
-        RefusedFile, match=rf"file\.pkl.*names ({module})\.{function.__name__},.*nothing was run"
+        RefusedFile, match=rf"file\.pkl.*refers to ({module})\.{function.__name__},.*nothing was run"
     ) as caught:
         load_pickle(path)
     assert caught.value.__cause__ is None

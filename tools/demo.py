@@ -1,6 +1,6 @@
-"""What `make demo` runs: the hands of a photograph; then a hand that is posed, seen through noise and fitted.
+"""`make demo`: predict the hands in a photograph; then pose a hand, add noise to its joints and fit it.
 
-python tools/demo.py                 examples/hand.jpg, a picture that knuckle drew
+python tools/demo.py                 examples/hand.jpg, a picture rendered by knuckle
 python tools/demo.py photo.jpg       one of yours
 """
 
@@ -28,13 +28,13 @@ NOISE = 0.002  # metres
 
 
 def posed_hand(model: HandModel, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Angles (N, 23) that go through the named poses, and the joints (N, 21, 3) of such a hand before a camera."""
+    """Angles (N, 23) interpolated between the named poses, and the joints (N, 21, 3) in the camera frame."""
     keys = np.stack([named_pose(name) for name in POSES])
     time_of = np.linspace(0, len(keys) - 1, FRAMES_BETWEEN * (len(keys) - 1) + 1)
     angles = np.stack([np.interp(time_of, np.arange(len(keys)), column) for column in keys.T], axis=-1)
     turn = np.stack([0 * time_of, 0.6 * np.sin(time_of), 0 * time_of], axis=-1)
     pose = np.tile(np.eye(4), (len(angles), 1, 1))
-    # The camera looks at the palm: its y points down and its z away from it.
+    # The camera views the palm: its y axis points down, its z axis forward.
     pose[:, :3, :3] = axis_angle_to_matrix(turn) @ np.diag([1.0, -1.0, -1.0])
     pose[:, :3, 3] = [0.0, 0.08, 0.5]
     shape = np.clip(rng.normal(size=10) * 0.7, model.shape_limits[:, 0], model.shape_limits[:, 1])
@@ -42,7 +42,7 @@ def posed_hand(model: HandModel, rng: np.random.Generator) -> tuple[np.ndarray, 
 
 
 def from_photograph(picture: Path, out: Path) -> bool:
-    """Writes overlay, JSON and mesh of the hands in a picture; false where it could not be read."""
+    """Write overlay, JSON and mesh of the hands in a picture; false where the picture could not be read."""
     begun = time.perf_counter()
     summary = predict_files(Predictor(), [picture], out, RunOptions(("json", "overlay", "glb"), None, 0.0, 4))
     took = time.perf_counter() - begun
@@ -51,34 +51,35 @@ def from_photograph(picture: Path, out: Path) -> bool:
         return False
     result = json.loads((out / f"{picture.stem}.json").read_text())
     camera = result["camera"]["source"]
-    print(f"{picture}: hands found: {len(result['hands'])}, in {took:.2f} s with loading; the camera is {camera}")
+    print(f"{picture}: hands found: {len(result['hands'])}, in {took:.2f} s including loading; camera: {camera}")
     for hand in result["hands"]:
         x, y, z = hand["joints_camera"][0]
         bent = ", ".join(f"{name} {np.degrees(hand['angles'][f'{name}_pip_flexion']):.0f}" for name in FINGERS[1:])
-        print(f"  {hand['side']}, score {hand['score']:.2f}, wrist at ({x:.2f}, {y:.2f}, {z:.2f}) m")
-        error = np.mean(hand["joint_uncertainty_mm"])
-        print(f"  a joint's expected error is {error:.0f} mm on average; PIP joints bent by {bent} degrees")
+        print(f"  {hand['side']}, score {hand['score']:.2f}, wrist at ({x:.2f}, {y:.2f}, {z:.2f}) m, mean joint")
+        print(f"  uncertainty {np.mean(hand['joint_uncertainty_mm']):.0f} mm; PIP flexion, degrees: {bent}")
     for path in sorted(out.glob(f"{picture.stem}.*")):
         print(f"wrote {path}")
     return True
 
 
 def from_noise(out: Path) -> None:
-    """Poses a hand, spoils its joints, checks and fits them, and writes pictures and an animated mesh."""
+    """Pose a hand, add noise to its joints, check and fit them, and write pictures and an animated mesh."""
     rng = np.random.default_rng(0)
     model = HandModel.open()
     angles, joints = posed_hand(model, rng)
-    seen = joints + rng.normal(size=joints.shape) * NOISE
-    print(f"knuckle {__version__}: a hand of {len(model.vertices)} vertices goes through {' - '.join(POSES)}")
-    print(f"its 21 joints are seen in {len(seen)} frames, each coordinate off by {1000 * NOISE:g} mm")
-    print(f"check: {check_poses(seen, 'right', model).lines()[-1]}")
+    noisy = joints + rng.normal(size=joints.shape) * NOISE
+    print(f"knuckle {__version__}: a hand of {len(model.vertices)} vertices moves through {' - '.join(POSES)}")
+    print(f"its 21 joints in {len(noisy)} frames, with noise of {1000 * NOISE:g} mm standard deviation per coordinate")
+    print(f"check: {check_poses(noisy, 'right', model).lines()[-1]}")
 
     begun = time.perf_counter()
-    fitted = fit_recording(seen, shape="shared", model=model)
-    each = 1000 * (time.perf_counter() - begun) / len(seen)
+    fitted = fit_recording(noisy, shape="shared", model=model)
+    each = 1000 * (time.perf_counter() - begun) / len(noisy)
     true_error = 1000 * np.linalg.norm(fitted.joints - joints, axis=-1).mean()
-    seen_error = fitted.error_mm.mean()
-    print(f"fit: {seen_error:.2f} mm from what was seen, {true_error:.2f} mm from the truth; {each:.1f} ms a hand")
+    noisy_error = fitted.error_mm.mean()
+    print(
+        f"fit: {noisy_error:.2f} mm from the noisy joints, {true_error:.2f} mm from the true ones; {each:.1f} ms a hand"
+    )
     key = FRAMES_BETWEEN
     print(f"{POSES[1]}, degrees (posed / fitted):")
     for name in ("index_pip_flexion", "middle_pip_flexion", "ring_pip_flexion", "little_pip_flexion"):

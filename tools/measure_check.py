@@ -1,8 +1,8 @@
-"""How often `knuckle check` names what is wrong with recorded hands, and how often it cries wolf.
+"""Detection and false alarm rates of `knuckle check` on recorded hands.
 
     python tools/measure_check.py RECORDING ... [--frames 300]
 
-A recording is as in tools/measure_fit.py. Each is given as it is and spoilt in one way at a time: as a whole file,
+A recording is as in tools/measure_fit.py. Each is checked as it is and with one corruption at a time: as a whole file,
 and frame by frame as files of one frame. Hands of the model with random angles and shapes (from a small child's to a
 large man's) are added, with and without noise.
 """
@@ -21,8 +21,8 @@ from knuckle.skeleton import from_common, wrist_to_palm
 from measure_fit import random_joints, read_recording
 
 OTHER = {"left": "right", "right": "left"}
-# name -> (what is done to the joints, is the side named wrongly, the kinds that name it)
-SPOILT: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool, set[str]]] = {
+# name -> (transformation of the joints, whether the wrong side is given, the expected kinds of finding)
+CORRUPTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool, set[str]]] = {
     "as it is": (lambda joints: joints, False, set()),
     "other side": (lambda joints: joints, True, {"side"}),
     "millimetres": (lambda joints: 1000 * joints, False, {"unit"}),
@@ -37,13 +37,13 @@ SPOILT: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool, set[str]]] = {
 
 
 def measure(model: HandModel, joints: np.ndarray, side: str) -> list[tuple[str, str, float, float]]:
-    """For each way to spoil: the file's verdict, and the shares of frames named rightly and with anything else."""
+    """For each corruption: the file's verdict, and the fractions of frames with expected and with other findings."""
     rows = []
-    for name, (spoil, swapped, expected) in SPOILT.items():
-        spoilt, given = spoil(joints), OTHER[side] if swapped else side
-        whole = {finding.kind for finding in check_poses(spoilt, given, model).findings}
+    for name, (corrupt, swapped, expected) in CORRUPTIONS.items():
+        corrupted, given = corrupt(joints), OTHER[side] if swapped else side
+        whole = {finding.kind for finding in check_poses(corrupted, given, model).findings}
         verdict = "right" if whole == expected else f"{', '.join(sorted(whole)) or 'nothing'}"
-        found = [{finding.kind for finding in check_poses(frame[None], given, model).findings} for frame in spoilt]
+        found = [{finding.kind for finding in check_poses(frame[None], given, model).findings} for frame in corrupted]
         named = float(np.mean([kinds >= expected for kinds in found]))
         more = float(np.mean([bool(kinds - expected) for kinds in found]))
         rows.append((name, verdict, named, more))

@@ -1,4 +1,4 @@
-"""How well and how fast `fit_hand` finds hands: random ones with a known answer, and recordings of real ones.
+"""Accuracy and speed of `fit_hand`: on random hands with known ground truth, and on recordings of real ones.
 
     python tools/measure_fit.py [RECORDING ...] [--count 10000] [--json OUT]
 
@@ -25,7 +25,7 @@ BATCH = 256
 
 
 def random_joints(model: HandModel, count: int, seed: int) -> np.ndarray:
-    """(count, 21, 3) joints of hands with angles and shape drawn evenly within limits, anywhere before a camera."""
+    """(count, 21, 3) joints of randomly placed hands with angles and shape sampled uniformly within limits."""
     rng = np.random.default_rng(seed)
     limits, shape_limits = angle_limits(), np.asarray(model.shape_limits)
     angles = rng.uniform(limits[:, 0], limits[:, 1], size=(count, len(limits)))
@@ -38,7 +38,7 @@ def random_joints(model: HandModel, count: int, seed: int) -> np.ndarray:
 
 
 def broken_limits(angles: np.ndarray) -> int:
-    """How many angles are outside their limits, counted in radians and in degrees."""
+    """Number of angles outside their limits, in radians or after conversion to degrees."""
     limits = angle_limits()
     degrees, table = np.degrees(angles), np.degrees(limits)
     outside = (angles < limits[:, 0]) | (angles > limits[:, 1])
@@ -47,14 +47,14 @@ def broken_limits(angles: np.ndarray) -> int:
 
 def measure_random(model: HandModel, count: int, noise: float) -> dict:
     """Fit random hands in batches, from a cold start and without regularisation."""
-    seen = random_joints(model, count, seed=0)
-    seen = seen + np.random.default_rng(1).normal(size=seen.shape) * noise
+    observed = random_joints(model, count, seed=0)
+    observed = observed + np.random.default_rng(1).normal(size=observed.shape) * noise
     errors, seconds, broken, steps = [], [], 0, []
     for at in range(0, count, BATCH):
-        begun = time.perf_counter()
-        fit = fit_hand(model, seen[at : at + BATCH], shape_regularisation=0.0, angle_regularisation=0.0)
-        seconds.append((time.perf_counter() - begun) / len(fit.error))
-        errors.append(1e3 * np.linalg.norm(fit.joints - seen[at : at + BATCH], axis=-1))
+        started = time.perf_counter()
+        fit = fit_hand(model, observed[at : at + BATCH], shape_regularisation=0.0, angle_regularisation=0.0)
+        seconds.append((time.perf_counter() - started) / len(fit.error))
+        errors.append(1e3 * np.linalg.norm(fit.joints - observed[at : at + BATCH], axis=-1))
         broken += broken_limits(fit.angles)
         steps.append(fit.iterations)
     error = np.concatenate(errors)
@@ -73,12 +73,12 @@ def measure_random(model: HandModel, count: int, noise: float) -> dict:
 
 def measure_single(model: HandModel, runs: int) -> dict:
     """Milliseconds of a call for one hand, cold start, regularisation off."""
-    seen = random_joints(model, runs, seed=2)
+    observed = random_joints(model, runs, seed=2)
     seconds = []
-    for joints in seen:
-        begun = time.perf_counter()
+    for joints in observed:
+        started = time.perf_counter()
         fit_hand(model, joints, shape_regularisation=0.0, angle_regularisation=0.0)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - started)
     low, middle, high = 1e3 * np.percentile(seconds, [10, 50, 90])
     return {"ms_p10": float(low), "ms_median": float(middle), "ms_p90": float(high)}
 
@@ -95,7 +95,7 @@ def read_recording(path: Path) -> dict[str, np.ndarray]:
 
 
 def measure_recording(model: HandModel, joints: np.ndarray, side: str) -> dict:
-    """Residuals of a recording, a shape for every frame and one for all; by joint in the hand's frame."""
+    """Residuals of a recording, with one shape per frame and with one for all; per joint in the hand frame."""
     found = {}
     for shape in ("free", "shared"):
         fit = fit_hand(model, joints, side=side, shape=shape)
@@ -134,7 +134,7 @@ def print_recording(console: Console, title: str, found: dict) -> None:
         )
         console.print(f"  shape {row['shape_mean']}")
         console.print(f"  angles at a limit in over 3 % of frames {row['at_limit']}")
-    table = Table(title=f"{title}: seen minus fitted, mm (shape free)")
+    table = Table(title=f"{title}: observed minus fitted, mm (shape free)")
     for name in ("joint", "distance", "radial", "distal", "palmar"):
         table.add_column(name, justify="left" if name == "joint" else "right")
     row = found["free"]
@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", nargs="*", type=Path)
     parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="also write the results here")
     options = parser.parse_args(arguments)
     console = Console(width=140)
     model = HandModel.open()

@@ -1,9 +1,9 @@
-"""Fit the drafts of the named poses to what they touch, keep fingers out of each other, and write the pose bank.
+"""Fit the drafts of the named poses to their contacts without interpenetration, and write the pose bank.
 
     python tools/tune_poses.py [NAME ...]
 
-With names only those are made anew. Writes src/knuckle/handmodel/poses.json: whole degrees, so that the bank can be
-read and mended by hand. Prints what is left of each pose's contacts and how deep a fingertip lies in the hand.
+With names only those are fitted again. Writes src/knuckle/handmodel/poses.json: whole degrees, so that the bank can be
+read and edited by hand. Prints each pose's remaining contact error and the deepest penetration of a fingertip.
 """
 
 import argparse
@@ -22,48 +22,59 @@ from poses.draft import Draft
 from poses.gestures import GESTURES
 from poses.grasps import GRASPS
 from poses.signs import SIGNS
-from poses.skin import Skin
+from poses.surface import HandSurface
 
 BANK = Path(__file__).parents[1] / "src" / "knuckle" / "handmodel" / "poses.json"
-CONTACT = 1.0e-3  # metres by which a contact may be missed at a cost of one
-FACING = 2.0  # the sum of the two places' normals at a cost of one; they should cancel
-OVERLAP = 0.5e-3  # metres by which fingers may overlap at a cost of one
-ALLOWED = 1.4e-3  # metres that a fingertip may pass into the hand: less than the 2 mm that the tests allow
-MARGINS = (0.0, 0.5e-3, 1.0e-3, 2.0e-3, 3.0e-3)  # tried in turn until that holds
-# How freely the thumb's angles follow: what recorded hands hardly do at the MCP joint is what looks wrong first.
+CONTACT_SCALE = 1.0e-3  # metres; distance between contact places with a residual of one
+NORMAL_SCALE = 2.0  # length of the sum of the two places' normals, which should cancel, with a residual of one
+PENETRATION_SCALE = 0.5e-3  # metres; penetration with a residual of one
+MAX_PENETRATION = 1.4e-3  # metres; penetration of a fingertip that is accepted, less than the 2 mm that the tests allow
+MARGINS = (0.0, 0.5e-3, 1.0e-3, 2.0e-3, 3.0e-3)  # metres; enlargement of the capsules, tried in turn until that holds
+# Relative tolerance of the thumb's angles: low for the MCP joint's abduction and rotation, which hardly vary in
+# recorded hands.
 THUMB = np.array([1.0, 0.8, 0.7, 1.0, 0.4, 0.4, 0.9])
-# Thumbs to start from, in degrees from the draft's: a thumb that starts on the wrong side of a finger stays there.
+# Initial thumb angles, degrees relative to the draft: a thumb that starts on the wrong side of a finger stays there.
 STARTS = ((0, 0, 0, 0, 0, 0, 0), (-8, 14, 0, -8, 0, 0, 0), (10, 8, 8, 12, 0, 0, -10))
 
 
-def tune(model: HandModel, skin: Skin, draft: Draft) -> tuple[np.ndarray, float, np.ndarray]:
-    """Degrees (23,), the worst missed contact and the five fingertips' depths in metres."""
+def tune(model: HandModel, surface: HandSurface, draft: Draft) -> tuple[np.ndarray, float, np.ndarray]:
+    """Degrees (23,), the largest contact error and the five fingertips' penetration depths in metres."""
     start = np.radians(np.array(draft.degrees, dtype=np.float64))
     limits = angle_limits() + np.radians([1.0, -1.0])  # whole degrees must stay inside
-    # A thumb that bends backwards brings any two pads together, but people do not pinch like that.
+    # A hyperextended thumb would bring any two pads together, but people do not pinch like that.
     limits[6, 0] = min(start[6], np.radians(-10))
-    # and past this the skin between thumb and palm folds.
+    # Beyond this the skin between thumb and palm folds.
     limits[0, 1] = np.radians(56)
-    wide = np.radians(np.concatenate([draft.thumb_wide * THUMB, np.full(16, draft.fingers_wide)]))
-    # Hinges follow more freely than fingers fan out: a spread that is not meant is what looks wrong first.
-    wide[[7, 11, 15, 19]] *= 0.6
-    pairs = [(skin.place(pair[0]), skin.place(pair[1]), 1e-3 * sum(pair[2:])) for pair in draft.touch]
+    tolerance = np.radians(np.concatenate([draft.thumb_tolerance * THUMB, np.full(16, draft.finger_tolerance)]))
+    # Flexion has a larger tolerance than abduction: unintended spreading of the fingers is the most visible error.
+    tolerance[[7, 11, 15, 19]] *= 0.6
+    pairs = [(surface.place(pair[0]), surface.place(pair[1]), 1e-3 * sum(pair[2:])) for pair in draft.touch]
 
-    def misses(vertices: np.ndarray) -> list[np.ndarray]:
-        """How far each second place is from where the first one wants it."""
-        return [vertices[other] - vertices[one] - gap * skin.facing(vertices, one) for one, other, gap in pairs]
+    def contact_errors(vertices: np.ndarray) -> list[np.ndarray]:
+        """Vector from each contact's target, the gap above the first place, to its second place."""
+        return [vertices[other] - vertices[one] - gap * surface.normal(vertices, one) for one, other, gap in pairs]
 
     def residual(angles: np.ndarray, margin: float) -> np.ndarray:
         posed = model(angles)
-        turned = [skin.facing(posed.vertices, one) + skin.facing(posed.vertices, other) for one, other, _ in pairs]
-        overlaps = skin.overlaps(posed.vertices, posed.joints, margin)
-        # a gap says how large a thing is, not exactly where it lies
-        contacts = [
-            miss / (CONTACT + 0.1 * gap) for miss, (_, _, gap) in zip(misses(posed.vertices), pairs, strict=True)
+        opposed = [
+            surface.normal(posed.vertices, one) + surface.normal(posed.vertices, other) for one, other, _ in pairs
         ]
-        return np.concatenate([(angles - start) / wide, *contacts, *(t / FACING for t in turned), overlaps / OVERLAP])
+        penetrations = surface.penetrations(posed.vertices, posed.joints, margin)
+        # A gap is the size of a held thing and needs to be met less exactly.
+        contacts = [
+            error / (CONTACT_SCALE + 0.1 * gap)
+            for error, (_, _, gap) in zip(contact_errors(posed.vertices), pairs, strict=True)
+        ]
+        return np.concatenate(
+            [
+                (angles - start) / tolerance,
+                *contacts,
+                *(t / NORMAL_SCALE for t in opposed),
+                penetrations / PENETRATION_SCALE,
+            ]
+        )
 
-    degrees, missed, depths = np.degrees(start), np.inf, np.full(5, np.inf)
+    degrees, contact_error, depths = np.degrees(start), np.inf, np.full(5, np.inf)
     for margin in MARGINS:
         found = [
             least_squares(residual, np.clip(begin, *limits.T), bounds=tuple(limits.T), max_nfev=40, args=(margin,))
@@ -71,34 +82,34 @@ def tune(model: HandModel, skin: Skin, draft: Draft) -> tuple[np.ndarray, float,
         ]
         degrees = np.round(np.degrees(min(found, key=lambda one: one.cost).x))
         vertices = model(np.radians(degrees)).vertices
-        missed = max((float(np.linalg.norm(miss)) for miss in misses(vertices)), default=0.0)
+        contact_error = max((float(np.linalg.norm(error)) for error in contact_errors(vertices)), default=0.0)
         depths = fingertip_depths(model, vertices)
-        if depths.max() < ALLOWED:
+        if depths.max() < MAX_PENETRATION:
             break
-    return degrees, missed, depths
+    return degrees, contact_error, depths
 
 
 def main(names: list[str]) -> None:
-    """Make the named poses, or all, and write the bank."""
+    """Fit the poses with these names, or all, and write the bank."""
     model = HandModel.open()
-    skin = Skin(model)
+    surface = HandSurface(model)
     bank = json.loads(BANK.read_text()) if BANK.exists() else {}
-    made = {}
+    poses = {}
     for name, draft in (GESTURES | SIGNS | GRASPS).items():
         if name in bank and names and name not in names:
-            made[name] = bank[name]
+            poses[name] = bank[name]
             continue
-        degrees, missed, depths = tune(model, skin, draft)
-        made[name] = {"about": draft.about, "degrees": [int(value) for value in degrees]}
+        degrees, contact_error, depths = tune(model, surface, draft)
+        poses[name] = {"about": draft.about, "degrees": [int(value) for value in degrees]}
         moved = np.abs(degrees - draft.degrees).max()
         worst = f"depth {1e3 * depths.max():4.1f} mm ({FINGERS[int(depths.argmax())]})" if depths.max() else "no depth"
-        print(f"{name:24s} missed {1e3 * missed:4.1f} mm, moved {moved:2.0f} degrees, {worst}")
-    lines = [f"  {json.dumps(name)}: {json.dumps(pose)}" for name, pose in made.items()]
+        print(f"{name:24s} contact error {1e3 * contact_error:4.1f} mm, moved {moved:2.0f} degrees, {worst}")
+    lines = [f"  {json.dumps(name)}: {json.dumps(pose)}" for name, pose in poses.items()]
     with atomic_write(BANK) as path:
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="poses to make anew; none: all")
+    parser.add_argument("names", nargs="*", help="poses to fit again; all by default")
     main(parser.parse_args().names)

@@ -1,7 +1,7 @@
-"""What it takes to write one function for NumPy arrays and torch tensors alike.
+"""Support for functions that accept both NumPy arrays and torch tensors.
 
-Every public function looks its namespace up once: ``xp = namespace(points, weights)``; after that the
-lines read like NumPy and run, differentiably, on whatever came in.
+Every public function looks its namespace up once: ``xp = namespace(points, weights)``; the rest is written
+like NumPy and runs, differentiably, on the library of its arguments.
 """
 
 from typing import Any, TypeAlias
@@ -17,10 +17,10 @@ def namespace(*arrays: Array) -> Any:
     """The array namespace (numpy or torch, by the array API standard) that all given arrays share.
 
     Args:
-        arrays: NumPy arrays or torch tensors; None and Python scalars among them are passed over.
+        arrays: NumPy arrays or torch tensors; None and Python scalars are ignored.
 
     Returns:
-        The namespace: NumPy's where only scalars and None came.
+        The namespace; NumPy's where there are only scalars and None.
 
     Raises:
         TypeError: arrays of two libraries were mixed.
@@ -34,7 +34,7 @@ def namespace(*arrays: Array) -> Any:
 
 
 def array_like(value: Array, like: Array) -> Array:
-    """A number, list or array as an array of like's library, dtype and device.
+    """Convert a number, list or array to the library, dtype and device of `like`.
 
     Args:
         value: a number, nested list, NumPy array or torch tensor.

@@ -1,14 +1,14 @@
 """A pinhole camera that projects, unprojects, crops, rotates and mirrors, and always returns Cameras.
 
-A crop is a Camera of its own. It sees the same scene from the same point, through its own axes: turned about the
-optical axis so that the crop is upright, and with x reversed where the crop is mirrored. That is exact, not an
+A crop is a Camera of its own, with the same centre of projection and its own axes: rotated about the optical axis so
+that the crop is upright, and with x reversed where the crop is mirrored. That is exact, not an
 approximation: an affine change A of the pixels acts on a camera as A K = K' R with K' upper triangular and R a
 rotation about the optical axis, or such a rotation mirrored. So
 
     crop.project(crop.from_camera(joints_camera)) == crop.from_picture(camera.project(joints_camera))
 
-and a network that works on crops needs to know nothing of boxes, rotations or sides: what it says in the crop's
-frame, crop.to_camera brings back. Depths are the same in both.
+and a network that works on crops does not depend on boxes, rotations or sides: crop.to_camera transforms its output
+from the crop's frame to the camera's. Depths are the same in both.
 
 Pixel centres are at integers: the picture's edges are at -0.5 and size - 0.5.
 """
@@ -49,11 +49,11 @@ def crop_affine(
 
 
 def square_box(box: Float[Array, "*batch 4"], margin: float = 1.0) -> Float[Array, "*batch 4"]:
-    """The square about a box's centre whose side is its longer side times a margin.
+    """The square centred on a box whose side is the box's longer side times a margin.
 
     Args:
         box: (..., 4) x0, y0, x1, y1.
-        margin: 1 just holds the box; 1.25 is the field's habit.
+        margin: 1 contains the box exactly; 1.25 is common.
 
     Returns:
         (..., 4) x0, y0, x1, y1.
@@ -95,7 +95,7 @@ class Camera:
         xp, dtype = namespace(self.K), self.K.dtype
         if not xp.isdtype(dtype, "real floating"):
             raise ValueError(f"K must be floating point but got {dtype}")
-        # Only NumPy's values are looked at: a tensor's would have to be fetched from its device.
+        # Only NumPy values are validated: a tensor's would have to be copied from its device.
         if isinstance(self.K, np.ndarray):
             lower = np.stack([self.K[..., 1, 0], self.K[..., 2, 0], self.K[..., 2, 1], self.K[..., 2, 2] - 1], axis=-1)
             focal = np.stack([self.K[..., 0, 0], self.K[..., 1, 1]], axis=-1)
@@ -135,7 +135,7 @@ class Camera:
         return cls.from_intrinsics(focal, focal, (size[0] - 1) / 2, (size[1] - 1) / 2, size)
 
     def to(self, like: Array) -> "Camera":
-        """The same camera, its arrays of the library, dtype and device of `like`."""
+        """The same camera with its arrays in the library, dtype and device of `like`."""
         return Camera(
             array_like(self.K, like), self.size, array_like(self.warp, like), array_like(self.R_crop_camera, like)
         )
@@ -150,7 +150,7 @@ class Camera:
 
         Returns:
             (..., N, 2) u, v; NaN where the depth is 0. Points behind the camera are projected through the centre:
-            look at their depth where they can occur.
+            check their depth where they can occur.
         """
         xp = namespace(self.K, points)
         depth = points[..., 2:]
@@ -158,7 +158,7 @@ class Camera:
         return points[..., :2] / depth @ xp.matrix_transpose(self.K[..., :2, :2]) + self.K[..., None, :2, 2]
 
     def rays(self, uv: Float[Array, "*#batch n 2"]) -> Float[Array, "... n 3"]:
-        """Where pixels look: K^-1 (u, v, 1), at depth one.
+        """Viewing rays of pixels: K^-1 (u, v, 1), at depth one.
 
         Args:
             uv: (..., N, 2) pixels of this Camera's picture.
@@ -193,13 +193,13 @@ class Camera:
         rotation: Array = 0.0,
         mirror: Array = False,
     ) -> "Camera":
-        """The camera of a box, turned and mirrored where asked, resampled to a size.
+        """The camera of a box, optionally rotated and mirrored, resampled to a size.
 
         Args:
-            box: (..., 4) x0, y0, x1, y1 in pixels of this picture; turned about its centre by `rotation`. Pixel
+            box: (..., 4) x0, y0, x1, y1 in pixels of this picture; rotated about its centre by `rotation`. Pixel
                 centres are at integers: the whole picture is (-0.5, -0.5, width - 0.5, height - 0.5).
-            size: width and height of the crop; another aspect ratio than the box's stretches.
-            rotation: (...) radians by which the box is turned, from x towards y (clockwise as seen): the crop's
+            size: width and height of the crop; another aspect ratio than the box's is anisotropic.
+            rotation: (...) radians by which the box is rotated, from x towards y (clockwise as seen): the crop's
                 x axis points along (cos, sin) in the picture.
             mirror: (...) True reverses the crop's x axis.
 
@@ -239,12 +239,12 @@ class Camera:
         return self._cut(array_like(centre, self.K), side, size, rotation, mirror)
 
     def rotate(self, angle: Array) -> "Camera":
-        """The whole picture turned about its centre by `angle` radians anticlockwise, at the same size."""
+        """The whole picture rotated about its centre by `angle` radians counter-clockwise, at the same size."""
         size = self._known_size("rotate")
         return self.crop([-0.5, -0.5, size[0] - 0.5, size[1] - 0.5], size, rotation=angle)
 
     def mirror(self) -> "Camera":
-        """The whole picture with left and right exchanged."""
+        """The whole picture mirrored horizontally."""
         size = self._known_size("mirror")
         return self.crop([-0.5, -0.5, size[0] - 0.5, size[1] - 0.5], size, mirror=True)
 
@@ -279,7 +279,7 @@ class Camera:
         return self._warped(_matrix([[a, b, x], [c, d, y], [zero, zero, one]]), flip, size)
 
     def _warped(self, affine: Array, flip: Array, size: tuple[int, int]) -> "Camera":
-        """affine @ K split into an upper triangle and a turn about the optical axis, mirrored where flip is -1."""
+        """affine @ K = K' R with K' upper triangular and R about the optical axis, mirrored where flip is -1."""
         xp = namespace(self.K)
         product = affine @ self.K
         a, b, c, d = product[..., 0, 0], product[..., 0, 1], product[..., 1, 0], product[..., 1, 1]
@@ -295,7 +295,7 @@ class Camera:
 
     @property
     def mirrored(self) -> Bool[Array, "*batch"]:
-        """Whether this Camera's frame is left-handed: what is a left hand in the world is a right one here."""
+        """Whether this Camera's frame is mirrored: a left hand in the world is a right one in it."""
         R = self.R_crop_camera
         return R[..., 0, 0] * R[..., 1, 1] - R[..., 0, 1] * R[..., 1, 0] < 0
 
@@ -326,8 +326,8 @@ class Camera:
             T_camera_hand: (..., 4, 4) proper.
 
         Returns:
-            (..., 4, 4) T_crop_hand, proper too: where the crop is mirrored the hand has changed sides, and its
-            own x axis with it.
+            (..., 4, 4) T_crop_hand, also proper: where the crop is mirrored, the side of the hand and the
+            direction of its x axis change.
         """
         return self._turned_pose(self.R_crop_camera, T_camera_hand)
 
@@ -377,12 +377,12 @@ class Camera:
             relative_depth: (..., J) depth behind the root in lengths of the bone; never rescale it for a crop.
             scale: (...) length of the bone; 1 gives scale-normalised points.
             bone: the two joints whose distance is the scale; the same as in to_25d.
-            expected: (...) root depth in the unit of scale, such as the last frame's. Of the two solutions the
-                nearer to it is taken; without it the far one, which is right unless the bone is seen end on.
+            expected: (...) root depth in the unit of scale, such as the last frame's. The closer of the two solutions
+                is taken; without it the far one, which is correct unless the bone is nearly parallel to its ray.
 
         Returns:
-            points (..., J, 3) in this Camera's own frame, and RootDepth with both solutions and the flag of doubt,
-            in lengths of the bone.
+            points (..., J, 3) in this Camera's own frame, and RootDepth with both solutions in lengths of the
+            bone and the ambiguity flag.
         """
         xp = namespace(self.K, uv, relative_depth)
         rays = self.rays(uv)

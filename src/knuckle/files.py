@@ -1,8 +1,8 @@
-"""Files from anywhere, read without running them, and files of ours, written whole or not at all.
+"""Safe reading of untrusted files, and atomic writing.
 
-Pickles are programs; the hand models and data sets of the field come as pickles. `load_pickle` follows only the
-part of that language that builds plain data: every name a pickle may mention is an inert stand-in of this file,
-so that neither the pickle's code nor numpy's, scipy's or chumpy's own unpickling code is run.
+Unpickling can run arbitrary code, and many hand models and data sets are distributed as pickles. `load_pickle` supports
+only plain data: every global name a pickle may refer to is replaced by an inert stand-in of this module, so that
+neither the pickle's code nor numpy's, scipy's or chumpy's own unpickling code is run.
 """
 
 import io
@@ -20,23 +20,23 @@ from typing import Any
 
 import numpy as np
 
-MAX_BYTES = 2**30  # no model or annotation file of the field is larger; a larger claim is an attack or a mistake
-_MAX_DENSE = 2**26  # entries of a sparse matrix when written out; MANO's regressor has 16 x 778
-_MAX_DEPTH = 64  # levels of containers in containers
+MAX_BYTES = 2**30  # larger than any known model or annotation file; a larger size is an attack or an error
+_MAX_DENSE = 2**26  # entries of a sparse matrix in dense form; MANO's regressor has 16 x 778
+_MAX_DEPTH = 64  # levels of nested containers
 _DTYPE_CODE = re.compile(r"\|?([biufc?]\d{0,2}|[SU]\d{1,6})")
 _SPARSE_CLASS = re.compile(r"(csc|csr|coo|bsr|dia)_(matrix|array)")
 
 
 class RefusedFile(ValueError):
-    """A file that is damaged, too large, or asks for more than data; the message says which and what to do."""
+    """A file that is damaged, too large, or contains code; the message states which and what to do."""
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write a file so that `path` holds either the old content or the complete new one, never a part.
+    """Write a file atomically: `path` holds either the old content or the complete new one.
 
     Args:
-        path: the file to write; its folder is made when missing.
+        path: the file to write; its folder is created when missing.
 
     Yields:
         A path beside it, with the same suffix, for the body to write. When the body ends it is moved to `path`;
@@ -44,7 +44,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The same folder, for os.replace is atomic only within one file system; the same suffix, for np.savez adds one.
+    # In the same folder because os.replace is atomic only within a file system; same suffix because np.savez adds one.
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}{path.suffix}")
     try:
         yield temporary
@@ -59,7 +59,7 @@ def load_npy(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> np.nda
     """Read a .npy file of plain numbers or text.
 
     Raises:
-        RefusedFile: it is no .npy file, holds Python objects, or its size is not the one its header states.
+        RefusedFile: it is not a .npy file, holds Python objects, or its size does not match its header.
         OSError: it cannot be read.
     """
     return _parse_npy(_read_bounded(Path(path), max_bytes), str(path))
@@ -70,10 +70,10 @@ def load_npz(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> dict[s
 
     Args:
         path: the file.
-        max_bytes: what all arrays together may take when unpacked.
+        max_bytes: maximum total size of the unpacked arrays.
 
     Raises:
-        RefusedFile: it is no .npz file, unpacks to more than max_bytes, or holds Python objects.
+        RefusedFile: it is not an .npz file, unpacks to more than max_bytes, or holds Python objects.
         OSError: it cannot be read.
     """
     path = Path(path)
@@ -81,7 +81,7 @@ def load_npz(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> dict[s
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-            # The directory's sizes bound what zipfile will unpack: it reads no further than they say.
+            # zipfile unpacks no more than the sizes in the directory state.
             total = sum(member.file_size for member in members)
             if total > max_bytes:
                 raise RefusedFile(
@@ -101,19 +101,19 @@ def load_npz(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> dict[s
 def load_pickle(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Any:
     """Read a pickle of plain data, of Python 2 or 3, without running anything in it.
 
-    Admitted are None, numbers, text, bytes, lists, tuples, sets and dicts; numpy arrays, scalars and dtypes;
+    Supported are None, numbers, text, bytes, lists, tuples, sets and dicts; numpy arrays, scalars and dtypes;
     scipy.sparse matrices (csc, csr, coo, bsr, dia), returned as dense arrays; chumpy's Ch and Select, returned as
-    the arrays they hold. Neither scipy nor chumpy need be installed.
+    the arrays they hold. Neither scipy nor chumpy needs to be installed.
 
     Args:
         path: the file. Python 2's byte strings are read as latin-1 text.
-        max_bytes: the largest file to read.
+        max_bytes: maximum size of the file.
 
     Returns:
         Builtin containers and numpy arrays.
 
     Raises:
-        RefusedFile: the pickle names anything else (the message says what), is damaged, or is too large.
+        RefusedFile: the pickle refers to anything else (named in the message), is damaged, or is too large.
         OSError: it cannot be read.
     """
     path = Path(path)
@@ -121,14 +121,14 @@ def load_pickle(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Any
     try:
         _check_memo(data)
         return _Resolver().resolve(_InertUnpickler(io.BytesIO(data), encoding="latin1").load())
-    except _Unwelcome as error:
+    except _Forbidden as error:
         raise RefusedFile(
-            f"{path} must be a pickle of plain data but it names {error}, which could run code when loaded; nothing "
+            f"{path} must be a pickle of plain data but refers to {error}, which could run code when loaded; nothing "
             "was run. Do not open this file with pickle; get it from its publisher, or ask them for an .npz"
         ) from None
     except RefusedFile as error:
         raise RefusedFile(f"{path}: {error}; fetch it again") from None
-    except Exception as error:  # whatever a damaged or hostile stream makes the unpickler raise means the same
+    except Exception as error:  # a damaged or hostile stream can make the unpickler raise anything
         raise RefusedFile(
             f"{path} must be a readable pickle of plain data but is not ({type(error).__name__}: {error}); "
             "fetch it again, and check that it is not a web page or an archive"
@@ -158,7 +158,7 @@ def _parse_npy(data: bytes, source: str) -> np.ndarray:
             f"{source} must hold numbers or text but holds Python objects (dtype {dtype}), which could run code when "
             "loaded; save it with plain arrays"
         )
-    # Checked before anything is allocated: a header of a few bytes may claim any shape.
+    # Checked before allocation: a header of a few bytes can state any shape.
     return _array_from_bytes(data[stream.tell() :], dtype, shape, "F" if fortran else "C", source)
 
 
@@ -176,25 +176,25 @@ def _array_from_bytes(data: bytes, dtype: np.dtype, shape: tuple, order: str, so
     return flat.reshape(shape, order="F" if order == "F" else "C").copy(order="C")
 
 
-# ------------------------------------------------------------------------------- what a pickle may mention
+# ------------------------------------------------------------------------------- what a pickle may refer to
 
 
-class _Unwelcome(Exception):
-    """Something other than data was named; the text is its name."""
+class _Forbidden(Exception):
+    """A pickle refers to something other than data; the text is its name."""
 
 
 class _Dtype:
-    """numpy.dtype(code), with the byte order that BUILD brings."""
+    """numpy.dtype(code), with the byte order set by BUILD."""
 
     def __init__(self, code: str = "", align: object = False, copy: object = False):
         if not isinstance(code, str) or not _DTYPE_CODE.fullmatch(code):
-            raise _Unwelcome(f"an array of {code!r}")
+            raise _Forbidden(f"an array of {code!r}")
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state: tuple) -> None:
-        # (version, byte order, sub-array, field names, fields, ...): records have no place in these files.
+        # (version, byte order, sub-array, field names, fields, ...): structured dtypes are not supported.
         if any(part is not None for part in state[2:5]):
-            raise _Unwelcome("an array of records")
+            raise _Forbidden("an array of records")
         if state[1] in ("<", ">"):
             self.dtype = self.dtype.newbyteorder(state[1])
 
@@ -210,7 +210,7 @@ class _Array:
 
 
 class _State:
-    """A class instance of which only the attributes are kept."""
+    """A class instance reduced to its attributes."""
 
     kind = ""
 
@@ -221,12 +221,12 @@ class _State:
         self.state = dict(state[0] or {}) if isinstance(state, tuple) else dict(state)
 
 
-# Protocol 2 makes instances of classes, so each class of scipy.sparse and chumpy has one here.
+# Protocol 2 instantiates classes, so each class of scipy.sparse and chumpy has a stand-in here.
 _STATES = {kind: type(kind, (_State,), {"kind": kind}) for kind in ("csc", "csr", "coo", "bsr", "dia", "Ch", "Select")}
 
 
 class _Function:
-    """A function a pickle may call. An instance, with nothing on it that a pickle's BUILD could set."""
+    """A function that a pickle may call, wrapped so that a pickle's BUILD cannot set attributes on it."""
 
     __slots__ = ("_run",)
 
@@ -237,7 +237,7 @@ class _Function:
         return self._run(*arguments)
 
     def __setstate__(self, state: object) -> None:
-        raise _Unwelcome("a change to one of its own functions")
+        raise _Forbidden("a change to one of its own functions")
 
 
 def _to_bytes(data: object) -> bytes:
@@ -245,7 +245,7 @@ def _to_bytes(data: object) -> bytes:
         return data.encode("latin1")
     if isinstance(data, bytes | bytearray):
         return bytes(data)
-    raise _Unwelcome(f"an array whose content is a {type(data).__name__}")
+    raise _Forbidden(f"an array whose content is a {type(data).__name__}")
 
 
 def _reconstruct(kind: object, shape: object, code: object) -> _Array:
@@ -253,9 +253,9 @@ def _reconstruct(kind: object, shape: object, code: object) -> _Array:
 
 
 def _reconstruct_object(kind: type, base: object, state: object) -> object:
-    """copyreg._reconstructor: how protocols 0 and 1 make an instance."""
+    """copyreg._reconstructor: how protocols 0 and 1 create an instance."""
     if kind not in _STATES.values():
-        raise _Unwelcome("an instance of a builtin made by copyreg")
+        raise _Forbidden("an instance of a builtin made by copyreg")
     return kind()
 
 
@@ -271,18 +271,18 @@ def _frombuffer(data: object, dtype: _Dtype, shape: tuple, order: str) -> _Array
 
 def _encode(text: str, encoding: str) -> bytes:
     if encoding != "latin1":
-        raise _Unwelcome(f"the text encoding {encoding!r}")
+        raise _Forbidden(f"the text encoding {encoding!r}")
     return text.encode("latin1")
 
 
 def _empty_bytes(*arguments: object) -> bytes:
-    if arguments:  # bytes(10**12) would fill the memory
-        raise _Unwelcome("a call of bytes()")
+    if arguments:  # bytes(10**12) would exhaust the memory
+        raise _Forbidden("a call of bytes()")
     return b""
 
 
 def _stand_in(module: str, name: str) -> Any:
-    """The inert thing that stands for module.name, or None where there is none."""
+    """The inert stand-in for module.name, or None where there is none."""
     if module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray"):
         found = {"ndarray": _Array, "dtype": _Dtype, "_reconstruct": _reconstruct, "scalar": _scalar}.get(name)
     elif module in ("numpy.core.numeric", "numpy._core.numeric"):
@@ -309,22 +309,22 @@ class _InertUnpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> Any:
         found = _stand_in(module_name, global_name)
         if found is None:
-            raise _Unwelcome(f"{module_name}.{global_name}")
+            raise _Forbidden(f"{module_name}.{global_name}")
         return found
 
     def persistent_load(self, pid: object) -> Any:
-        raise _Unwelcome(f"an object outside the file ({pid!r})")
+        raise _Forbidden(f"an object outside the file ({pid!r})")
 
 
 def _check_memo(data: bytes) -> None:
-    """Refuse a stream whose memo numbers run ahead of its instructions: each would make the reader reserve memory."""
+    """Reject memo indices beyond the number of instructions so far: they would make the unpickler allocate memory."""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument is not None and int(argument) > count:
-            raise _Unwelcome(f"memo number {argument} after {count} instructions")
+            raise _Forbidden(f"memo number {argument} after {count} instructions")
 
 
 class _Resolver:
-    """Turns what the inert unpickler built into builtin containers and arrays, each shared object once."""
+    """Converts stand-ins to builtin containers and arrays; shared objects are converted once."""
 
     def __init__(self) -> None:
         self._done: dict[int, Any] = {}
@@ -349,17 +349,17 @@ class _Resolver:
         elif isinstance(value, _Dtype):
             result = value.dtype
         elif isinstance(value, _State):
-            result = _written_out(value, self.resolve(value.state, depth + 1))
+            result = _to_dense(value, self.resolve(value.state, depth + 1))
         elif isinstance(value, type | _Function):
-            raise _Unwelcome(f"a bare name, {getattr(value, '__name__', 'of a function')}")
+            raise _Forbidden(f"a bare name, {getattr(value, '__name__', 'of a function')}")
         else:
             return value
         self._done[id(value)] = result
         return result
 
 
-def _written_out(holder: _State, state: dict[str, Any]) -> np.ndarray:
-    """The dense array that a sparse matrix or a chumpy object stands for."""
+def _to_dense(holder: _State, state: dict[str, Any]) -> np.ndarray:
+    """The dense array of a sparse matrix or a chumpy object."""
     if holder.kind == "Ch":
         return np.asarray(state["x"])
     if holder.kind == "Select":
@@ -379,7 +379,7 @@ def _written_out(holder: _State, state: dict[str, Any]) -> np.ndarray:
             dense[column - offset, column] = values[column]
     else:
         starts, minor = _checked(state["indptr"]), _checked(state["indices"])
-        if starts[-1] != len(minor):  # or np.repeat might be made to fill the memory
+        if starts[-1] != len(minor):  # otherwise np.repeat could exhaust the memory
             raise RefusedFile(f"a sparse matrix must have {starts[-1]} indices but has {len(minor)}")
         major = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         if holder.kind == "csc":
@@ -389,11 +389,11 @@ def _written_out(holder: _State, state: dict[str, Any]) -> np.ndarray:
         else:
             height, width = data.shape[1:]
             blocks = dense.reshape(rows // height, height, columns // width, width).transpose(0, 2, 1, 3)
-            np.add.at(blocks, (major, minor), data)  # a view: it fills dense
+            np.add.at(blocks, (major, minor), data)  # a view of dense
     return dense
 
 
 def _checked(index: np.ndarray) -> np.ndarray:
-    if index.size and index.min() < 0:  # numpy would count from the end
+    if index.size and index.min() < 0:  # numpy would index from the end
         raise RefusedFile("a sparse matrix must have indices from 0 on but has a negative one")
     return index

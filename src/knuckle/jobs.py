@@ -1,4 +1,4 @@
-"""What the commands do, for who would rather call than type them: recordings fitted to files, poses to pictures."""
+"""The work of the `fit` and `pose` commands as Python functions: fitting recordings and writing files and pictures."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from knuckle.export.bvh import write_bvh
 from knuckle.export.fits import FittedHands
 from knuckle.export.glb import write_glb
-from knuckle.export.hand import motion_of, skin_of
+from knuckle.export.hand import motion_of, skinned_mesh_of
 from knuckle.export.obj import write_obj
 from knuckle.files import atomic_write
 from knuckle.fit import Fit, fit_hand
@@ -22,8 +22,8 @@ from knuckle.handmodel.angles import ANGLE_NAMES
 from knuckle.view import render_sheet
 
 CHUNK = 256
-# What is left around the joints in a picture: half a finger and a bit.
-_FLESH = 0.012
+# Metres around the joints in a picture: a little more than half a finger's thickness.
+_PICTURE_MARGIN = 0.012
 POSE_SUFFIXES = (".glb", ".obj", ".png")
 
 
@@ -32,46 +32,46 @@ def fit_recording(
     side: Literal["left", "right"] = "right",
     shape: Literal["free", "shared"] = "free",
     model: HandModel | None = None,
-    keep: Path | None = None,
+    resume_file: Path | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FittedHands:
     """Fit a hand to every frame of a recording.
 
     Args:
         joints: (N, 21, 3) metres, common order, finite.
-        side: of all hands.
-        shape: "free" in every frame, or one "shared" by all.
+        side: the side of all hands.
+        shape: "free", one per frame, or "shared", one for all frames.
         model: the hand; the free one where None.
-        keep: with shape "free", a file for the frames that are done when the work is interrupted; the next call for
-            the same joints goes on from there and removes it.
-        progress: called with the number of frames done.
+        resume_file: with shape "free", a file to save completed frames in when interrupted; the next call with the
+            same joints resumes from it and removes it.
+        progress: called with the number of frames completed.
 
     Raises:
         ValueError: joints are not finite or of another shape.
-        KeyboardInterrupt: passed on, after what is done was written to `keep`.
+        KeyboardInterrupt: re-raised, after the completed frames were written to `resume_file`.
     """
     model = HandModel.open() if model is None else model
     if shape == "shared":
-        fitted = _table(fit_hand(model, joints, side=side, shape="shared"), side, model)
+        fitted = _fitted_hands(fit_hand(model, joints, side=side, shape="shared"), side, model)
         progress(len(joints))
         return fitted
     key = _fingerprint(joints, side)
-    parts = [] if keep is None else _kept(keep, key)
+    parts = [] if resume_file is None else _resumable_frames(resume_file, key)
     done = sum(len(part) for part in parts)
     try:
         while done < len(joints):
             progress(done)
-            parts.append(_table(fit_hand(model, joints[done : done + CHUNK], side=side), side, model))
+            parts.append(_fitted_hands(fit_hand(model, joints[done : done + CHUNK], side=side), side, model))
             done += len(parts[-1])
     except KeyboardInterrupt:
-        if keep is not None and parts:
-            # The fingerprint rides in the side: one more array would make it another kind of file.
-            replace(_joined(parts), side=key).write_npz(keep)
+        if resume_file is not None and parts:
+            # The fingerprint is stored in `side`: an additional array would be another file format.
+            replace(_concatenated(parts), side=key).write_npz(resume_file)
         raise
     progress(done)
-    if keep is not None:
-        keep.unlink(missing_ok=True)
-    return _joined(parts)
+    if resume_file is not None:
+        resume_file.unlink(missing_ok=True)
+    return _concatenated(parts)
 
 
 def write_recording(
@@ -84,13 +84,13 @@ def write_recording(
     fps: float = 30.0,
     model: HandModel | None = None,
 ) -> list[Path]:
-    """Write a fitted recording into a folder, each file whole or not at all.
+    """Write a fitted recording to a folder, each file atomically.
 
     Args:
         fitted: from `fit_recording`.
-        out: the folder; made when missing. fit.npz is always written, hand.glb, hand.bvh and fit.json when asked for.
-            A mesh or skeleton file has one shape: the mean of all frames.
-        fps: frames a second of the recording.
+        out: the folder; created when missing. fit.npz is always written, hand.glb, hand.bvh and fit.json on request.
+            Mesh and skeleton files have one shape: the mean over all frames.
+        fps: frames per second of the recording.
         model: the hand the recording was fitted with.
 
     Returns:
@@ -103,7 +103,7 @@ def write_recording(
         fitted.write_json(out / "fit.json")
         written.append(out / "fit.json")
     if glb or bvh:
-        skin = skin_of(model, fitted.shape.mean(axis=0), _side(fitted.side))
+        skin = skinned_mesh_of(model, fitted.shape.mean(axis=0), _side(fitted.side))
         motion = motion_of(model, fitted.angles, fitted.rotation, fitted.translation, _side(fitted.side), fps)
         if glb:
             write_glb(out / "hand.glb", [(skin, motion)])
@@ -121,24 +121,28 @@ def write_pose(
     title: str = "",
     model: HandModel | None = None,
 ) -> None:
-    """Write one pose as a skinned mesh (.glb), a plain mesh (.obj) or a picture from four sides (.png), in its frame.
+    """Write one pose as a skinned mesh (.glb), a mesh (.obj) or a picture of four views (.png), in the hand frame.
 
     Raises:
-        ValueError: the file's name ends in something else.
+        ValueError: the suffix is another one.
     """
     model = HandModel.open() if model is None else model
     suffix = path.suffix.lower()
     if suffix not in POSE_SUFFIXES:
-        raise ValueError(f"{path} must end in .glb, .obj or .png; the ending says what to write")
+        raise ValueError(f"{path} must end in .glb, .obj or .png; the suffix selects the format")
     posed = model(angles=angles, side=side)
     faces = np.asarray(model.faces_of(side))
     if suffix == ".glb":
-        write_glb(path, [(skin_of(model, side=side), motion_of(model, angles[None], side=side))], in_camera_frame=False)
+        write_glb(
+            path,
+            [(skinned_mesh_of(model, side=side), motion_of(model, angles[None], side=side))],
+            in_camera_frame=False,
+        )
     elif suffix == ".obj":
-        skin = skin_of(model, side=side)
+        skin = skinned_mesh_of(model, side=side)
         write_obj(path, posed.vertices, skin.faces, skin.uv, skin.faces_uv)
     else:
-        around = np.concatenate([posed.joints - _FLESH, posed.joints + _FLESH])
+        around = np.concatenate([posed.joints - _PICTURE_MARGIN, posed.joints + _PICTURE_MARGIN])
         write_png(path, render_sheet(posed.vertices, faces, title=title, focus=around))
 
 
@@ -150,7 +154,7 @@ def write_png(path: Path, image: np.ndarray) -> None:
         temporary.write_bytes(encoded.tobytes())
 
 
-def _table(fit: Fit, side: str, model: HandModel) -> FittedHands:
+def _fitted_hands(fit: Fit, side: str, model: HandModel) -> FittedHands:
     return FittedHands(
         side=side,
         angles=fit.angles,
@@ -164,14 +168,14 @@ def _table(fit: Fit, side: str, model: HandModel) -> FittedHands:
     )
 
 
-def _joined(parts: list[FittedHands]) -> FittedHands:
-    """The frames of all parts, one after the other."""
+def _concatenated(parts: list[FittedHands]) -> FittedHands:
+    """The frames of all parts, concatenated."""
     per_frame = ("angles", "shape", "rotation", "translation", "joints", "error_mm")
     return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in per_frame})
 
 
-def _kept(path: Path, key: str) -> list[FittedHands]:
-    """The frames an interrupted run for the same joints left behind."""
+def _resumable_frames(path: Path, key: str) -> list[FittedHands]:
+    """The frames saved by an interrupted run on the same joints."""
     if not path.is_file():
         return []
     part = FittedHands.read_npz(path)

@@ -1,4 +1,4 @@
-"""Recorded hand poses from a file: 21 joints a frame."""
+"""Reading of recorded hand poses: 21 joints per frame."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from knuckle.files import MAX_BYTES, load_npy, load_npz
 
 SUFFIXES = (".npy", ".npz", ".json")
-# Under these names an object in a .json file may hold its joints.
+# Accepted keys of the joints in a .json object.
 _KEYS = ("joints", "joints_camera")
 
 
@@ -20,13 +20,13 @@ def read_poses(path: Path | str) -> Float[np.ndarray, "N 21 3"]:
 
     Args:
         path: a .npy file; a .npz file with the array `joints`; or a .json file: nested lists, an object with
-            `joints` (or `joints_camera`), or a list of such objects, one a frame. One frame may come as (21, 3).
+            `joints` (or `joints_camera`), or a list of such objects, one per frame. One frame may be (21, 3).
 
     Returns:
-        (N, 21, 3) float64, N >= 1, as they are in the file; not-a-number passes: see `require_finite`.
+        (N, 21, 3) float64, N >= 1, unchanged; NaN is allowed: see `require_finite`.
 
     Raises:
-        ValueError: the file is of another kind, damaged, empty, or holds something else; the message names the file.
+        ValueError: the file is of another format, damaged or empty, or its content does not match; it is named.
         OSError: it cannot be read.
     """
     path = Path(path)
@@ -48,7 +48,7 @@ def read_poses(path: Path | str) -> Float[np.ndarray, "N 21 3"]:
 
 
 def require_finite(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> None:
-    """Refuse joints that are not finite.
+    """Raise an error where joints are not finite.
 
     Raises:
         ValueError: names the first such frame and joint, and how many frames have one.
@@ -68,7 +68,7 @@ def _checked(joints: np.ndarray, path: Path) -> Float[np.ndarray, "N 21 3"]:
     if joints.ndim == 2:
         joints = joints[None]
     if joints.ndim != 3 or joints.shape[1:] != (21, 3):
-        raise ValueError(f"{path} must hold joints of shape (N, 21, 3) but got {joints.shape}; one row a joint")
+        raise ValueError(f"{path} must hold joints of shape (N, 21, 3) but got {joints.shape}; one row per joint")
     if len(joints) == 0:
         raise ValueError(f"{path} must hold at least one pose but holds none; check what wrote it")
     return joints.astype(np.float64)
@@ -89,19 +89,19 @@ def _from_json(path: Path) -> np.ndarray:
         return np.asarray(_none_as_nan(content), np.float64)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(
-            f"{path} must hold joints of shape (N, 21, 3) but holds lists of other lengths or kinds"
-        ) from (error)
+            f"{path} must hold joints of shape (N, 21, 3) but holds lists of other lengths or types"
+        ) from error
 
 
 def _joints_of(item: dict[str, Any], path: Path) -> Any:
     for key in _KEYS:
         if key in item:
             return item[key]
-    raise ValueError(f"{path} must hold 'joints' but its object holds {_listed(item)}; name the joints so")
+    raise ValueError(f"{path} must hold 'joints' but its object holds {_listed(item)}; rename the key of the joints")
 
 
 def _none_as_nan(content: Any) -> Any:
-    """JSON has no NaN: many writers put null there."""
+    """Replace None by NaN: JSON has no NaN, and many writers use null."""
     if isinstance(content, list):
         return [_none_as_nan(item) for item in content]
     return math.nan if content is None else content

@@ -1,8 +1,8 @@
-"""The hand's 21 joints: names, tree, the orders other data sets keep them in; and the object box's corners.
+"""The hand's 21 joints: names, hierarchy, and the joint orders of data sets; and the object box's corners.
 
 The order used everywhere in knuckle ("common") is wrist, then thumb, index, middle, ring, little, each from
-base to tip. FreiHAND, OpenPose, MediaPipe, DexYCB and ObMan use it too. Any other order is a permutation here,
-applied once, where a data set is read.
+base to tip. FreiHAND, OpenPose, MediaPipe, DexYCB and ObMan use it too. Every other order is a permutation
+here, applied once, in the data set's reader.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ MIDDLE_MCP = 9
 
 _IDENTITY = tuple(range(21))
 # MANO's 16 joints (wrist, then index, middle, little, ring, thumb) with the tips appended in one of two orders
-# that go by the same name in public code; the wrong one swaps tips silently, so each is named after its user.
+# that have the same name in public code; the wrong one permutes the tips silently, so each is named after its user.
 _MANO_TIPS_THUMB_FIRST = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
 _MANO_TIPS_THUMB_LAST = (0, 13, 14, 15, 20, 1, 2, 3, 16, 4, 5, 6, 17, 10, 11, 12, 19, 7, 8, 9, 18)
 
@@ -62,8 +62,8 @@ ORDERS: Mapping[str, tuple[int, ...]] = MappingProxyType(
     }
 )
 
-# wrist = m + k (palm - m), with m the mean of these MCP joints. Which one was used moves scores on STB by
-# millimetres, so there is no default: a report names it. The names give the joints and k.
+# wrist = m + k (palm - m), with m the mean of these MCP joints. The choice changes scores on STB by
+# millimetres, so there is no default, and reports name it. The names state the joints and k.
 PALM_RECIPES: Mapping[str, tuple[tuple[int, ...], float]] = MappingProxyType(
     {
         "ring_2": ((13,), 2.0),  # Zimmermann & Brox; Ge et al.
@@ -81,7 +81,7 @@ BOX_CORNERS: tuple[tuple[float, float, float], ...] = tuple(
 MIRRORED_BOX_CORNERS: tuple[int, ...] = (4, 5, 6, 7, 0, 1, 2, 3)
 # Two corners share an edge where one bit differs.
 BOX_EDGES: tuple[tuple[int, int], ...] = tuple((i, i | bit) for bit in (4, 2, 1) for i in range(8) if not i & bit)
-# Four corners a face, anticlockwise seen from outside: -x, +x, -y, +y, -z, +z.
+# Four corners per face, counter-clockwise seen from outside: -x, +x, -y, +y, -z, +z.
 BOX_FACES: tuple[tuple[int, int, int, int], ...] = (
     (0, 1, 3, 2),
     (4, 6, 7, 5),
@@ -106,12 +106,12 @@ def _take(joints: Array, indices: tuple[int, ...], axis: int) -> Array:
 
 
 def to_common(joints: Shaped[Array, "..."], order: str, axis: int = -2) -> Shaped[Array, "..."]:
-    """Joints of a data set, put into the common order.
+    """Joints of a data set in the common order.
 
     Args:
-        joints: (..., 21, C) anything kept per joint; with axis=-1 also (..., 21), such as visibility.
+        joints: (..., 21, C) any per-joint data; with axis=-1 also (..., 21), such as visibility.
         order: a key of ORDERS.
-        axis: where the 21 joints are.
+        axis: the axis of the 21 joints.
 
     Returns:
         The same shape, joints in the common order: `joints[..., ORDERS[order], :]`.
@@ -120,18 +120,18 @@ def to_common(joints: Shaped[Array, "..."], order: str, axis: int = -2) -> Shape
         ValueError: the order is unknown, or the axis does not hold 21 joints.
 
     Note:
-        STB keeps the palm's centre in place of the wrist; palm_to_wrist, after this, turns it into one.
+        STB has the palm's centre in place of the wrist; apply palm_to_wrist afterwards.
     """
     return _take(joints, _order(order), axis)
 
 
 def from_common(joints: Shaped[Array, "..."], order: str, axis: int = -2) -> Shaped[Array, "..."]:
-    """The inverse of to_common: joints in the common order, put into a data set's own.
+    """The inverse of to_common: joints of the common order in that of a data set.
 
     Args:
         joints: (..., 21, C) in the common order; with axis=-1 also (..., 21).
         order: a key of ORDERS.
-        axis: where the 21 joints are.
+        axis: the axis of the 21 joints.
 
     Returns:
         The same shape, joints in the data set's order.
@@ -156,11 +156,11 @@ def _replace_root(joints: Array, recipe: str, invert: bool) -> Array:
 
 
 def palm_to_wrist(joints: Shaped[Array, "*batch 21 c"], recipe: str) -> Shaped[Array, "*batch 21 c"]:
-    """Joints whose joint 0 is the palm's centre, with the wrist in its place.
+    """Replace the palm's centre at joint 0 by the extrapolated wrist.
 
     Args:
         joints: (..., 21, C) common order, joint 0 the palm's centre; floating point, any unit.
-        recipe: a key of PALM_RECIPES. The field uses all of them; say which when reporting a score.
+        recipe: a key of PALM_RECIPES. All of them are in use; name it when reporting a score.
 
     Returns:
         (..., 21, C) with joint 0 the wrist.

@@ -1,4 +1,4 @@
-"""What stays the same from frame to frame: a filter that is calm at rest and quick in motion, and who is who."""
+"""Temporal smoothing of tracked hands (the One-Euro filter) and greedy association of detections with tracks."""
 
 import math
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class FilterSettings:
-    """Of the One-Euro filter.
+    """Parameters of the One-Euro filter, with the names of its paper.
 
     Attributes:
-        cutoff: Hz, for a thing at rest; lower is calmer.
-        speed: Hz more for every unit a second; higher is quicker.
-        speed_cutoff: Hz, for the speed itself.
+        min_cutoff: Hz, at rest; lower reduces jitter.
+        beta: increase of the cutoff in Hz per unit of speed (units per second); higher reduces lag.
+        derivative_cutoff: Hz, of the low-pass filter of the derivative.
     """
 
-    cutoff: float = 1.5
-    speed: float = 8.0
-    speed_cutoff: float = 1.0
+    min_cutoff: float = 1.5
+    beta: float = 8.0
+    derivative_cutoff: float = 1.0
 
 
 class OneEuroFilter:
-    """Low-pass filter of an array whose cutoff rises with its speed, for each point of its own.
+    """Low-pass filter of an array of points, the cutoff of each increasing with its speed.
 
-    Source: Casiez, Roussel and Vogel, CHI 2012. The speed is the length of the last axis's vector, so that a filtered
-    motion does not depend on the axes.
+    Source: Casiez, Roussel and Vogel, CHI 2012. The speed is the norm over the last axis, so that the result is
+    equivariant to rotations.
     """
 
     def __init__(self, settings: FilterSettings | None = None) -> None:
@@ -35,14 +35,17 @@ class OneEuroFilter:
         self._speed = np.zeros(())
 
     def __call__(self, value: Float[np.ndarray, "*n d"], seconds: float) -> Float[np.ndarray, "*n d"]:
-        """The filtered value.
+        """Filter the next value.
 
         Args:
-            value: measured.
-            seconds: since the last call; above 0.
+            value: (..., D) measurement.
+            seconds: time since the last call; positive.
+
+        Returns:
+            (..., D) filtered value; the first one unchanged.
 
         Raises:
-            ValueError: no time has passed.
+            ValueError: seconds is not positive.
         """
         if not seconds > 0:
             raise ValueError(f"seconds must be above 0 but got {seconds}; give the time between two frames")
@@ -50,20 +53,22 @@ class OneEuroFilter:
             self._value, self._speed = value, np.zeros_like(value)
             return value
         s = self._settings
-        self._speed = self._speed + _share(s.speed_cutoff, seconds) * ((value - self._value) / seconds - self._speed)
-        cutoff = s.cutoff + s.speed * np.linalg.norm(self._speed, axis=-1, keepdims=True)
-        filtered = self._value + _share(cutoff, seconds) * (value - self._value)
+        self._speed = self._speed + _smoothing_factor(s.derivative_cutoff, seconds) * (
+            (value - self._value) / seconds - self._speed
+        )
+        cutoff = s.min_cutoff + s.beta * np.linalg.norm(self._speed, axis=-1, keepdims=True)
+        filtered = self._value + _smoothing_factor(cutoff, seconds) * (value - self._value)
         self._value = filtered
         return filtered
 
 
-def _share(cutoff, seconds: float):
-    """How much of a step a first-order low-pass filter follows."""
+def _smoothing_factor(cutoff, seconds: float):
+    """Smoothing factor of a first-order low-pass filter for a time step."""
     return 1.0 - np.exp(-2.0 * math.pi * cutoff * seconds)
 
 
 def match(cost: Float[np.ndarray, "a b"], limit: float) -> list[tuple[int, int]]:
-    """Pairs of rows and columns, cheapest first, none twice, none dearer than `limit`."""
+    """Greedy matching of rows and columns by increasing cost, each used at most once, up to the cost `limit`."""
     pairs: list[tuple[int, int]] = []
     rows, columns = np.unravel_index(np.argsort(cost, axis=None, kind="stable"), cost.shape)
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True):

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from knuckle.check import check_poses, side_evidence
-from knuckle.check.reading import candidate_orders, find_order, find_unit, proportion_cost
+from knuckle.check import check_poses, right_log_odds
+from knuckle.check.conventions import candidate_orders, find_order, find_unit, proportion_cost
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.handmodel.limits import angle_limits
@@ -16,7 +16,7 @@ OTHER = {"left": "right", "right": "left"}
 
 
 def hands(side="right", count=COUNT, seed=0):
-    """Half-closed hands of several people, turned anyhow in front of a camera."""
+    """Half-closed hands of several people, in random orientations before a camera."""
     rng = np.random.default_rng(seed)
     limits = angle_limits()
     share = rng.uniform(0.35, 0.75, (count, 23))
@@ -32,13 +32,13 @@ def kinds(report):
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_good_hands_are_called_good(side):
+def test_good_hands_have_no_findings(side):
     report = check_poses(hands(side), side)
     assert report.ok, report.lines()
     assert (report.side, report.unit, report.possible) == (side, "metres", COUNT)
     assert "common" in report.order_names
     assert report.error_mm < 0.5
-    assert report.lines() == [f"12 of 12 poses are ones a hand can make; fitted to {report.error_mm:.1f} mm"]
+    assert report.lines() == [f"12 of 12 poses are anatomically possible; mean residual {report.error_mm:.1f} mm"]
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -58,7 +58,7 @@ def test_units_are_named(unit, factor):
     assert unit in report.findings[0].message
 
 
-def test_a_scale_that_is_no_unit_is_said_to_be_none():
+def test_a_scale_that_is_no_unit_is_reported():
     report = check_poses(hands() / 0.09)
     assert kinds(report) == ["unit"]
     assert report.unit is None
@@ -73,7 +73,7 @@ def test_every_order_of_the_field_is_named(name):
     assert f"'{report.order_names[0]}'" in report.findings[0].message
 
 
-def test_tip_to_base_is_said_in_words():
+def test_tip_to_base_is_described():
     report = check_poses(from_common(hands(), "rhd"))
     assert "each from tip to base (rhd)" in report.findings[0].message
 
@@ -106,15 +106,15 @@ def test_one_frame_is_enough():
         assert kinds(report) == ["unit", "order", "side"], report.lines()
 
 
-def test_a_mirrored_hand_has_the_opposite_evidence_and_motion_changes_nothing():
+def test_a_mirrored_hand_has_opposite_log_odds_and_rigid_motion_changes_nothing():
     joints = hands()
-    evidence = side_evidence(joints)
-    assert evidence.min() > 2
-    np.testing.assert_allclose(side_evidence(joints * [1, 1, -1]), -evidence, atol=1e-9)
+    log_odds = right_log_odds(joints)
+    assert log_odds.min() > 2
+    np.testing.assert_allclose(right_log_odds(joints * [1, 1, -1]), -log_odds, atol=1e-9)
     turn = np.asarray(axis_angle_to_matrix(np.asarray([0.3, -1.0, 2.0])))
-    np.testing.assert_allclose(side_evidence(3.0 * joints @ turn.T + 5.0), evidence, atol=1e-9)
-    assert side_evidence(np.zeros((2, 21, 3))).tolist() == [0.0, 0.0]
-    assert side_evidence(np.zeros((0, 21, 3))).shape == (0,)
+    np.testing.assert_allclose(right_log_odds(3.0 * joints @ turn.T + 5.0), log_odds, atol=1e-9)
+    assert right_log_odds(np.zeros((2, 21, 3))).tolist() == [0.0, 0.0]
+    assert right_log_odds(np.zeros((0, 21, 3))).shape == (0,)
 
 
 def test_a_hand_without_depth_is_undecided():
@@ -122,13 +122,13 @@ def test_a_hand_without_depth_is_undecided():
     report = check_poses(flat, "left")
     assert report.side == "undecided"
     assert "side" not in kinds(report)
-    assert "cannot be told" in report.notes[0]
+    assert "cannot be determined" in report.notes[0]
 
 
 @pytest.mark.parametrize(
     ("name", "degrees"), [("index_pip_flexion", -50), ("little_dip_flexion", 140), ("ring_mcp_flexion", 150)]
 )
-def test_a_broken_limit_is_named_with_its_frame(name, degrees):
+def test_a_violated_limit_is_named_with_its_frame(name, degrees):
     angles = np.tile(angle_limits().mean(axis=1), (5, 1))
     angles[3, ANGLE_NAMES.index(name)] = np.radians(degrees)
     report = check_poses(MODEL.joints(angles))
@@ -138,7 +138,7 @@ def test_a_broken_limit_is_named_with_its_frame(name, degrees):
     assert report.possible == 4
 
 
-def test_several_limits_together_are_not_blamed_on_one():
+def test_several_limits_together_are_not_attributed_to_one():
     angles = np.tile(angle_limits().mean(axis=1), (3, 1))
     angles[1, ANGLE_NAMES.index("ring_mcp_abduction")] = 2.0
     report = check_poses(MODEL.joints(angles))
@@ -162,7 +162,7 @@ def test_a_bone_that_is_wrong_in_one_frame():
     assert report.possible == COUNT - 1
 
 
-def test_mixed_sides_not_finite_and_collapsed_frames_are_told_apart():
+def test_mixed_sides_not_finite_and_collapsed_frames_are_distinguished():
     joints = hands()
     joints[2, 5] = np.nan
     joints[4, 3] = np.inf
@@ -173,7 +173,7 @@ def test_mixed_sides_not_finite_and_collapsed_frames_are_told_apart():
     assert report.possible == COUNT - 4
 
 
-def test_what_is_no_hand():
+def test_points_that_are_no_hand():
     noise = np.random.default_rng(0).normal(size=(20, 21, 3)) * 0.03
     report = check_poses(noise)
     assert "bones" in kinds(report)
@@ -219,7 +219,7 @@ def test_candidates_are_permutations_and_hold_every_named_order():
     assert {name for order in orders for name in order.names} == set(ORDERS)
 
 
-def test_order_and_unit_are_free_of_each_other_and_of_the_side():
+def test_order_and_unit_are_independent_of_each_other_and_of_the_side():
     joints = hands("left")
     assert find_unit(from_common(joints, "interhand"))[0] == "metres"
     order, cost = find_order(1e3 * from_common(joints, "interhand"), MODEL)

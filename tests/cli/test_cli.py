@@ -42,7 +42,7 @@ def save(tmp_path, joints, name="recording.npy"):
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_fit_writes_what_it_says(tmp_path, capsys, side):
+def test_fit_writes_the_files_it_lists(tmp_path, capsys, side):
     joints, out = recording(6, side), tmp_path / "new" / "fitted"
     command = ["fit", save(tmp_path, joints), "--out", str(out), "--side", side, "--glb", "--bvh", "--json"]
     assert main(command) == 0
@@ -174,7 +174,7 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, capsys, command, name):
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("argv", "expected"),
     [
         (["fit"], "requires an argument"),
         (["fit", "a.npy", "--out", "b", "--side", "both"], "--side"),
@@ -187,14 +187,14 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, capsys, command, name):
         (["pose", "fist", "--out", "a.stl"], ".glb, .obj or .png"),
     ],
 )
-def test_wrong_words_are_one_line_and_status_2(capsys, words, expected):
-    assert main(words) == 2
+def test_wrong_arguments_are_one_line_and_status_2(capsys, argv, expected):
+    assert main(argv) == 2
     written = capsys.readouterr()
     assert written.err.count("\n") == 1
     assert expected in written.err
 
 
-def test_an_interrupted_fit_keeps_what_is_done_and_goes_on(tmp_path, capsys, monkeypatch):
+def test_an_interrupted_fit_is_resumed(tmp_path, capsys, monkeypatch):
     joints, out = recording(7), tmp_path / "out"
     monkeypatch.setattr(jobs, "CHUNK", 3)
     fitted = []
@@ -225,13 +225,13 @@ def test_an_interrupted_fit_keeps_what_is_done_and_goes_on(tmp_path, capsys, mon
     assert str(load_npz(out / "fit.npz")["side"]) == "right"
 
 
-def test_what_was_kept_of_another_recording_is_not_used(tmp_path, monkeypatch):
-    keep = tmp_path / "fit.unfinished.npz"
+def test_a_resume_file_of_another_recording_is_not_used(tmp_path, monkeypatch):
+    resume_file = tmp_path / "fit.unfinished.npz"
     other = jobs.fit_recording(recording(2, seed=1))
-    other.write_npz(keep)
-    fitted = jobs.fit_recording(recording(3), keep=keep)
+    other.write_npz(resume_file)
+    fitted = jobs.fit_recording(recording(3), resume_file=resume_file)
     assert len(fitted) == 3
-    assert not keep.exists()
+    assert not resume_file.exists()
 
 
 def test_interrupted_while_writing_leaves_nothing(tmp_path, monkeypatch):
@@ -276,7 +276,7 @@ def test_check_from_the_shell(tmp_path):
 def test_check_in_process(tmp_path, capsys):
     path = save(tmp_path, recording(4, "left"))
     assert main(["check", path, "--side", "left"]) == 0
-    assert capsys.readouterr().out.startswith("4 of 4 poses are ones a hand can make")
+    assert capsys.readouterr().out.startswith("4 of 4 poses are anatomically possible")
     assert main(["check", path, "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert [finding["kind"] for finding in report["findings"]] == ["side"]
@@ -329,7 +329,7 @@ def test_version(capsys):
     assert capsys.readouterr().out.strip() == knuckle.__version__
 
 
-def test_a_reader_that_goes_away_is_no_error():
+def test_a_closed_output_pipe_is_no_error():
     done = subprocess.run(
         f"{sys.executable} -c 'import sys; from knuckle.cli import main; sys.exit(main())' pose --list | head -1",
         shell=True,
@@ -343,12 +343,12 @@ def test_a_reader_that_goes_away_is_no_error():
 
 
 @pytest.mark.parametrize(
-    "words", [["train", "shipped", "--data", "d", "--out", "o"], ["export", "c", "--out", "n.onnx"]]
+    "argv", [["train", "shipped", "--data", "d", "--out", "o"], ["export", "c", "--out", "n.onnx"]]
 )
-def test_commands_that_need_torch_say_how_to_get_it(words):
-    without = f"import sys; sys.modules['torch'] = None; from knuckle.cli import main; sys.exit(main({words!r}))"
+def test_commands_that_need_torch_name_the_extra(argv):
+    without = f"import sys; sys.modules['torch'] = None; from knuckle.cli import main; sys.exit(main({argv!r}))"
     done = subprocess.run(
         [sys.executable, "-c", without], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 2
-    assert done.stderr == "knuckle: this takes torch; install it with `pip install 'knuckle[train]'`\n"
+    assert done.stderr == "knuckle: this requires torch; install it with `pip install 'knuckle[train]'`\n"

@@ -1,15 +1,15 @@
-"""A skin and a motion to write."""
+"""A skinned mesh and a motion to write."""
 
 import numpy as np
 
-from knuckle.export.hand import skin_of
-from knuckle.export.skin import Motion, Skin
+from knuckle.export.hand import skinned_mesh_of
+from knuckle.export.skinned_mesh import Motion, SkinnedMesh
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel
 
 
-def rest_skin(side: str) -> Skin:
-    return skin_of(HandModel.open(), side=side)
+def rest_skin(side: str) -> SkinnedMesh:
+    return skinned_mesh_of(HandModel.open(), side=side)
 
 
 def swing(frames: int, seed: int = 0) -> Motion:

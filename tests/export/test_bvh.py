@@ -4,7 +4,7 @@ import pytest
 from export_hand import rest_skin, swing
 
 from knuckle.export.bvh import euler_zyx, write_bvh
-from knuckle.export.skin import Motion
+from knuckle.export.skinned_mesh import Motion
 from knuckle.geometry.rotation import axis_angle_to_matrix
 
 

@@ -3,8 +3,8 @@ import pytest
 from test_glb import HALF_TURN, Glb, validate
 
 from knuckle.export.glb import glb_bytes
-from knuckle.export.hand import motion_of, skin_of
-from knuckle.export.skin import Motion, split_seams
+from knuckle.export.hand import motion_of, skinned_mesh_of
+from knuckle.export.skinned_mesh import Motion, split_seams
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel
 from knuckle.skeleton import JOINT_NAMES
@@ -13,7 +13,7 @@ FRAMES = 3
 
 
 def random_hand(side):
-    """The model's own answer for random angles, one shape and a random pose: (joints, vertices, skin, motion)."""
+    """The model's output for random angles, one shape and a random placement: (posed hand, skinned mesh, motion)."""
     rng = np.random.default_rng(5)
     model = HandModel.open()
     angles, shape = rng.uniform(-0.3, 0.9, (FRAMES, 23)), rng.normal(size=10) * 0.5
@@ -22,11 +22,11 @@ def random_hand(side):
     pose = np.tile(np.eye(4), (FRAMES, 1, 1))
     pose[:, :3, :3], pose[:, :3, 3] = rotation, translation
     posed = model(angles=angles, shape=shape, T_camera_hand=pose, side=side)
-    return posed, skin_of(model, shape, side), motion_of(model, angles, rotation, translation, side)
+    return posed, skinned_mesh_of(model, shape, side), motion_of(model, angles, rotation, translation, side)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_viewer_sees_what_the_model_says(side):
+def test_skinning_the_file_gives_the_models_mesh(side):
     posed, skin, motion = random_hand(side)
     glb = Glb(glb_bytes([(skin, motion)]))
     vertex, _, _ = split_seams(skin.faces, skin.faces_uv)
@@ -42,7 +42,7 @@ def test_a_viewer_sees_what_the_model_says(side):
 def test_without_a_camera_pose_the_hand_stays_in_its_frame():
     model = HandModel.open()
     motion = motion_of(model, np.zeros((1, 23)))
-    glb = Glb(glb_bytes([(skin_of(model), motion)], in_camera_frame=False))
+    glb = Glb(glb_bytes([(skinned_mesh_of(model), motion)], in_camera_frame=False))
     np.testing.assert_allclose(glb.pose(0)["middle_tip"][:3, 3], model.joints_rest[12], atol=1e-6)
 
 
@@ -50,14 +50,14 @@ def test_a_hand_without_texture_coordinates_can_be_written():
     from dataclasses import replace
 
     model = replace(HandModel.open(), uv=None, faces_uv=None)
-    skin = skin_of(model, side="left")
+    skin = skinned_mesh_of(model, side="left")
     assert len(split_seams(skin.faces, skin.faces_uv)[0]) == len(model.vertices)
     assert len(glb_bytes([(skin, motion_of(model, np.zeros((1, 23)), side="left"))])) > 0
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("frames", [1, FRAMES])
-def test_the_validator_takes_a_hand_that_bends(tmp_path, side, frames):
+def test_the_validator_accepts_a_bending_hand(tmp_path, side, frames):
     _, skin, motion = random_hand(side)
     part = Motion(motion.rotations[:frames], motion.translation[:frames], motion.corrective_weights[:frames])
     (tmp_path / "hand.glb").write_bytes(glb_bytes([(skin, part)]))
@@ -70,5 +70,5 @@ def test_correctives_that_are_no_single_field_are_left_out():
 
     model = HandModel.open()
     noise = np.random.default_rng(0).normal(size=model.pose_vertices.shape) * 1e-3
-    assert skin_of(replace(model, pose_vertices=noise)).correctives == {}
+    assert skinned_mesh_of(replace(model, pose_vertices=noise)).correctives == {}
     assert motion_of(replace(model, pose_vertices=noise), np.zeros((2, 23))).corrective_weights is None

@@ -48,6 +48,6 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     skin = rest_skin("right")
     with pytest.raises(ValueError, match="come together"):
         write_obj(tmp_path / "hand.obj", skin.vertices, skin.faces, uv=skin.uv)
-    with pytest.raises(ValueError, match="count from 0"):
+    with pytest.raises(ValueError, match="indices start at 0"):
         write_obj(tmp_path / "hand.obj", skin.vertices, skin.faces + 1)
     assert not list(tmp_path.iterdir())

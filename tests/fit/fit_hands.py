@@ -1,4 +1,4 @@
-"""Hands with a known answer, for the tests of knuckle.fit."""
+"""Hands with known ground truth, for the tests of knuckle.fit."""
 
 from dataclasses import replace
 from functools import cache
@@ -20,7 +20,7 @@ def open_hand() -> HandModel:
 
 @cache
 def summed_hand() -> HandModel:
-    """MANO's way on the free hand's mesh: summed angles, tips that are vertices, correctives."""
+    """The free hand with MANO's conventions: summed angles, fingertips that are vertices, pose correctives."""
     model = open_hand()
     tips = tuple(
         int(np.argmin(np.linalg.norm(model.vertices - model.joints_rest[j], axis=1))) for j in (4, 8, 12, 16, 20)

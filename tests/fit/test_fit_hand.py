@@ -8,12 +8,12 @@ from knuckle.handmodel.limits import angle_limits
 from mano_fixture import mano_arrays, write_mano_pickle
 
 
-def seen_joints(hands, model=None, side="right"):
+def joints_of(hands, model=None, side="right"):
     return (model or open_hand()).joints(hands.angles, shape=hands.shape, T_camera_hand=hands.T, side=side)
 
 
-def test_a_known_hand_is_found_again():
-    joints = seen_joints(random_hands(300))
+def test_a_known_hand_is_recovered():
+    joints = joints_of(random_hands(300))
     fit = fit_hand(open_hand(), joints, shape_regularisation=0.0, angle_regularisation=0.0)
     distance = distance_mm(fit.joints, joints)
     assert distance.mean() < 0.05
@@ -23,7 +23,7 @@ def test_a_known_hand_is_found_again():
 
 
 def test_the_fit_is_the_models():
-    fit = fit_hand(open_hand(), seen_joints(random_hands(5)), side="left")
+    fit = fit_hand(open_hand(), joints_of(random_hands(5)), side="left")
     joints = open_hand().joints(fit.angles, shape=fit.shape, T_camera_hand=fit.T_camera_hand, side="left")
     assert np.abs(joints - fit.joints).max() < 1e-9
     assert np.allclose(np.linalg.det(fit.T_camera_hand[:, :3, :3]), 1)
@@ -33,7 +33,7 @@ def test_the_fit_is_the_models():
 @pytest.mark.parametrize("shape", ["free", "shared"])
 def test_limits_are_kept_exactly(noise, shape):
     hands = random_hands(40)
-    joints = seen_joints(hands) + np.random.default_rng(1).normal(scale=noise, size=(40, 21, 3))
+    joints = joints_of(hands) + np.random.default_rng(1).normal(scale=noise, size=(40, 21, 3))
     fit = fit_hand(open_hand(), joints, shape=shape, shape_regularisation=0.0, angle_regularisation=0.0)
     degrees, table = np.degrees(fit.angles), np.degrees(LIMITS)
     assert ((degrees >= table[:, 0]) & (degrees <= table[:, 1])).all()
@@ -44,7 +44,7 @@ def test_limits_are_kept_exactly(noise, shape):
 
 
 def test_own_limits_and_presets():
-    joints = seen_joints(random_hands(10))
+    joints = joints_of(random_hands(10))
     tight = np.stack([LIMITS[:, 0] / 4, LIMITS[:, 1] / 4], axis=1)
     tight[9] = 0.2  # an angle that is fixed
     fit = fit_hand(open_hand(), joints, limits=tight)
@@ -57,7 +57,7 @@ def test_own_limits_and_presets():
 def test_a_rigid_motion_moves_only_the_placement():
     hands, motion = random_hands(8), random_hands(1, seed=9).T[0]
     rng = np.random.default_rng(2)
-    joints = seen_joints(hands) + rng.normal(scale=0.002, size=(8, 21, 3))
+    joints = joints_of(hands) + rng.normal(scale=0.002, size=(8, 21, 3))
     moved = joints @ motion[:3, :3].T + motion[:3, 3]
     one, other = fit_hand(open_hand(), joints), fit_hand(open_hand(), moved)
     assert np.allclose(one.angles, other.angles, atol=1e-6)
@@ -67,7 +67,7 @@ def test_a_rigid_motion_moves_only_the_placement():
 
 def test_a_mirrored_hand_has_the_same_angles():
     hands = random_hands(6)
-    joints = seen_joints(hands) + np.random.default_rng(2).normal(scale=0.002, size=(6, 21, 3))
+    joints = joints_of(hands) + np.random.default_rng(2).normal(scale=0.002, size=(6, 21, 3))
     mirrored = joints * [-1, 1, 1]
     right, left = fit_hand(open_hand(), joints), fit_hand(open_hand(), mirrored, side="left")
     mixed = fit_hand(open_hand(), np.concatenate([joints[:3], mirrored[3:]]), side=np.arange(6) >= 3)
@@ -78,7 +78,7 @@ def test_a_mirrored_hand_has_the_same_angles():
 
 
 def test_leading_axes_are_kept():
-    joints = seen_joints(random_hands(6)).reshape(2, 3, 21, 3)
+    joints = joints_of(random_hands(6)).reshape(2, 3, 21, 3)
     fit = fit_hand(open_hand(), joints)
     assert fit.angles.shape == (2, 3, 23)
     assert fit.T_camera_hand.shape == (2, 3, 4, 4)
@@ -92,8 +92,8 @@ def test_leading_axes_are_kept():
     assert empty.joints.shape == (0, 21, 3)
 
 
-def test_fits_are_picked_by_index():
-    fit = fit_hand(open_hand(), seen_joints(random_hands(6)).reshape(2, 3, 21, 3))
+def test_fits_are_indexable():
+    fit = fit_hand(open_hand(), joints_of(random_hands(6)).reshape(2, 3, 21, 3))
     assert fit[1, 2].angles.shape == (23,)
     assert fit[1, 2].error == fit.error[1, 2]
     assert (fit[:, 0].joints == fit.joints[:, 0]).all()
@@ -103,34 +103,32 @@ def test_fits_are_picked_by_index():
 
 def test_a_warm_start_is_kept_and_saves_steps():
     hands = random_hands(30, spread=0.8)
-    before = fit_hand(open_hand(), seen_joints(hands))
-    again = fit_hand(open_hand(), seen_joints(hands), initial=before)
+    before = fit_hand(open_hand(), joints_of(hands))
+    again = fit_hand(open_hand(), joints_of(hands), initial=before)
     assert again.iterations.mean() < 2
     assert np.abs(again.angles - before.angles).max() < 0.01
     hands.angles = hands.angles + np.random.default_rng(3).normal(scale=0.005, size=(30, 23))
-    after = fit_hand(open_hand(), seen_joints(hands), initial=before)
-    assert after.iterations.mean() < fit_hand(open_hand(), seen_joints(hands)).iterations.mean()
+    after = fit_hand(open_hand(), joints_of(hands), initial=before)
+    assert after.iterations.mean() < fit_hand(open_hand(), joints_of(hands)).iterations.mean()
     assert after.error.max() < 1e-3
-    assert fit_hand(open_hand(), seen_joints(hands), initial=before[0]).error.max() < 2e-3
+    assert fit_hand(open_hand(), joints_of(hands), initial=before[0]).error.max() < 2e-3
 
 
-def test_what_joints_do_not_show_stays_where_it_was():
+def test_undetermined_shape_keeps_its_initial_value():
     hands = random_hands(3, spread=0.8)
-    before = fit_hand(open_hand(), seen_joints(hands))
+    before = fit_hand(open_hand(), joints_of(hands))
     girth = open_hand().shape_names.index("finger_girth")
     assert np.abs(open_hand().shape_joints[girth]).max() == 0
     assert (before.shape[:, girth] == 0).all()
     before.shape[:, girth] = 0.7
-    after = fit_hand(
-        open_hand(), seen_joints(hands), initial=before, shape_regularisation=0.0, angle_regularisation=0.0
-    )
+    after = fit_hand(open_hand(), joints_of(hands), initial=before, shape_regularisation=0.0, angle_regularisation=0.0)
     assert np.abs(after.shape[:, girth] - 0.7).max() < 1e-9
 
 
-def test_one_shape_is_found_for_many_hands():
+def test_one_shape_is_estimated_for_many_hands():
     hands = random_hands(24, spread=0.8)
     hands.shape = np.tile(np.where(np.abs(hands.shape[0]) > 2, 1.0, hands.shape[0]), (24, 1))
-    joints = seen_joints(hands) + np.random.default_rng(4).normal(scale=1e-3, size=(24, 21, 3))
+    joints = joints_of(hands) + np.random.default_rng(4).normal(scale=1e-3, size=(24, 21, 3))
     shared = fit_hand(open_hand(), joints, shape="shared", shape_regularisation=0.01)
     free = fit_hand(open_hand(), joints, shape_regularisation=0.01)
     assert (shared.shape == shared.shape[0]).all()
@@ -140,56 +138,58 @@ def test_one_shape_is_found_for_many_hands():
     assert off_shared < 0.5 * off_free
 
 
-def test_a_held_shape_is_left_alone():
+def test_a_fixed_shape_is_not_changed():
     hands = random_hands(4)
-    fit = fit_hand(open_hand(), seen_joints(hands), shape=hands.shape)
+    fit = fit_hand(open_hand(), joints_of(hands), shape=hands.shape)
     assert (fit.shape == hands.shape).all()
     assert fit.error.max() < 1e-3
-    other = fit_hand(open_hand(), seen_joints(hands), shape=np.zeros(10))
+    other = fit_hand(open_hand(), joints_of(hands), shape=np.zeros(10))
     assert (other.shape == 0).all()
     assert other.error.mean() > fit.error.mean()
 
 
-def test_doubt_decides_what_is_believed():
+def test_uncertainty_weights_the_joints():
     hands = random_hands(10, spread=0.7)
-    joints = seen_joints(hands)
+    joints = joints_of(hands)
     broken = joints.copy()
     broken[:, 7] += 0.05
-    doubt = np.full(21, 0.003)
-    doubt[7] = np.inf
-    fit = fit_hand(open_hand(), broken, joint_doubt=doubt, shape=hands.shape)
+    uncertainty = np.full(21, 0.003)
+    uncertainty[7] = np.inf
+    fit = fit_hand(open_hand(), broken, joint_uncertainty=uncertainty, shape=hands.shape)
     kept = [j for j in range(21) if j != 7]
     assert distance_mm(fit.joints, joints)[:, kept].max() < 0.5
     unseen = broken.copy()
     unseen[:, 7] = np.nan
-    assert np.allclose(fit_hand(open_hand(), unseen, joint_doubt=doubt, shape=hands.shape).angles, fit.angles)
-    doubt[7] = 0.1
-    doubtful = fit_hand(open_hand(), broken, joint_doubt=doubt, shape=hands.shape)
-    believed = fit_hand(open_hand(), broken, shape=hands.shape)
-    assert distance_mm(doubtful.joints, joints).mean() < 0.3 * distance_mm(believed.joints, joints).mean()
+    assert np.allclose(
+        fit_hand(open_hand(), unseen, joint_uncertainty=uncertainty, shape=hands.shape).angles, fit.angles
+    )
+    uncertainty[7] = 0.1
+    downweighted = fit_hand(open_hand(), broken, joint_uncertainty=uncertainty, shape=hands.shape)
+    trusted = fit_hand(open_hand(), broken, shape=hands.shape)
+    assert distance_mm(downweighted.joints, joints).mean() < 0.3 * distance_mm(trusted.joints, joints).mean()
 
 
-def test_regularisation_draws_the_shape_to_the_mean():
-    joints = seen_joints(random_hands(6))
+def test_regularisation_pulls_the_shape_to_the_mean():
+    joints = joints_of(random_hands(6))
     size = [np.abs(fit_hand(open_hand(), joints, shape_regularisation=w).shape).mean() for w in (0.1, 10.0, 1e4)]
     assert size[0] > size[1] > size[2]
-    drawn = fit_hand(open_hand(), joints, shape_regularisation=1e5, shape_mean=np.full(10, 0.5))
-    assert np.abs(drawn.shape - 0.5).max() < 0.05
+    regularised = fit_hand(open_hand(), joints, shape_regularisation=1e5, shape_mean=np.full(10, 0.5))
+    assert np.abs(regularised.shape - 0.5).max() < 0.05
 
 
-def test_open_turns_of_the_thumb_are_kept_small():
+def test_undetermined_thumb_rotations_stay_small():
     hands = random_hands(40, spread=0.5)
-    turns = [2, 5]  # the thumb's two rotations, along its bones
-    free, drawn = (fit_hand(open_hand(), seen_joints(hands), angle_regularisation=w) for w in (0.0, 0.1))
-    assert np.abs(drawn.angles[:, turns]).mean() < 0.9 * np.abs(free.angles[:, turns]).mean()
-    assert drawn.error.mean() < 1e-4
+    rotations = [2, 5]  # the thumb's two rotations, along its bones
+    free, regularised = (fit_hand(open_hand(), joints_of(hands), angle_regularisation=w) for w in (0.0, 0.1))
+    assert np.abs(regularised.angles[:, rotations]).mean() < 0.9 * np.abs(free.angles[:, rotations]).mean()
+    assert regularised.error.mean() < 1e-4
 
 
 def test_bends_are_made_consistent():
     hands = random_hands(6, spread=0.3)
     hands.angles[:, 9::4], hands.angles[:, 10::4] = 0.5, -0.15
-    free, drawn = (fit_hand(open_hand(), seen_joints(hands), bend_weight=w) for w in (0.0, 1e4))
-    product = [np.sin(fit.angles[:, 9::4]) * np.sin(fit.angles[:, 10::4]) for fit in (free, drawn)]
+    free, regularised = (fit_hand(open_hand(), joints_of(hands), bend_weight=w) for w in (0.0, 1e4))
+    product = [np.sin(fit.angles[:, 9::4]) * np.sin(fit.angles[:, 10::4]) for fit in (free, regularised)]
     assert product[0].max() < -0.05
     assert product[1].min() > -0.02
 
@@ -199,12 +199,12 @@ def test_a_mesh_is_fitted():
     seen = open_hand()(hands.angles, shape=hands.shape, T_camera_hand=hands.T, side="left")
     fit = fit_hand(open_hand(), vertices=seen.vertices, side="left", shape_regularisation=0.0, angle_regularisation=0.0)
     assert distance_mm(fit.joints, seen.joints).max() < 0.1
-    # a mesh shows what joints cannot, the girth of the fingers
+    # a mesh determines the girth of the fingers, which joints do not
     again = open_hand()(fit.angles, shape=fit.shape, T_camera_hand=fit.T_camera_hand, side="left")
     hand = open_hand().weights[:, -1] == 0
     assert distance_mm(again.vertices, seen.vertices)[:, hand].max() < 0.1
     noisy = seen.joints + np.random.default_rng(5).normal(scale=0.01, size=seen.joints.shape)
-    both = fit_hand(open_hand(), noisy, seen.vertices, side="left", vertex_doubt=1e-3)
+    both = fit_hand(open_hand(), noisy, seen.vertices, side="left", vertex_uncertainty=1e-3)
     assert distance_mm(both.joints, seen.joints).mean() < 1.0
 
 
@@ -217,7 +217,7 @@ def test_a_bent_wrist_does_not_disturb_the_mesh():
 
 def test_summed_angles_and_vertex_tips_are_fitted():
     hands, model = random_hands(20, spread=0.7), summed_hand()
-    joints = seen_joints(hands, model)
+    joints = joints_of(hands, model)
     fit = fit_hand(model, joints, shape_regularisation=0.0, angle_regularisation=0.0)
     assert distance_mm(fit.joints, joints).mean() < 0.1
     fit = fit_hand(model, joints, limits=LIMITS)
@@ -239,7 +239,7 @@ def test_a_mano_hand_is_fitted(tmp_path):
 
 
 def with_value(place, value):
-    joints = seen_joints(random_hands(3))
+    joints = joints_of(random_hands(3))
     joints[place] = value
     return joints
 
@@ -256,9 +256,9 @@ def with_value(place, value):
         ({"vertices": np.zeros((5, 3))}, "vertices must be numbers of shape"),
         ({"side": "both"}, "side must be 'left', 'right'"),
         ({"side": np.zeros(2, dtype=bool)}, "side must be of the hands' leading shape"),
-        ({"joint_doubt": 0.0}, "doubt of joints must be above zero"),
-        ({"joint_doubt": np.ones(20)}, "doubt of joints must be of shape"),
-        ({"joint_doubt": np.inf}, "at least three points with a finite doubt"),
+        ({"joint_uncertainty": 0.0}, "uncertainty of joints must be above zero"),
+        ({"joint_uncertainty": np.ones(20)}, "uncertainty of joints must be of shape"),
+        ({"joint_uncertainty": np.inf}, "at least three points with a finite uncertainty"),
         ({"shape": "mean"}, "shape must be 'free', 'shared'"),
         ({"shape": np.zeros(9)}, "shape must be 'free', 'shared'"),
         ({"shape": np.zeros((2, 10))}, "shape must broadcast"),
@@ -270,16 +270,16 @@ def with_value(place, value):
         ({"joints": np.zeros((0, 21, 3)), "shape": "shared"}, "shape must be 'free' for an empty batch"),
     ],
 )
-def test_what_makes_no_sense_is_named(arguments, message):
+def test_invalid_arguments_are_named(arguments, message):
     given = (
-        arguments if not arguments or "vertices" in arguments else {"joints": seen_joints(random_hands(3)), **arguments}
+        arguments if not arguments or "vertices" in arguments else {"joints": joints_of(random_hands(3)), **arguments}
     )
     with pytest.raises(ValueError, match=message):
         fit_hand(open_hand(), **given)
 
 
 def test_an_initial_fit_of_another_batch_is_named():
-    joints = seen_joints(random_hands(3))
+    joints = joints_of(random_hands(3))
     before = fit_hand(open_hand(), joints)
     with pytest.raises(ValueError, match="initial must be a fit whose leading axes broadcast"):
         fit_hand(open_hand(), joints[:2], initial=before)
@@ -288,19 +288,21 @@ def test_an_initial_fit_of_another_batch_is_named():
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-6, 1e3])
-def test_what_is_no_hand_still_gets_an_answer(scale):
+def test_points_that_are_no_hand_give_a_finite_fit(scale):
     points = scale * np.random.default_rng(0).normal(size=(3, 21, 3))
     fit = fit_hand(open_hand(), points.tolist())
     assert np.isfinite(fit.joints).all()
     assert ((fit.angles >= LIMITS[:, 0]) & (fit.angles <= LIMITS[:, 1])).all()
 
 
-def test_a_hand_of_which_little_was_seen():
+def test_a_partly_observed_hand_is_fitted():
     hands = random_hands(5, spread=0.5, shapes=0.3)
-    doubt = np.full((5, 21), 0.003)
-    doubt[:, 9:] = np.inf  # thumb and index alone
-    doubt[0, :5] = np.inf  # index alone
-    joints = seen_joints(hands)
-    fit = fit_hand(open_hand(), np.where(np.isinf(doubt)[..., None], np.nan, joints), joint_doubt=doubt)
+    uncertainty = np.full((5, 21), 0.003)
+    uncertainty[:, 9:] = np.inf  # thumb and index alone
+    uncertainty[0, :5] = np.inf  # index alone
+    joints = joints_of(hands)
+    fit = fit_hand(
+        open_hand(), np.where(np.isinf(uncertainty)[..., None], np.nan, joints), joint_uncertainty=uncertainty
+    )
     assert np.isfinite(fit.joints).all()
     assert fit.error.max() < 1e-3

@@ -6,8 +6,8 @@ from fit_hands import open_hand, random_hands, summed_hand
 from knuckle.fit.inputs import Problem
 from knuckle.fit.kinematics import angle_jacobian, kinematics_of, pose, shape_jacobian
 from knuckle.fit.objective import Targets, bend_consistency
-from knuckle.fit.skin import joints_from_mesh, pose_skin, skin_of
-from knuckle.fit.solver import Point
+from knuckle.fit.skinning import joints_from_mesh, linear_skinning_of, skin_vertices
+from knuckle.fit.solver import Estimate
 from knuckle.geometry.rotation import axis_angle_to_matrix
 
 
@@ -24,12 +24,12 @@ def test_joints_are_the_models(make):
 def test_vertices_are_the_models(make):
     model, hands = make(), random_hands(3)
     posed = pose(kinematics_of(model), hands.angles, hands.shape)
-    skinned = pose_skin(skin_of(model), posed, hands.shape).points
+    skinned = skin_vertices(linear_skinning_of(model), posed, hands.shape).points
     assert np.abs(skinned - model(hands.angles, shape=hands.shape).vertices).max() < 1e-9
 
 
 @pytest.mark.parametrize("make", [open_hand, summed_hand])
-def test_angle_jacobian_is_the_slope_of_the_joints(make):
+def test_angle_jacobian_is_the_derivative_of_the_joints(make):
     kin, hands = kinematics_of(make()), random_hands(3)
     hands.angles[0] = 0.0  # the series of the summed convention
     angle, joint, _ = kin.pairs
@@ -41,7 +41,7 @@ def test_angle_jacobian_is_the_slope_of_the_joints(make):
         assert np.abs((ahead - behind) / 2e-6 - jacobian[..., a]).max() < 1e-8
 
 
-def test_shape_jacobian_is_the_slope_of_the_joints():
+def test_shape_jacobian_is_the_derivative_of_the_joints():
     kin, hands = kinematics_of(open_hand()), random_hands(3)
     jacobian = shape_jacobian(kin, pose(kin, hands.angles, hands.shape))
     for s in range(10):
@@ -57,8 +57,8 @@ def problem(model, joints, vertices, bend_weight=0.0, shape_weight=0.0):
     count = len(joints if joints is not None else vertices)
     return Problem(
         kin=kinematics_of(model),
-        tips=None if model.tip_vertices is None else skin_of(model, model.tip_vertices),
-        skin=skin_of(model),
+        tip_skinning=None if model.tip_vertices is None else linear_skinning_of(model, model.tip_vertices),
+        skinning=linear_skinning_of(model),
         joints=targets(joints, 1),
         vertices=targets(vertices, 2),
         centre=np.zeros((count, 3)),
@@ -85,28 +85,28 @@ def problem(model, joints, vertices, bend_weight=0.0, shape_weight=0.0):
         (summed_hand, "joints", 0.0, 0.0, True),
     ],
 )
-def test_gradient_is_the_slope_of_the_cost(make, what, bend, shape_weight, held):
+def test_gradient_is_the_derivative_of_the_cost(make, what, bend, shape_weight, held):
     model, hands, other = make(), random_hands(2, seed=3), random_hands(2, seed=4)
     # one hand with S-bends
     hands.angles[0, 9::4], hands.angles[0, 10::4] = 0.5, -0.2
-    seen = model(other.angles, shape=other.shape, T_camera_hand=other.T)
+    observed = model(other.angles, shape=other.shape, T_camera_hand=other.T)
     objective = problem(
         model,
-        seen.joints if what != "vertices" else None,
-        seen.vertices if what != "joints" else None,
+        observed.joints if what != "vertices" else None,
+        observed.vertices if what != "joints" else None,
         bend,
         shape_weight,
     ).objective(np.arange(2), hands.shape if held else None)
     values = hands.angles if held else np.concatenate([hands.angles, hands.shape], axis=1)
     rotation = hands.T[:, :3, :3]
-    here = objective.evaluate(np.arange(2), Point(rotation, values))
+    normal = objective.evaluate(np.arange(2), Estimate(rotation, values))
 
     def cost(step):
         turned = rotation @ axis_angle_to_matrix(np.tile(step[:3], (2, 1)))
-        return objective.evaluate(np.arange(2), Point(turned, values + step[3:])).cost
+        return objective.evaluate(np.arange(2), Estimate(turned, values + step[3:])).cost
 
-    slopes = [(cost(1e-5 * unit) - cost(-1e-5 * unit)) / 4e-5 for unit in np.eye(objective.unknowns)]
-    assert np.abs(np.stack(slopes, axis=1) - here.gradient).max() < 1e-7 * np.abs(here.gradient).max()
+    differences = [(cost(1e-5 * unit) - cost(-1e-5 * unit)) / 4e-5 for unit in np.eye(objective.unknowns)]
+    assert np.abs(np.stack(differences, axis=1) - normal.gradient).max() < 1e-7 * np.abs(normal.gradient).max()
 
 
 def test_bend_consistency_is_the_product_of_the_bends():
@@ -122,10 +122,12 @@ def test_bend_consistency_is_the_product_of_the_bends():
 def test_joints_from_mesh_are_near(size):
     hands = random_hands(4, spread=0.7, shapes=0.5)
     hands.shape[:, 0] = size
-    seen = open_hand()(hands.angles, shape=hands.shape, T_camera_hand=hands.T)
-    skin = skin_of(open_hand())
-    found = joints_from_mesh(skin, kinematics_of(open_hand()), seen.vertices, np.ones(seen.vertices.shape[:2]))
-    assert np.linalg.norm(found - seen.joints, axis=-1).mean() < 0.004
+    observed = open_hand()(hands.angles, shape=hands.shape, T_camera_hand=hands.T)
+    skinning = linear_skinning_of(open_hand())
+    found = joints_from_mesh(
+        skinning, kinematics_of(open_hand()), observed.vertices, np.ones(observed.vertices.shape[:2])
+    )
+    assert np.linalg.norm(found - observed.joints, axis=-1).mean() < 0.004
 
 
 def test_torch_constants_are_refused():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
-from knuckle.fit.solver import Normal, Point, bounded_step, minimise
+from knuckle.fit.solver import Estimate, NormalEquations, bounded_step, minimise
 
 
 def random_box_problem(seed, count=3, size=12):
@@ -18,7 +18,7 @@ def random_box_problem(seed, count=3, size=12):
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10**6))
-def test_bounded_step_is_the_least_within_the_box(seed):
+def test_bounded_step_minimises_within_the_box(seed):
     rows, right, low, high = random_box_problem(seed)
     hessian = rows.swapaxes(1, 2) @ rows
     gradient = -(rows.swapaxes(1, 2) @ right[..., None])[..., 0]
@@ -31,7 +31,7 @@ def test_bounded_step_is_the_least_within_the_box(seed):
 
 
 def rosenbrock(values):
-    """Residuals and Jacobian of Rosenbrock's valley, a square of four terms in four unknowns."""
+    """Residuals and Jacobian of Rosenbrock's function: four residuals in four unknowns."""
     x, y = values[:, 0::2], values[:, 1::2]
     residual = np.concatenate([10 * (y - x**2), 1 - x], axis=1)
     jacobian = np.zeros((len(values), 4, 4))
@@ -41,50 +41,50 @@ def rosenbrock(values):
     return residual, jacobian
 
 
-def evaluate(index, point):
-    residual, jacobian = rosenbrock(point.values)
+def evaluate(index, estimate):
+    residual, jacobian = rosenbrock(estimate.values)
     hessian = np.zeros((len(index), 7, 7))
-    hessian[:, :3, :3] = np.eye(3)  # the rotation plays no part
+    hessian[:, :3, :3] = np.eye(3)  # the rotation has no effect
     hessian[:, 3:, 3:] = jacobian.swapaxes(1, 2) @ jacobian
     gradient = np.concatenate(
         [np.zeros((len(index), 3)), (jacobian.swapaxes(1, 2) @ residual[..., None])[..., 0]], axis=1
     )
-    return Normal((residual**2).sum(axis=1), gradient, hessian, np.ones(len(index)))
+    return NormalEquations((residual**2).sum(axis=1), gradient, hessian, np.ones(len(index)))
 
 
 def solve(start, upper=np.inf, iterations=200):
     limits = np.full(4, -np.inf), np.full(4, upper)
-    begin = Point(np.tile(np.eye(3), (len(start), 1, 1)), start)
+    begin = Estimate(np.tile(np.eye(3), (len(start), 1, 1)), start)
     return minimise(evaluate, begin, *limits, iterations=iterations, tolerance=1e-9)
 
 
-def test_a_valley_is_followed_to_its_end():
+def test_rosenbrock_converges_to_its_minimum():
     start = np.random.default_rng(0).uniform(-2, 2, size=(20, 4))
-    found = solve(start)
-    assert found.converged.all()
-    assert np.abs(found.point.values - 1).max() < 1e-4
+    solution = solve(start)
+    assert solution.converged.all()
+    assert np.abs(solution.estimate.values - 1).max() < 1e-4
 
 
-def test_a_limit_across_the_valley_holds():
+def test_an_active_limit_holds():
     start = np.random.default_rng(0).uniform(-2, 0.5, size=(20, 4))
-    found = solve(start, upper=0.6)
-    assert found.point.values.max() == 0.6
+    solution = solve(start, upper=0.6)
+    assert solution.estimate.values.max() == 0.6
     # with y at its limit 0.6 the best x is near its root
-    assert np.abs(found.point.values[:, 1::2] - 0.36).max() < 0.25
-    assert np.abs(found.cost - found.cost.min()).max() < 1e-3
+    assert np.abs(solution.estimate.values[:, 1::2] - 0.36).max() < 0.25
+    assert np.abs(solution.cost - solution.cost.min()).max() < 1e-3
 
 
-def test_every_problem_goes_its_own_way():
+def test_problems_of_a_batch_are_independent():
     start = np.random.default_rng(1).uniform(-2, 2, size=(5, 4))
     together = solve(start)
     for i in range(5):
         alone = solve(start[i : i + 1])
-        assert np.allclose(alone.point.values[0], together.point.values[i], atol=1e-9)
+        assert np.allclose(alone.estimate.values[0], together.estimate.values[i], atol=1e-9)
         assert alone.iterations[0] == together.iterations[i]
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_problems_and_few_steps(count):
-    found = solve(np.full((count, 4), -1.5), iterations=2)
-    assert found.iterations.tolist() == [2] * count
-    assert not found.converged.any()
+    solution = solve(np.full((count, 4), -1.5), iterations=2)
+    assert solution.iterations.tolist() == [2] * count
+    assert not solution.converged.any()

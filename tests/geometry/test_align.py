@@ -31,7 +31,7 @@ def test_a_known_motion_is_found(batch, to_array, rng):
 
 
 def official_alignment(target, points):
-    """The field's align_w_scale, as its evaluation scripts do it: reflections are not looked for."""
+    """align_w_scale of the official evaluation scripts: reflections are not excluded."""
     t1, t2 = target.mean(0), points.mean(0)
     a, b = target - t1, points - t2
     s1, s2 = np.linalg.norm(a) + 1e-8, np.linalg.norm(b) + 1e-8
@@ -118,7 +118,7 @@ def gradient_cases(rng):
 @pytest.mark.parametrize("case", ["general", "three equal stretches", "flat"])
 @pytest.mark.parametrize("reflect", [False, True])
 def test_gradients(case, reflect, rng):
-    """Where the SVD's own gradient is NaN (equal singular values) or wild (a flat hand), ours is right."""
+    """Correct gradients where the SVD's own are NaN (equal singular values) or unstable (a flat hand)."""
     points = gradient_cases(rng)[case]
     noise = 0 if case == "three equal stretches" else 0.1 * rng.normal(size=points.shape)
     target = 0.7 * points @ Rotation.random(rng=rng).as_matrix().T + noise + 1

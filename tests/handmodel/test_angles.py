@@ -45,7 +45,7 @@ def test_round_trip(rng, to_array, convention, batch):
 
 
 def test_oblique_thumb_axes(rng):
-    """A thumb whose axes are not perpendicular: the closed form alone would miss."""
+    """A thumb whose axes are not perpendicular: the closed form alone is not exact."""
     axis = AXIS.copy()
     axis[1] = Rotation.from_rotvec([0.2, -0.1, 0.15]).apply(axis[1])
     axis[5] = Rotation.from_rotvec([-0.1, 0.2, 0.1]).apply(axis[5])
@@ -64,7 +64,7 @@ def test_no_nearby_angles_are_closer(rng, convention):
     angles, residual = rotations_to_angles(rotations, AXIS, convention)
     assert residual.max() < 1
     np.testing.assert_allclose(residual[:, :2] if convention == "composed" else 0, 0, atol=1e-6)  # three free angles
-    if convention == "summed":  # the vectors' distance is what the sum makes smallest
+    if convention == "summed":  # least squares minimises the distance of the rotation vectors
         return
     for i in range(23):
         for step in (-1e-3, 1e-3):
@@ -77,7 +77,7 @@ def test_no_nearby_angles_are_closer(rng, convention):
 
 def test_residual_is_the_angle_left(rng):
     rotations = angles_to_rotations(inside(rng), AXIS)
-    # about the bone's own length, which a finger's MCP cannot do: all of it is left
+    # about the bone's own axis, which a finger's MCP cannot represent: the residual is the whole rotation
     bone = np.cross(AXIS[8], AXIS[7])
     rotations[3] = rotations[3] @ Rotation.from_rotvec(0.3 * bone).as_matrix()
     _, residual = rotations_to_angles(rotations, AXIS)

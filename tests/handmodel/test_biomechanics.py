@@ -7,21 +7,21 @@ from scipy.spatial.transform import Rotation
 
 from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.handmodel.biomechanics import (
-    bend_agreement,
+    bend_consistency,
     bone_lengths,
     bone_vectors,
     finger_angles,
     flexion_abduction,
+    flexion_abduction_to_matrix,
     palm_angles,
     palm_curvature,
     root_frames,
-    turn_of,
 )
 from knuckle.handmodel.limits import angle_limits
 from knuckle.skeleton import BONES
 
 MODEL = HandModel.open()
-ALL = (bone_lengths, palm_curvature, palm_angles, finger_angles, bend_agreement, root_frames)
+ALL = (bone_lengths, palm_curvature, palm_angles, finger_angles, bend_consistency, root_frames)
 SIDED = (palm_curvature, finger_angles)
 
 
@@ -38,7 +38,7 @@ def build(roots, lengths, angles):
     for finger in range(5):
         frame = frames[finger]
         for level in range(3):
-            frame = frame @ turn_of(angles[finger, level])
+            frame = frame @ flexion_abduction_to_matrix(angles[finger, level])
             at = 1 + 4 * finger + level
             joints[at + 1] = joints[at] + lengths[finger, level] * frame[:, 2]
     return joints
@@ -50,7 +50,7 @@ def test_flat_hand():
     joints[:, 2] = 0
     np.testing.assert_allclose(palm_curvature(joints), 0, atol=1e-12)
     np.testing.assert_allclose(finger_angles(joints)[..., 0], 0, atol=1e-12)
-    np.testing.assert_allclose(bend_agreement(joints), 0, atol=1e-12)
+    np.testing.assert_allclose(bend_consistency(joints), 0, atol=1e-12)
 
 
 def test_arch_is_positive():
@@ -95,7 +95,7 @@ def test_rigid_motion_scale_and_libraries(rng, batch):
 
 
 def test_mirror(rng):
-    """A left hand said to be left measures like its mirror image; one not said to be is flexed backwards."""
+    """A left hand given as left measures like its mirror image; given as right it is hyperextended."""
     joints = hands(rng, (5,))
     mirrored = joints * [-1, 1, 1]
     side = np.array([True, True, False, False, True])
@@ -104,7 +104,7 @@ def test_mirror(rng):
         np.testing.assert_allclose(measure(mixed, side=side), measure(joints), atol=1e-12)
     np.testing.assert_allclose(finger_angles(mirrored)[:, ::3, 0], -finger_angles(joints)[:, ::3, 0], atol=1e-9)
     np.testing.assert_allclose(finger_angles(mirrored)[:, ::3, 1], finger_angles(joints)[:, ::3, 1], atol=1e-9)
-    np.testing.assert_allclose(bend_agreement(mirrored), bend_agreement(joints), atol=1e-12)
+    np.testing.assert_allclose(bend_consistency(mirrored), bend_consistency(joints), atol=1e-12)
 
 
 def test_built_from_angles_reads_back(rng):
@@ -130,9 +130,9 @@ def test_bones_and_lengths(rng):
         np.testing.assert_allclose(bone_lengths(joints)[:, i], np.linalg.norm(bone, axis=-1))
 
 
-def test_turn_takes_z_to_the_bone(rng):
+def test_flexion_abduction_to_matrix_rotates_z_to_the_bone(rng):
     for bone in (*rng.normal(size=(20, 3)), np.array([0.0, 0, 1])):
-        turn = turn_of(flexion_abduction(bone))
+        turn = flexion_abduction_to_matrix(flexion_abduction(bone))
         np.testing.assert_allclose(turn[:, 2], bone / np.linalg.norm(bone), atol=1e-12)
         np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
 
@@ -143,7 +143,7 @@ def test_bend_agreement():
     angles[:, pip] = [0.5, 0.5, 0.5]
     angles[:, dip] = [0.4, -0.4, 0.0]
     for side in ("right", "left"):
-        got = bend_agreement(MODEL.joints(angles, side=side))[:, 0]
+        got = bend_consistency(MODEL.joints(angles, side=side))[:, 0]
         np.testing.assert_allclose(got, [np.sin(0.5) * np.sin(0.4), -np.sin(0.5) * np.sin(0.4), 0], atol=2e-3)
 
 
@@ -166,7 +166,7 @@ def test_gradients(rng):
         1e3 * np.random.default_rng(1).normal(size=(21, 3)),
     ],
 )
-@pytest.mark.parametrize("measure", [bone_lengths, palm_angles, finger_angles, bend_agreement, root_frames])
+@pytest.mark.parametrize("measure", [bone_lengths, palm_angles, finger_angles, bend_consistency, root_frames])
 def test_degenerate_hands_have_finite_values_and_gradients(joints, measure):
     joints = torch.tensor(joints, requires_grad=True)
     value = measure(joints)

@@ -32,7 +32,7 @@ def volume(triangles):
 
 
 def winding_number(points, triangles):
-    """(P,) how often the surface encloses each point; solid angles after Van Oosterom and Strackee 1983."""
+    """(P,) winding number of the surface about each point; solid angles after Van Oosterom and Strackee 1983."""
     a, b, c = (triangles[None, :, k] - points[:, None] for k in range(3))
     la, lb, lc = (np.linalg.norm(v, axis=-1) for v in (a, b, c))
     top = np.sum(a * np.cross(b, c), axis=-1)
@@ -54,7 +54,7 @@ def shaped(asset, **coefficients):
 
 
 def turned(vector, axis, angle):
-    """A vector turned about a unit axis."""
+    """A vector rotated about a unit axis."""
     cosine, sine = np.cos(angle), np.sin(angle)
     return cosine * vector + sine * np.cross(axis, vector) + (1 - cosine) * (axis @ vector) * axis
 
@@ -94,7 +94,7 @@ def test_the_surface_is_closed_and_faces_outward(asset):
     assert len(directed) == len(edges), "two faces wind the same way along an edge"
     assert all((b, a) in directed for a, b in directed), "an edge has one face only"
     assert len(np.unique(faces)) == len(asset["vertices"])
-    # A body without handles: V - E + F = 2.
+    # Genus zero: V - E + F = 2.
     assert len(asset["vertices"]) - len(edges) // 2 + len(faces) == 2
     assert 4e-4 < volume(corners(asset)) < 1.2e-3
     double_area = np.linalg.norm(np.cross(*np.moveaxis(np.diff(corners(asset), axis=1), 1, 0)), axis=1)
@@ -283,7 +283,7 @@ def test_shape_spans_a_small_childs_to_a_large_mans_hand(asset):
     assert 0.183 < adult_length < 0.192
     child_length, child_breadth = hand_length_and_breadth(*shaped(asset, size=-7))
     assert 0.10 < child_length < 0.115
-    # Children's hands are broader for their length than grown ups'.
+    # Children's hands are broader relative to their length than adults'.
     assert 1.03 < (child_breadth / child_length) / (adult_breadth / adult_length) < 1.12
     assert hand_length_and_breadth(*shaped(asset, size=low))[0] < 0.10
     assert hand_length_and_breadth(*shaped(asset, size=high))[0] > 0.22
@@ -339,12 +339,12 @@ def test_flexed_fingers_draw_together(asset):
         tips.append(first + turned(second - first, axis, np.pi / 2) + turned(beyond, axis, np.pi))
     tips = np.array(tips)
     assert np.linalg.norm(tips[0] - tips[3]) < 0.9 * np.linalg.norm(asset["joints"][5] - asset["joints"][17])
-    # Their way leads to the thumb's side of the wrist's middle line.
+    # Their direction points to the thumb's side of the wrist's middle line.
     assert tips[3, 0] - asset["joints"][17, 0] > 0.005
 
 
 def test_correctives_keep_bent_knuckles_from_sinking(asset):
-    """At a right angle plain skinning pulls the skin over a joint in; with the corrective it stays where it was."""
+    """At a right angle linear blending collapses the surface over a joint; the corrective preserves its height."""
     names = list(asset["angle_names"])
     for finger in FINGERS[1:]:
         for name, below in (("mcp", 2), ("pip", 1), ("dip", 0)):

@@ -108,7 +108,7 @@ def test_left_and_right_file_make_one_model(files):
         np.testing.assert_allclose(getattr(left, name), getattr(right, name), atol=1e-12, err_msg=name)
 
 
-def test_left_shapes_are_mended(tmp_path):
+def test_left_shapes_are_corrected(tmp_path):
     path = tmp_path / "MANO_LEFT.pkl"
     write_mano_pickle(path, mano_arrays(np.random.default_rng(5), left=True, mirrored_shapes=False))
     reference = mano_arrays(np.random.default_rng(5), left=True)
@@ -164,7 +164,7 @@ def test_flexion_axes_cross_their_bones(files):
     for finger, base in (("index", 5), ("middle", 9), ("ring", 13), ("little", 17)):
         for level, name in enumerate(("mcp", "pip", "dip")):
             bone = model.joints_rest[base + level] - model.joints_rest[base + level - 1 if level else 0]
-            # in MANO's x-z plane, the palm's; the map takes no notice of the bone's slope against it
+            # in MANO's x-z plane, the palm's; the map ignores the bone's slope to it
             assert abs(axis[f"{finger}_{name}_flexion"] @ (bone * [1, 1, 0])) < 1e-12
             assert axis[f"{finger}_{name}_flexion"] @ axis[f"{finger}_mcp_abduction"] == pytest.approx(0)
     for joint, bone in (("cmc", model.joints_rest[2] - model.joints_rest[1]),):

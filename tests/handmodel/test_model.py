@@ -176,7 +176,7 @@ def test_an_angle_moves_only_what_hangs_on_it():
         below = np.zeros(21, bool)
         below[2 + 4 * finger + level : 5 + 4 * finger] = True
         assert not moved[~below].any(), ANGLE_NAMES[i]
-        # turning about a bone's own length leaves that bone where it is
+        # rotating about a bone's own axis does not move it
         assert moved[below].any() or "rotation" in ANGLE_NAMES[i], ANGLE_NAMES[i]
 
 

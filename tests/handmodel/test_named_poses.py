@@ -1,10 +1,10 @@
-"""The named poses, and the measure of how deep a fingertip lies in the hand."""
+"""The named poses, and the penetration depth of fingertips."""
 
 import numpy as np
 import pytest
 
 from knuckle.handmodel import HandModel, named_pose, pose_names
-from knuckle.handmodel.contact import distances, fingertip_depths, winding_numbers
+from knuckle.handmodel.contact import fingertip_depths, mesh_distances, winding_numbers
 from knuckle.handmodel.limits import violations
 from knuckle.handmodel.poses import pose_bank
 
@@ -80,5 +80,5 @@ def test_winding_number_and_distance_of_a_cube(rng):
     np.testing.assert_allclose(winding_numbers(points, CUBE, CUBE_FACES), inside, atol=1e-9)
     outside = np.linalg.norm(np.maximum(np.maximum(-points, points - 1), 0), axis=1)
     within = np.minimum(points, 1 - points).min(axis=1)
-    np.testing.assert_allclose(distances(points, CUBE, CUBE_FACES), np.where(inside, within, outside), atol=1e-12)
+    np.testing.assert_allclose(mesh_distances(points, CUBE, CUBE_FACES), np.where(inside, within, outside), atol=1e-12)
     assert winding_numbers(points[:0], CUBE, CUBE_FACES).shape == (0,)

@@ -98,4 +98,4 @@ def test_the_fit_is_measured(tools, tmp_path, capsys):
     free = [entry["free"]["mean_mm"] for entry in figures["recordings"].values()]
     assert len(free) == 3
     assert max(free) < 1.0
-    assert "seen minus fitted" in capsys.readouterr().out
+    assert "observed minus fitted" in capsys.readouterr().out

@@ -14,7 +14,7 @@ def camera(size=128, focal=200.0):
     return Camera(np.asarray([[focal, 0, centre], [0, focal, centre], [0, 0, 1.0]]), (size, size))
 
 
-def test_bones_of_a_small_hand_leave_it_to_be_seen():
+def test_bones_of_a_small_hand_are_thin():
     rng = np.random.default_rng(0)
     picture = np.zeros((1000, 1000, 3), np.uint8)
     large = 300.0 + 400.0 * rng.random((21, 2))
@@ -115,17 +115,17 @@ def test_sheet_shows_all_sides():
     assert render_view(vertices, faces, "palm", 96).shape == (96, 96, 4)
 
 
-def test_skeleton_colours_fingers_fades_doubt_and_leaves_broken_joints_out():
+def test_skeleton_colours_fingers_fades_uncertain_joints_and_skips_missing_ones():
     black = np.zeros((100, 100, 3), np.uint8)
     joints = np.stack([np.linspace(5, 95, 21), np.full(21, 50.0)], axis=-1)
     joints[4] = [30.0, 20.0]
-    sure = draw_skeleton(black, joints)
+    certain = draw_skeleton(black, joints)
     assert (black == 0).all()
     tip = joints[4].astype(int)
-    np.testing.assert_allclose(sure[tip[1], tip[0]], FINGER_COLORS["thumb"], atol=3)
-    doubtful = draw_skeleton(black, joints, np.full(21, 10.0))
-    assert doubtful[tip[1], tip[0]].sum() < sure[tip[1], tip[0]].sum()
-    assert (doubtful.sum(axis=-1) > 0).sum() > (sure.sum(axis=-1) > 0).sum()  # discs of doubt
+    np.testing.assert_allclose(certain[tip[1], tip[0]], FINGER_COLORS["thumb"], atol=3)
+    uncertain = draw_skeleton(black, joints, np.full(21, 10.0))
+    assert uncertain[tip[1], tip[0]].sum() < certain[tip[1], tip[0]].sum()
+    assert (uncertain.sum(axis=-1) > 0).sum() > (certain.sum(axis=-1) > 0).sum()  # uncertainty discs
     nothing = draw_skeleton(black, np.full((21, 2), np.nan))
     assert (nothing == 0).all()
     assert draw_skeleton(black, joints + 1000.0).shape == black.shape

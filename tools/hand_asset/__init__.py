@@ -1,1 +1,1 @@
-"""How the open hand is made from MakeHuman's CC0 body: one stage a file, run by tools/build_hand_asset.py."""
+"""Construction of the open hand from MakeHuman's CC0 body: one module per stage, run by tools/build_hand_asset.py."""

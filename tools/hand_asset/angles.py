@@ -12,18 +12,18 @@ BONE_NAMES = (
 )  # fmt: skip
 BONE_JOINTS = (0, 1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19, 0)
 BONE_PARENTS = (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14, 0)
-# Degrees by which a finger's hinges are turned about its bone, positive towards the thumb: flexed fingers draw
-# together towards the scaphoid, most of all the little finger.
+# Degrees by which a finger's flexion axes are rotated about its bone, positive towards the thumb: flexed fingers
+# converge towards the scaphoid, the little finger most.
 OBLIQUITY = {"index": -8.0, "middle": -4.0, "ring": 2.0, "little": 9.0}
 # Degrees by which the thumb's nail faces away from the back of the hand, towards the side.
 THUMB_ROLL = 68.0
 
 
 def flexion_direction(finger: int) -> np.ndarray:
-    """(3,) the unit direction, across the bone at rest, towards which a finger flexes."""
+    """(3,) the unit direction, perpendicular to the bone at rest, towards which a finger flexes."""
     along = finger_direction(finger)
     palmar = np.array([0.0, 0.0, 1.0])
-    # Across the bone in the palm's plane: away from the other fingers for the thumb, to the thumb for them.
+    # Perpendicular to the bone in the palm's plane, towards the thumb's side of the hand.
     radial = np.cross(along, palmar)
     name = FINGER_NAMES[finger]
     roll = np.deg2rad(-THUMB_ROLL if name == "thumb" else OBLIQUITY[name])
@@ -31,7 +31,7 @@ def flexion_direction(finger: int) -> np.ndarray:
 
 
 def nail_roll(finger: int, nail_normal: np.ndarray) -> float:
-    """Radians by which a finger must be turned about its bone so that its nail faces away from its flexion."""
+    """Radians by which a finger must be rotated about its bone so that its nail faces away from its flexion."""
     along = finger_direction(finger)
     wanted = -flexion_direction(finger)
     actual = unit(nail_normal - along * (along @ nail_normal))
@@ -70,5 +70,5 @@ def angle_axes() -> tuple[list[str], list[int], np.ndarray]:
     return names, bones, np.stack(axes)
 
 
-# Flexion bends the hand palmwards, deviation turns it to the thumb's side; the forearm moves, the hand stays.
+# Flexion bends the hand palmwards, deviation towards the thumb's side; the forearm moves, the hand does not.
 WRIST_ANGLES = (("wrist_flexion", (-1.0, 0.0, 0.0)), ("wrist_deviation", (0.0, 0.0, 1.0)))

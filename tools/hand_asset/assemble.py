@@ -1,4 +1,4 @@
-"""The stages that shape the rest pose, in order."""
+"""The stages that construct the rest pose, in order."""
 
 from typing import NamedTuple
 

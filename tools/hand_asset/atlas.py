@@ -1,8 +1,8 @@
 """Stage 8: texture coordinates.
 
-The seams are the source's: one island holds palm and back, opened like a glove, another the forearm. Both are
-unrolled anew so that the skin keeps its proportions (as rigid as possible), the forearm at a smaller scale, and
-then laid into the unit square without overlap, the hand as large as it will go.
+The seams are the source's: one island contains palm and back, another the forearm. Both are parameterised again with
+low distortion (as rigid as possible), the forearm at a smaller scale, and then packed into the unit square without
+overlap, the hand as large as possible.
 """
 
 import cv2
@@ -12,11 +12,11 @@ from scipy.signal import fftconvolve
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
-UNROLL_ROUNDS = 3
+ARAP_ROUNDS = 3
 FOREARM_SCALE = 0.45
 CAP_SCALE = 0.3
 MARGIN = 0.008
-TURNS = 90
+ROTATIONS = 90
 PACK_CELLS = 512
 
 
@@ -34,7 +34,7 @@ def islands(faces_uv: np.ndarray) -> np.ndarray:
 
 
 def flat_corners(points: np.ndarray) -> np.ndarray:
-    """(F, 3, 2) every triangle (F, 3, 3) laid into the plane, its first corner at the origin."""
+    """(F, 3, 2) every triangle (F, 3, 3) mapped isometrically to the plane, its first corner at the origin."""
     first, second = points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
     length = np.linalg.norm(first, axis=1)
     x = np.sum(first * second, axis=1) / length
@@ -46,7 +46,7 @@ def flat_corners(points: np.ndarray) -> np.ndarray:
 
 
 def half_cotangents(flat: np.ndarray) -> np.ndarray:
-    """(F, 3) half the cotangent of the angle that faces each edge (k, k + 1), kept positive for stability."""
+    """(F, 3) half the cotangent of the angle opposite each edge (k, k + 1), clamped to be positive for stability."""
     result = np.zeros((len(flat), 3))
     for k in range(3):
         apex = flat[:, (k + 2) % 3]
@@ -56,14 +56,14 @@ def half_cotangents(flat: np.ndarray) -> np.ndarray:
     return np.clip(result, 0.02, 20.0)
 
 
-def unroll(points: np.ndarray, faces: np.ndarray, start: np.ndarray, rounds: int = UNROLL_ROUNDS) -> np.ndarray:
-    """As-rigid-as-possible unrolling of one island.
+def parameterise(points: np.ndarray, faces: np.ndarray, start: np.ndarray, rounds: int = ARAP_ROUNDS) -> np.ndarray:
+    """As-rigid-as-possible parameterisation of one island.
 
     Args:
         points: (F, 3, 3) the corners of its triangles in space.
         faces: (F, 3) its texture vertices, counted from zero.
-        start: (T, 2) where to begin.
-        rounds: alternations of turning triangles and moving vertices.
+        start: (T, 2) initial parameterisation.
+        rounds: alternations of the local step (rotations) and the global step (positions).
 
     Returns:
         (T, 2) in the unit of `points`.
@@ -108,22 +108,22 @@ def nearest_rotation(matrices: np.ndarray) -> np.ndarray:
     return np.stack([np.stack([c, -s], axis=1), np.stack([s, c], axis=1)], axis=1)
 
 
-def turned(points: np.ndarray, angle: float) -> np.ndarray:
-    """Plane points turned by an angle and moved so that their least coordinates are zero."""
+def rotated(points: np.ndarray, angle: float) -> np.ndarray:
+    """Plane points rotated by an angle and translated so that their minimum coordinates are zero."""
     c, s = np.cos(angle), np.sin(angle)
     result = points @ np.array([[c, s], [-s, c]])
     return result - result.min(axis=0)
 
 
-def squarest(points: np.ndarray) -> np.ndarray:
-    """The points turned so that the square around them is smallest."""
-    angles = np.linspace(0, np.pi / 2, TURNS, endpoint=False)
-    sides = [turned(points, angle).max() for angle in angles]
-    return turned(points, angles[int(np.argmin(sides))])
+def minimal_square(points: np.ndarray) -> np.ndarray:
+    """The points rotated so that their bounding square is smallest."""
+    angles = np.linspace(0, np.pi / 2, ROTATIONS, endpoint=False)
+    sides = [rotated(points, angle).max() for angle in angles]
+    return rotated(points, angles[int(np.argmin(sides))])
 
 
 def footprint(corners: np.ndarray, cells: int, grow: int) -> np.ndarray:
-    """(cells, cells) true where triangles (F, 3, 2) in the unit square lie, grown by some cells."""
+    """(cells, cells) true where covered by triangles (F, 3, 2) in the unit square, dilated by `grow` cells."""
     picture = np.zeros((cells, cells), dtype=np.uint8)
     for triangle in np.round(corners * (cells - 1)).astype(np.int32):
         cv2.fillConvexPoly(picture, triangle, 1)
@@ -131,7 +131,7 @@ def footprint(corners: np.ndarray, cells: int, grow: int) -> np.ndarray:
 
 
 def free_place(taken: np.ndarray, corners: np.ndarray) -> np.ndarray | None:
-    """(2,) the shift, lowest first, at which triangles (F, 3, 2) miss what is taken; None if there is none."""
+    """(2,) the lowest shift at which triangles (F, 3, 2) do not overlap taken cells; None if there is none."""
     cells = len(taken)
     extent = np.ceil(corners.reshape(-1, 2).max(axis=0) * cells).astype(int) + 2
     if extent.max() >= cells:
@@ -143,12 +143,12 @@ def free_place(taken: np.ndarray, corners: np.ndarray) -> np.ndarray | None:
 
 
 def pack(charts: list[tuple[np.ndarray, np.ndarray]], scales: tuple[float, ...]) -> list[np.ndarray]:
-    """Lay charts into the unit square without overlap.
+    """Pack charts into the unit square without overlap.
 
     Args:
         charts: (points (T, 2), faces (F, 3)) of each chart, metres; the first one sets the scale.
-        scales: the largest size, relative to the first, that each chart may have; a chart that does not fit
-            is made smaller until it does.
+        scales: maximum scale of each chart relative to the first; a chart that does not fit is scaled down
+            until it does.
 
     Returns:
         The charts' points (T, 2) in the unit square.
@@ -156,7 +156,7 @@ def pack(charts: list[tuple[np.ndarray, np.ndarray]], scales: tuple[float, ...])
     Raises:
         ValueError: a chart fits nowhere.
     """
-    first = squarest(charts[0][0])
+    first = minimal_square(charts[0][0])
     unit_scale = (1 - 2 * MARGIN) / first.max()
     placed = [first * unit_scale + MARGIN]
     grow = int(np.ceil(MARGIN * PACK_CELLS))
@@ -169,10 +169,10 @@ def pack(charts: list[tuple[np.ndarray, np.ndarray]], scales: tuple[float, ...])
 
 
 def place(points: np.ndarray, faces: np.ndarray, scale: float, taken: np.ndarray) -> np.ndarray:
-    """One chart put where nothing is yet, as large as it will go up to `scale`."""
+    """One chart placed in the free area, as large as possible up to `scale`."""
     while scale > 0:
         for angle in np.arange(8) * np.pi / 4:
-            candidate = turned(points, angle) * scale
+            candidate = rotated(points, angle) * scale
             shift = free_place(taken, candidate[faces])
             if shift is not None:
                 return candidate + shift
@@ -203,12 +203,12 @@ def make_atlas(
         mine = np.nonzero(label == island)[0]
         used, local = np.unique(faces_uv[mine], return_inverse=True)
         local = local.reshape(-1, 3)
-        charts.append((unroll(vertices[open_faces[mine]], local, uv[used]), local))
+        charts.append((parameterise(vertices[open_faces[mine]], local, uv[used]), local))
         columns[mine] = local + offset
         offset += len(used)
     used, local = np.unique(cap, return_inverse=True)
     local = local.reshape(-1, 3)
-    # Seen from the elbow, so that the cap's faces keep their winding.
+    # Projected as seen from the elbow, so that the cap's faces keep their winding.
     charts.append((vertices[used][:, [0, 2]], local))
     columns[len(faces_uv) :] = local + offset
     scales = (1.0, *([FOREARM_SCALE] * (len(charts) - 2)), CAP_SCALE)

@@ -1,7 +1,7 @@
-"""Stage 3: where the joints really are inside the source's posed hand.
+"""Stage 3: anatomical joint positions in the source's posed hand.
 
-The source's MCP joints lie at the web, 12 mm too far out, its finger joints under the dorsal skin, its wrist
-1 cm too far down the arm. Here each is moved to the middle of the flesh at its anatomical place.
+The source's MCP joints lie at the web, 12 mm too distal, its finger joints near the dorsal surface, its wrist 1 cm too
+proximal. Here each is moved to the centre of the cross-section at its anatomical position.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from .proportions import FINGER_BASES, REST
 from .sections import section_centre, section_loops
 
-# Scales the source's hand (wrist to middle tip 17.3 cm once its wrist is put right) to the average adult's.
+# Scales the source's hand (wrist to middle tip 17.3 cm with the corrected wrist) to the average adult's.
 SOURCE_SCALE = 1.065
 WRIST_SHIFT = 0.0095
 # An MCP's centre lies in the metacarpal's head, a little nearer to the back of the hand than to the palm.
@@ -21,7 +21,7 @@ THUMB_CMC = (0.0237, 0.0200, 0.0150)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector(s) at length one, along the last axis."""
+    """Unit vectors along the last axis."""
     return vector / np.linalg.norm(vector, axis=-1, keepdims=True)
 
 
@@ -41,13 +41,13 @@ def depth_range(vertices: np.ndarray, triangles: np.ndarray, point: np.ndarray) 
 def anatomical_pivots(
     vertices: np.ndarray, triangles: np.ndarray, finger_weight: np.ndarray, source: np.ndarray
 ) -> np.ndarray:
-    """The 21 joints in the source's pose, in the middle of the flesh.
+    """The 21 joints in the source's pose, at the centres of cross-sections.
 
     Args:
         vertices: (V, 3) the scaled source surface, metres.
         triangles: (T, 3) its triangles.
         finger_weight: (V, 5) the source's weight of each finger.
-        source: (21, 3) the source's joints, scaled alike.
+        source: (21, 3) the source's joints, with the same scale.
 
     Returns:
         (21, 3) joints in the frame of `vertices`.
@@ -71,7 +71,7 @@ def anatomical_pivots(
             joints[2] = joints[3] + THUMB_MCP_SHARE * (source[2] - joints[3])
             joints[1] = joints[0] + THUMB_CMC
             continue
-        # The proximal phalanx runs on past the web to the metacarpal's head.
+        # The proximal phalanx extends beyond the web to the metacarpal's head.
         stretch = np.linalg.norm(joints[base + 2] - joints[base + 1]) / REST[finger].lengths[1]
         back = unit(source[base] - source[base + 1])
         joints[base] = joints[base + 1] + back * REST[finger].lengths[0] * min(stretch, 1.0)

@@ -1,7 +1,7 @@
-"""The skeleton the open hand is given: bone lengths, where the fingers start, how they lie at rest.
+"""The skeleton of the open hand: bone lengths, finger bases and directions at rest.
 
-Lengths are between joint centres, for a hand whose wrist-to-middle-tip distance is 18.5 cm (the mean of grown
-men and women). Three sources, each scaled to the same mean finger bone, and what was chosen, in millimetres:
+Lengths are between joint centres, for a hand whose wrist-to-middle-tip distance is 18.5 cm (the mean of adult
+men and women). Three sources, each scaled to the same mean finger bone length, and the chosen values, in millimetres:
 
 | bone | publication | recording A | recording B | chosen |
 |---|---|---|---|---|
@@ -21,9 +21,9 @@ men and women). Three sources, each scaled to the same mean finger bone, and wha
 | MCP-PIP, PIP-DIP | 33.9, 18.8 | 29.7, 19.6 | 31.4, 21.0 | 31.6, 19.8 |
 | DIP-tip | 16.6 | 18.3 | 22.7 | 20.3 |
 
-The publication (Buryanov and Kotiuk 2010) gives bones, not joints: its metacarpals end where the wrist bones
-begin, and its last phalanges lack the fingertip's flesh, so only its proximal and middle phalanges compare
-directly. Recording A is one subject filmed by a depth camera, recording B a headset's hand; both are medians
+The publication (Buryanov and Kotiuk 2010) gives bone lengths, not joint distances: its metacarpals end at the
+carpals, and its distal phalanges exclude the fingertip's soft tissue, so only its proximal and middle phalanges are
+directly comparable. Recording A is one subject filmed by a depth camera, recording B a headset's hand; both are medians
 over frames.
 """
 
@@ -37,7 +37,7 @@ FINGER_BASES = (1, 5, 9, 13, 17)
 
 
 class FingerPlan(NamedTuple):
-    """One finger at rest, lengths in metres, the fan in degrees from +y towards the thumb."""
+    """One finger at rest: base and lengths in metres, direction (fan) in degrees from +y towards the thumb."""
 
     base: tuple[float, float, float]
     lengths: tuple[float, float, float]

@@ -1,7 +1,7 @@
-"""Stage 2: the right hand and its forearm, cut from the body, in metres and in the source's pose.
+"""Stage 2: the right hand and forearm, cut from the body, in metres and in the source's pose.
 
-The frame is the hand frame already (x to the thumb, y distal, z out of the palm), its origin the source's
-wrist joint. The surface is still open where the forearm was cut.
+The frame is the hand frame (x to the thumb, y distal, z out of the palm) with the source's wrist joint as origin. The
+surface has a boundary where the forearm was cut.
 """
 
 import zipfile
@@ -22,15 +22,15 @@ from .source import (
     source_joints,
 )
 
-# Where the forearm is cut, measured from the source's wrist: far enough that 15 cm remain when the wrist has
-# moved, and the cut is straight.
+# Where the forearm is cut, measured from the source's wrist: so that 15 cm remain after the wrist is moved and
+# the cut levelled.
 FOREARM_CUT = -0.172
 NAIL_SAMPLES = 9
 
 
 @dataclass(frozen=True)
 class Region:
-    """The cut surface: quads, its texture coordinates, nails, and what the source's rig said of it."""
+    """The cut surface: quads, texture coordinates, nails, and the weights and joints of the source's rig."""
 
     vertices: np.ndarray  # (V, 3) metres
     quads: np.ndarray  # (Q, 4)
@@ -39,17 +39,17 @@ class Region:
     nail: np.ndarray  # (Q,) bool
     finger: np.ndarray  # (V, 5) the source's weight of each finger's three bones
     joints: np.ndarray  # (21, 3) the source's joints
-    rim: np.ndarray  # (L,) vertices of the open edge, in order; the surface lies to the left
+    rim: np.ndarray  # (L,) vertices of the boundary, in order; the surface lies to the left
 
 
 def compact(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sorted distinct indices, and the array rewritten to count them."""
+    """The sorted unique indices, and the array re-indexed to them."""
     used, inverse = np.unique(indices, return_inverse=True)
     return used, inverse.reshape(indices.shape)
 
 
-def open_edge(faces: np.ndarray) -> np.ndarray:
-    """(L,) vertices along the single open edge of a surface, in the faces' winding. Raises if it is not one loop."""
+def boundary_loop(faces: np.ndarray) -> np.ndarray:
+    """(L,) vertices along the boundary of a surface, in the faces' winding. Raises ValueError if it is not one loop."""
     edges = {(int(face[k]), int(face[(k + 1) % len(face)])) for face in faces for k in range(len(face))}
     after = {a: b for a, b in edges if (b, a) not in edges}
     loop = [min(after)]
@@ -57,7 +57,7 @@ def open_edge(faces: np.ndarray) -> np.ndarray:
         loop.append(after[loop[-1]])
     if len(loop) != len(after):
         raise ValueError(
-            f"the cut must leave one open edge but left {len(after)} edges of which one loop has {len(loop)}"
+            f"the cut must leave one boundary loop but left {len(after)} edges of which one loop has {len(loop)}"
         )
     return np.array(loop)
 
@@ -104,5 +104,5 @@ def cut_hand(wheel: zipfile.ZipFile) -> Region:
         nail=nail_mask(wheel, uv, quads_uv),
         finger=finger[used],
         joints=joints,
-        rim=open_edge(quads),
+        rim=boundary_loop(quads),
     )

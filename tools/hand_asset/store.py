@@ -1,4 +1,4 @@
-"""Writing an .npz whose bytes depend on its arrays alone."""
+"""Reproducible .npz files: their bytes depend on the arrays only."""
 
 import io
 import zipfile
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-# The earliest date a zip file can hold; the real one would make every run's bytes differ.
-NO_DATE = (1980, 1, 1, 0, 0, 0)
+# The earliest date of the zip format; the current one would make the bytes of every run differ.
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -18,6 +18,6 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         for name, array in arrays.items():
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-            member = zipfile.ZipInfo(f"{name}.npy", date_time=NO_DATE)
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=FIXED_DATE)
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, buffer.getvalue())

@@ -1,4 +1,4 @@
-"""Stage 6: the closed surface of triangles, and a name for each part of it."""
+"""Stage 6: the closed triangle surface and its part labels."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ THUMB_SEGMENTS = ("metacarpal", "proximal", "distal")
 def split_quads(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
     """(2 Q, 3) corner positions 0..3 of the triangles of each quad, cut along its shorter diagonal.
 
-    Rows 2k and 2k + 1 belong to quad k; to be used on every array of quads alike.
+    Rows 2k and 2k + 1 belong to quad k; apply it to every array of quads.
     """
     corner = vertices[quads]
     first = np.linalg.norm(corner[:, 0] - corner[:, 2], axis=1)
@@ -24,19 +24,19 @@ def split_quads(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
 
 
 def take_corners(quads: np.ndarray, split: np.ndarray) -> np.ndarray:
-    """(2 Q, 3) triangles of quads (Q, 4) cut as `split_quads` says."""
+    """(2 Q, 3) triangles of quads (Q, 4), split as by `split_quads`."""
     return np.take_along_axis(np.repeat(quads, 2, axis=0), split, axis=1)
 
 
 def level_rim(vertices: np.ndarray, rim: np.ndarray) -> np.ndarray:
-    """The vertices with the open edge of the forearm moved along the arm onto one plane across it."""
+    """The vertices with the forearm's boundary moved along the arm into one plane perpendicular to it."""
     result = vertices.copy()
     result[rim, 1] = vertices[rim, 1].mean()
     return result
 
 
 def close(vertices: np.ndarray, rim: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The vertices with the middle of the cut added, and (L, 3) the faces that close it."""
+    """The vertices with the centre of the cut appended, and (L, 3) the faces that close it."""
     centre = len(vertices)
     cap = np.stack([np.roll(rim, -1), rim, np.full(len(rim), centre)], axis=1)
     return np.concatenate([vertices, vertices[rim].mean(axis=0, keepdims=True)]), cap
@@ -59,9 +59,9 @@ def face_parts(
     Args:
         vertices: (V, 3) rest.
         faces: (F, 3), the cap's last.
-        weights: (V, 17) shares of the bones.
+        weights: (V, 17) skinning weights.
         nail: (F,) true on a fingernail.
-        cap_count: how many faces the cap has.
+        cap_count: number of faces of the cap.
     """
     names = part_names()
     corner = vertices[faces]

@@ -1,8 +1,8 @@
-"""Stage 4: which bone carries which skin.
+"""Stage 4: skinning weights.
 
-A vertex of a finger is divided between hand, proximal, middle and distal bone by where it lies along the
-finger; in the palm and at the webs it is divided between neighbouring fingers too. The blends are wide on the
-palm's side, where flesh is pressed together, and narrow on the back, where the knuckles are.
+The weight of a finger's vertex is distributed between hand, proximal, middle and distal bone by its position along the
+finger; in the palm and at the webs also between neighbouring fingers. Blends are wide on the palmar side, where soft
+tissue is compressed, and narrow on the back, at the knuckles.
 """
 
 from typing import NamedTuple
@@ -35,11 +35,11 @@ THUMB_IP = Blend(back=(-0.0055, 0.0060), palm=(-0.0055, 0.0055))
 WRIST = (-0.018, 0.016)
 # Half the height over which a blend changes from its back to its palm form.
 FINGER_RADIUS = 0.009
-# How far from its metacarpal's ray a finger pulls at the palm.
+# Metres from its metacarpal's ray at which a finger's influence on the palm decays.
 COLUMN_WIDTH = 0.0085
 THENAR_RADIUS = (0.013, 0.030)
 SMOOTHING_ROUNDS = 4
-# The first web, between thumb and index, is thin skin that follows both: smoothed longer, within this distance.
+# The first web, between thumb and index, follows both: its weights are smoothed more, within this distance.
 WEB_ROUNDS = 10
 WEB_RADIUS = 0.022
 
@@ -51,7 +51,7 @@ def smoothstep(value: np.ndarray) -> np.ndarray:
 
 
 def adjacency(vertex_count: int, faces: np.ndarray) -> sparse.csr_matrix:
-    """(V, V) each row averages a vertex's neighbours along edges."""
+    """(V, V) averaging matrix over each vertex's neighbours along edges."""
     a, b = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
     links = sparse.coo_matrix((np.ones(len(a)), (a, b)), shape=(vertex_count, vertex_count)).tocsr()
     links = ((links + links.T) > 0).astype(float)
@@ -61,7 +61,7 @@ def adjacency(vertex_count: int, faces: np.ndarray) -> sparse.csr_matrix:
 def share_beyond(
     vertices: np.ndarray, joint: np.ndarray, along: np.ndarray, palmar: np.ndarray, blend: Blend
 ) -> np.ndarray:
-    """(V,) how much of a vertex belongs beyond a joint: 0 before the blend, 1 after it."""
+    """(V,) weight of the bones distal to a joint: 0 before the blend, 1 after it."""
     offset = vertices - joint
     height = smoothstep((offset @ palmar / FINGER_RADIUS + 1) / 2)
     start = blend.back[0] + height * (blend.palm[0] - blend.back[0])
@@ -70,7 +70,7 @@ def share_beyond(
 
 
 def finger_columns(vertices: np.ndarray, joints: np.ndarray, finger: np.ndarray) -> np.ndarray:
-    """(V, 4) which of the four fingers a vertex follows, rows sum to one: its own beyond the web, shared before."""
+    """(V, 4) weights of the four fingers for each vertex, rows sum to one: its own beyond the web, blended before."""
     lateral = []
     for base in FINGER_BASES[1:]:
         # The rays of the metacarpals fan out from the wrist bones, a third of the way in from the wrist's width.
@@ -100,7 +100,7 @@ def chain_weights(
     palmar: np.ndarray,
     before: np.ndarray,
 ) -> np.ndarray:
-    """(V, 3) the shares of a finger's three bones; `before` is the direction of the bone that leads to it."""
+    """(V, 3) the weights of a finger's three bones; `before` is the direction of the bone proximal to it."""
     bones = unit(np.diff(joints[base : base + 4], axis=0))
     normals = [unit(before + bones[0]), unit(bones[0] + bones[1]), unit(bones[1] + bones[2])]
     beyond = [
@@ -121,13 +121,13 @@ def skin_weights(
     palmar: np.ndarray,
     rounds: int = SMOOTHING_ROUNDS,
 ) -> np.ndarray:
-    """(V, 17) shares of the bones, rows sum to one, in the asset's bone order.
+    """(V, 17) skinning weights, rows sum to one, in the asset's bone order.
 
     Args:
         vertices: (V, 3) metres, near the hand frame.
         faces: (F, 3 or 4) polygons, for smoothing.
         joints: (21, 3) in the pose of `vertices`.
-        finger: (V, 5) the source's weight of each finger: tells neighbouring fingers apart.
+        finger: (V, 5) the source's weight of each finger, to separate neighbouring fingers.
         palmar: (5, 3) for each finger the direction it flexes to, in this pose.
         rounds: smoothing steps over the palm.
     """
@@ -154,7 +154,7 @@ def skin_weights(
 def smooth_over_palm(
     weights: np.ndarray, vertices: np.ndarray, faces: np.ndarray, joints: np.ndarray, rounds: int
 ) -> np.ndarray:
-    """Average the weights with their neighbours' where hand, fingers and thumb meet; beyond the webs they stay."""
+    """Smooth the weights where hand, fingers and thumb meet; beyond the webs they are unchanged."""
     mean = adjacency(len(vertices), faces)
     beyond = weights[:, [2, 3, 5, 6, 8, 9, 11, 12, 14, 15]].sum(axis=1)
     palm = 0.5 * (1 - smoothstep(beyond / 0.2))[:, None]
@@ -166,7 +166,7 @@ def smooth_over_palm(
 
 
 def strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(V, 4) bone indices and (V, 4) shares that sum to one, strongest first."""
+    """(V, 4) bone indices and (V, 4) weights that sum to one, in descending order."""
     index = np.argsort(-weights, axis=1, kind="stable")[:, :MAX_BONES]
     value = np.take_along_axis(weights, index, axis=1)
     value = np.where(value < 1e-3, 0.0, value)

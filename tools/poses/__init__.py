@@ -1,1 +1,1 @@
-"""How the named poses came about: drafts by eye, then fitted to touch what they should and pass through nothing."""
+"""Sources of the named poses: drafts, and their fit to contacts without interpenetration."""

@@ -1,8 +1,8 @@
-"""What a draft of a named pose is, and the parts that many share.
+"""Drafts of named poses: their data type, and parts that several share.
 
 A contact names two places on the skin, `finger.bone.side@share`: the bone is proximal, middle or distal (the
 thumb's are proximal and distal), the side palmar, dorsal, radial (thumb's) or ulnar, the share how far along the
-bone. The places are to face each other, touching, or with a gap of some millimetres.
+bone. The fit makes the two places face each other, in contact or with a gap in millimetres.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Draft:
-    """What a pose should be like: angles by eye, in degrees, and what touches what.
+    """Target of a pose: approximate angles in degrees, and contacts.
 
-    about: one line for people. thumb: its seven angles; index to little: abduction, MCP, PIP and DIP flexion.
-    touch: (place, place) or (place, place, gap). thumb_wide: degrees by which the thumb may leave the draft at a cost
-    of one; fingers_wide: the same for the fingers.
+    about: description for people. thumb: its seven angles; index to little: abduction, MCP, PIP and DIP flexion.
+    touch: contacts, (place, place) or (place, place, gap). thumb_tolerance: deviation from the draft, degrees, at which
+    the residual of a thumb angle is one; finger_tolerance: the same for the fingers.
     """
 
     about: str
@@ -24,8 +24,8 @@ class Draft:
     ring: tuple[float, ...]
     little: tuple[float, ...]
     touch: tuple[tuple, ...] = ()
-    thumb_wide: float = 15.0
-    fingers_wide: float = 6.0
+    thumb_tolerance: float = 15.0
+    finger_tolerance: float = 6.0
 
     @property
     def degrees(self) -> tuple[float, ...]:
@@ -35,7 +35,7 @@ class Draft:
 
 # Thumbs.
 FLAT = (0, 0, 0, 0, 0, 0, 0)
-OUT = (-4, 4, 4, -3, -2, 0, -15)  # as far from the palm's side as it goes
+OUT = (-4, 4, 4, -3, -2, 0, -15)  # fully abducted in the palm's plane
 BESIDE = (32, -12, 0, 5, 0, 0, 0)  # along the index finger's side, in the palm's plane
 ALONG = (35, 5, 10, 15, 0, 0, 5)  # against the side of a folded index finger
 OVER = (42, 34, 22, 38, -3, 0, 42)  # over the folded fingers

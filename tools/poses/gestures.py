@@ -1,4 +1,4 @@
-"""Hands without a meaning, gestures and pinches."""
+"""Neutral hand poses, gestures and pinches."""
 
 from poses.draft import (
     ACROSS,
@@ -21,7 +21,7 @@ from poses.draft import (
 # A pose is easier to read and mend with a finger in a bracket than with an angle on a line.
 # fmt: off
 GESTURES: dict[str, Draft] = {
-    # hands without a meaning
+    # neutral poses
     "flat": Draft("the rest pose: straight and flat", FLAT, UP, UP, UP, UP),
     "flat_together": Draft(
         "fingers side by side, as for a handshake",

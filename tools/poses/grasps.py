@@ -1,4 +1,4 @@
-"""Grasps: the six of daily life (Schlesinger, 1919) and a choice of the GRASP taxonomy (Feix et al., 2016)."""
+"""Grasps: the six of daily life (Schlesinger, 1919) and a selection from the GRASP taxonomy (Feix et al., 2016)."""
 
 from poses.draft import ALONG, LAX, OPPOSED, ROUND, Draft
 

@@ -1,7 +1,7 @@
-"""Which recorded poses no hand can make and why: limits, proportions, side, unit, joint order."""
+"""Plausibility checks of recorded hand poses: joint limits, bone proportions, side, unit, joint order."""
 
 from knuckle.check.poses import check_poses
-from knuckle.check.report import Finding, Report
-from knuckle.check.side import side_evidence
+from knuckle.check.report import CheckReport, Finding
+from knuckle.check.side import right_log_odds
 
-__all__ = ["Finding", "Report", "check_poses", "side_evidence"]
+__all__ = ["CheckReport", "Finding", "check_poses", "right_log_odds"]

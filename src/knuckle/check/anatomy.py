@@ -1,4 +1,4 @@
-"""Whether a hand can stand like that: fitted within the limits of shape and angles, and where it cannot, why not."""
+"""Anatomical plausibility of poses: fit a hand within the limits of shape and angles, and find violated limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,26 +12,28 @@ from knuckle.handmodel.biomechanics import bone_lengths
 from knuckle.handmodel.limits import angle_limits
 
 _BATCH = 256
-# A frame breaks a limit where freeing all angles brings the root mean square residual down by half a millimetre...
-_GAIN = 0.0004
-# ...and by a third of itself: noise, which freed angles follow as well, is lowered by a tenth at most.
-_GAIN_SHARE = 0.67
-# An angle is the reason where freeing it alone brings this share of what freeing all does.
-_REASON = 0.5
+# A frame violates a limit where fitting without limits reduces the root mean square residual by this many metres,
+_MIN_REDUCTION = 0.0004
+# and by a third: angles without limits also overfit noise, but that reduces the residual by a tenth at most.
+_MAX_RESIDUAL_RATIO = 0.67
+# A single angle is reported where widening its limits alone achieves this fraction of that reduction.
+_MIN_EXPLAINED = 0.5
+# Radians from a limit at which an angle counts as being at it.
 _AT_LIMIT = 1e-3
-# Mean residual, in sizes of the hand (root mean square distance from its centre), that no hand is away from joints
-# that are one: the recordings' worst is 0.09, and 5 mm of noise brings 3 % of the frames above it. At least so many
-# metres, for the smallest hands: 3 mm of noise is much for a toddler's.
-_NO_HAND, _NO_HAND_AT_LEAST = 0.15, 0.005
-_STEP_BACK = np.pi
+# Joints are not a hand's where the mean residual exceeds this fraction of their size (root mean square distance from
+# their centre): the worst in the recordings is 0.09, and with 5 mm of noise 3 % of the frames exceed it. The minimum,
+# in metres, is for the smallest hands: 3 mm of noise is a large fraction of a toddler's.
+_MAX_RELATIVE_RESIDUAL, _MIN_RESIDUAL = 0.15, 0.005
+# Radians by which the limits of a single angle are widened to test whether it is the cause.
+_WIDENING = np.pi
 
 
 @dataclass(frozen=True)
-class BrokenLimit:
-    """One angle that is outside its limits in one frame.
+class LimitViolation:
+    """An angle that is outside its limits in one frame.
 
     Attributes:
-        frame: index.  angle: index into ANGLE_NAMES.  value: radians it would have to be.
+        frame: index.  angle: index into ANGLE_NAMES.  value: radians, fitted without its limits.
     """
 
     frame: int
@@ -41,24 +43,24 @@ class BrokenLimit:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What fitting N frames showed.
+    """Result of fitting N frames.
 
     Attributes:
         error: (N,) metres, mean residual of the fit within the limits.
         size: (N,) metres, root mean square distance of the joints from their centre.
-        lengths, fitted_lengths: (N, 20) metres, of the bones as given and of the fitted hand.
-        beyond: (N,) true where the pose is outside the limits.
-        broken: the angles that alone are the reason; a frame may have none (it takes several) or more than one.
-        unlike: (N,) true where no hand is near the joints even with all angles free.
+        lengths, fitted_lengths: (N, 20) metres, bone lengths of the given joints and of the fitted hand.
+        outside_limits: (N,) true where the pose is outside the limits.
+        violations: the angles that explain a violation alone; none for a frame where it takes several together.
+        not_a_hand: (N,) true where the hand does not fit the joints even without angle limits.
     """
 
     error: Float[np.ndarray, " N"]
     size: Float[np.ndarray, " N"]
     lengths: Float[np.ndarray, "N 20"]
     fitted_lengths: Float[np.ndarray, "N 20"]
-    beyond: Bool[np.ndarray, " N"]
-    broken: tuple[BrokenLimit, ...]
-    unlike: Bool[np.ndarray, " N"]
+    outside_limits: Bool[np.ndarray, " N"]
+    violations: tuple[LimitViolation, ...]
+    not_a_hand: Bool[np.ndarray, " N"]
 
 
 def examine(
@@ -67,13 +69,13 @@ def examine(
     model: HandModel,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Anatomy:
-    """Fit every frame and look at what is left.
+    """Fit every frame with and without angle limits and compare the residuals.
 
     Args:
-        joints: (N, 21, 3) metres, common order, finite, no two joints of a bone in one place.
+        joints: (N, 21, 3) metres, common order, finite, no two joints of a bone coincident.
         side: "left" or "right".
         model: the hand.
-        progress: called with the number of frames done so far.
+        progress: called with the number of frames completed.
     """
     parts = []
     for start in range(0, len(joints), _BATCH):
@@ -84,9 +86,9 @@ def examine(
         size=np.concatenate([part.size for part in parts]),
         lengths=np.concatenate([part.lengths for part in parts]),
         fitted_lengths=np.concatenate([part.fitted_lengths for part in parts]),
-        beyond=np.concatenate([part.beyond for part in parts]),
-        broken=tuple(limit for part in parts for limit in part.broken),
-        unlike=np.concatenate([part.unlike for part in parts]),
+        outside_limits=np.concatenate([part.outside_limits for part in parts]),
+        violations=tuple(limit for part in parts for limit in part.violations),
+        not_a_hand=np.concatenate([part.not_a_hand for part in parts]),
     )
 
 
@@ -97,21 +99,21 @@ def _examine_batch(joints: Float[np.ndarray, "N 21 3"], side: str, model: HandMo
     held, freed = _rms(within, joints), _rms(free, joints)
     centred = joints - joints.mean(axis=1, keepdims=True)
     size = np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))
-    unlike = np.minimum(within.error, free.error) > np.maximum(_NO_HAND * size, _NO_HAND_AT_LEAST)
-    beyond = (held - freed > _GAIN) & (freed < _GAIN_SHARE * held) & ~unlike
-    broken = _reasons(joints, side, model, within, np.flatnonzero(beyond), held, freed, limits)
+    not_a_hand = np.minimum(within.error, free.error) > np.maximum(_MAX_RELATIVE_RESIDUAL * size, _MIN_RESIDUAL)
+    outside_limits = (held - freed > _MIN_REDUCTION) & (freed < _MAX_RESIDUAL_RATIO * held) & ~not_a_hand
+    violations = _single_violations(joints, side, model, within, np.flatnonzero(outside_limits), held, freed, limits)
     return Anatomy(
         error=within.error,
         size=size,
         lengths=bone_lengths(joints),
         fitted_lengths=bone_lengths(within.joints),
-        beyond=beyond,
-        broken=tuple(BrokenLimit(start + limit.frame, limit.angle, limit.value) for limit in broken),
-        unlike=unlike,
+        outside_limits=outside_limits,
+        violations=tuple(LimitViolation(start + limit.frame, limit.angle, limit.value) for limit in violations),
+        not_a_hand=not_a_hand,
     )
 
 
-def _reasons(
+def _single_violations(
     joints: Float[np.ndarray, "N 21 3"],
     side: str,
     model: HandModel,
@@ -120,8 +122,8 @@ def _reasons(
     held: Float[np.ndarray, " N"],
     freed: Float[np.ndarray, " N"],
     limits: Float[np.ndarray, "23 2"],
-) -> list[BrokenLimit]:
-    """Free the angles that stand at a limit one by one and see which of them was in the way."""
+) -> list[LimitViolation]:
+    """Widen the limits of each angle that is at one and report those that explain the residual alone."""
     found = []
     room = np.minimum(within.angles - limits[:, 0], limits[:, 1] - within.angles)
     for angle in range(len(limits)):
@@ -129,12 +131,12 @@ def _reasons(
         if len(stopped) == 0:
             continue
         opened = limits.copy()
-        opened[angle] += [-_STEP_BACK, _STEP_BACK]
+        opened[angle] += [-_WIDENING, _WIDENING]
         again = fit_hand(model, joints[stopped], side=side, limits=opened, initial=within[stopped])
         gained = (held[stopped] - _rms(again, joints[stopped])) / (held[stopped] - freed[stopped])
         for frame, share, value in zip(stopped, gained, again.angles[:, angle], strict=True):
-            if share > _REASON:
-                found.append(BrokenLimit(int(frame), angle, float(value)))
+            if share > _MIN_EXPLAINED:
+                found.append(LimitViolation(int(frame), angle, float(value)))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Recorded joints looked over: are they read rightly, and can a hand stand like that?"""
+"""Check recorded joints: their unit, joint order and side, and whether the poses are anatomically possible."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,32 +7,42 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from knuckle.check.anatomy import Anatomy, examine
-from knuckle.check.reading import NO_HAND, UNITS, Order, candidate_orders, find_order, find_unit, proportion_cost
-from knuckle.check.report import Finding, Report, listed
-from knuckle.check.side import DECIDED, side_evidence
+from knuckle.check.conventions import (
+    MAX_PROPORTION_COST,
+    UNITS,
+    JointOrder,
+    candidate_orders,
+    find_order,
+    find_unit,
+    proportion_cost,
+)
+from knuckle.check.report import CheckReport, Finding, listed
+from knuckle.check.side import DECISION_THRESHOLD, right_log_odds
 from knuckle.fit import fit_hand
 from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.handmodel.biomechanics import bone_lengths
 from knuckle.handmodel.limits import angle_limits
 from knuckle.skeleton import BONES, JOINT_NAMES
 
-# Two joints nearer than this share of the hand's size (about half a millimetre) are in one place.
-_ONE_PLACE = 0.01
-# Frames that decide how the file is read; the rest follow.
-_SAMPLE = 256
-_SIDE_SAMPLE = 64
-# |log| of a bone's length over the fitted hand's: in the median of the frames, and in one frame. Definitions of joints
-# differ by up to 0.35 (the wrist to the thumb's base), recordings wobble by up to 0.46 in a frame.
-_BONE, _BONE_IN_FRAME = 0.5, 0.7
-# What a bone must be off by in metres besides: 3 mm of noise make that of a child's shortest bones once in a while.
-_BONE_APART = 0.008
-# A single frame is called one of the other side where that brings its residual down to this share.
-_BETTER_MIRRORED = 0.67
+# Two joints closer than this fraction of the hand's size (about half a millimetre) are coincident.
+_COINCIDENT = 0.01
+# Maximum number of frames from which unit, order and side are determined, for the whole recording.
+_SAMPLE_FRAMES = 256
+_SIDE_SAMPLE_FRAMES = 64
+# Thresholds on |log(bone length / fitted bone length)|: for the median over frames, and for a single frame. Joint
+# definitions differ by up to 0.35 (wrist to thumb CMC); in single frames recordings deviate by up to 0.46.
+_MAX_LOG_RATIO, _MAX_LOG_RATIO_IN_FRAME = 0.5, 0.7
+# Minimum difference of a bone's length in metres besides: 3 mm of noise can exceed the ratio for a child's short bones.
+_MIN_LENGTH_DIFFERENCE = 0.008
+# A single frame is reported as the other side where the mirrored fit reduces its residual to this fraction.
+_MAX_MIRRORED_RATIO = 0.67
 
 
 @dataclass(frozen=True)
-class _Reading:
-    order: Order
+class _Interpretation:
+    """Order and unit determined for the recording, and its joints converted accordingly."""
+
+    order: JointOrder
     unit: str | None
     scale: float
     joints: Float[np.ndarray, "M 21 3"]  # common order, metres
@@ -43,21 +53,21 @@ def check_poses(
     side: str = "right",
     model: HandModel | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Report:
-    """Say which poses no hand can make and why, and whether the joints are what they were given as.
+) -> CheckReport:
+    """Find anatomically impossible poses, and a wrong unit, joint order or side.
 
-    The reading is tried first: every unit, joint order and side for how well a hand explains the joints; where one
-    other than metres, the common order and the given side does much better, it is named. The frames are then fitted
-    in the best reading, and those that break a limit or a proportion are listed.
+    Unit, joint order and side are determined first, as those under which the joints have the size and proportions of a
+    hand; where another than metres, the common order and the given side is clearly better, it is reported. The frames
+    are then converted accordingly and fitted, and those that violate a joint limit or a bone proportion are reported.
 
     Args:
-        joints: (N, 21, 3), N >= 1, supposed to be metres, in the common order, and of hands of one side.
-        side: "left" or "right", as which they are given.
+        joints: (N, 21, 3), N >= 1, expected to be in metres, in the common order, and of hands of one side.
+        side: "left" or "right", the expected side.
         model: the hand; the free one where None.
-        progress: called with the frames done and their number.
+        progress: called with the number of frames completed and their total.
 
     Raises:
-        ValueError: there is no frame, or `side` is neither.
+        ValueError: there is no frame, or `side` is invalid.
     """
     if len(joints) == 0:
         raise ValueError("joints must hold at least one pose but got none; check what wrote them")
@@ -68,22 +78,24 @@ def check_poses(
     notes: list[str] = []
     usable = _usable(joints, findings)
     if len(usable) == 0:
-        return _unreadable(joints, side, findings)
-    reading = _read(joints[usable], model, findings, tuple(range(len(joints))))
-    costs = proportion_cost(reading.joints, model)
-    found_side = _read_side(reading.joints, side, model, findings, notes, usable)
-    if float(np.median(costs)) > NO_HAND:
-        message = "the bones have the proportions of a hand in no known joint order; were joints mixed up or left out?"
+        return _unreadable_report(joints, side, findings)
+    interpretation = _interpret(joints[usable], model, findings, tuple(range(len(joints))))
+    costs = proportion_cost(interpretation.joints, model)
+    found_side = _determine_side(interpretation.joints, side, model, findings, notes, usable)
+    if float(np.median(costs)) > MAX_PROPORTION_COST:
+        message = (
+            "the bones do not have the proportions of a hand in any known joint order; check the order of the joints"
+        )
         findings.append(Finding("bones", message, tuple(usable.tolist())))
-        return _report(joints, side, found_side, reading, 0, None, findings, notes)
+        return _report(joints, side, found_side, interpretation, 0, None, findings, notes)
     fitted_side = side if found_side == "undecided" else found_side
-    anatomy = examine(reading.joints, fitted_side, model, lambda done: progress(done, len(usable)))
-    impossible = _judge(reading.joints, anatomy, fitted_side, model, usable, len(joints), findings)
+    anatomy = examine(interpretation.joints, fitted_side, model, lambda done: progress(done, len(usable)))
+    impossible = _report_frames(interpretation.joints, anatomy, fitted_side, model, usable, len(joints), findings)
     return _report(
         joints,
         side,
         found_side,
-        reading,
+        interpretation,
         int((~impossible).sum()),
         1000 * float(anatomy.error.mean()),
         findings,
@@ -92,17 +104,19 @@ def check_poses(
 
 
 def _usable(joints: Float[np.ndarray, "N 21 3"], findings: list[Finding]) -> Int[np.ndarray, " M"]:
-    """The frames that can be read at all; the others are reported."""
+    """Indices of the frames that can be fitted; the others are reported."""
     total = len(joints)
     finite = np.asarray(np.isfinite(joints).all(axis=(1, 2)))
     if not finite.all():
         frames = np.flatnonzero(~finite).tolist()
-        message = f"joints that are not numbers or not finite ({listed(frames, total)}); leave those frames out"
+        message = f"joints that are not finite ({listed(frames, total)}); leave those frames out"
         findings.append(Finding("not_finite", message, tuple(frames)))
     collapsed = finite & _collapsed(np.where(finite[:, None, None], joints, 0.0))
     if collapsed.any():
         frames = np.flatnonzero(collapsed).tolist()
-        message = f"joints in one place ({listed(frames, total)}); leave out what was not seen, do not set it to zero"
+        message = (
+            f"coincident joints ({listed(frames, total)}); leave such frames out, do not set missing joints to zero"
+        )
         findings.append(Finding("collapsed", message, tuple(frames)))
     return np.flatnonzero(finite & ~collapsed)
 
@@ -113,22 +127,23 @@ def _collapsed(joints: Float[np.ndarray, "N 21 3"]) -> Bool[np.ndarray, " N"]:
     nearest = np.full(len(joints), np.inf)
     for i, j in zip(one, other, strict=True):
         nearest = np.minimum(nearest, np.linalg.norm(joints[:, i] - joints[:, j], axis=-1))
-    return (size <= 0) | (nearest < _ONE_PLACE * size)
+    return (size <= 0) | (nearest < _COINCIDENT * size)
 
 
-def _read(
+def _interpret(
     joints: Float[np.ndarray, "M 21 3"], model: HandModel, findings: list[Finding], frames: tuple[int, ...]
-) -> _Reading:
-    sample = _spread(joints, _SAMPLE)
+) -> _Interpretation:
+    sample = _subsample(joints, _SAMPLE_FRAMES)
     unit, size = find_unit(sample)
     order, _ = find_order(sample, model)
     common = order.to_common(joints)
     if unit is None:
-        # Lengths are made those of the average hand, so that the rest can be looked at.
-        scale = float(1 / np.median(bone_lengths(_spread(common, _SAMPLE)) / bone_lengths(model.joints_rest)))
+        # Scale to the lengths of the average hand, so that the remaining checks can run.
+        scale = float(1 / np.median(bone_lengths(_subsample(common, _SAMPLE_FRAMES)) / bone_lengths(model.joints_rest)))
         message = (
-            f"the joints are as large as a hand in none of {', '.join(UNITS)} (they lie {size:.4g} units from their "
-            f"centre, a hand's 0.02 to 0.08 m); multiply them by about {scale:.3g} for an average hand in metres"
+            f"the joints do not have the size of a hand in any of {', '.join(UNITS)} (their root mean square distance "
+            f"from their centre is {size:.4g} units, a hand's is 0.02 to 0.08 m); multiply them by about {scale:.3g} "
+            "for an average hand in metres"
         )
         findings.append(Finding("unit", message, frames))
     else:
@@ -138,20 +153,20 @@ def _read(
             findings.append(Finding("unit", message, frames))
     if not order.is_common:
         findings.append(_order_finding(order, frames))
-    return _Reading(order, unit, scale, common * scale)
+    return _Interpretation(order, unit, scale, common * scale)
 
 
-def _order_finding(order: Order, frames: tuple[int, ...]) -> Finding:
+def _order_finding(order: JointOrder, frames: tuple[int, ...]) -> Finding:
     if order.permutation == candidate_orders()[0].permutation:
-        message = "joint 0 is the palm's centre, not the wrist; put it right with skeleton.palm_to_wrist"
+        message = "joint 0 is the palm's centre, not the wrist; convert it with skeleton.palm_to_wrist"
         return Finding("root", message, frames)
     known = f" ({', '.join(order.names)})" if order.names else ""
     how = f"skeleton.to_common(joints, {order.names[0]!r})" if order.names else f"joints[:, {list(order.permutation)}]"
-    message = f"the joints are in another order than the common one: {order.description}{known}; put right with {how}"
+    message = f"the joints are not in the common order but in {order.description}{known}; convert them with {how}"
     return Finding("order", message, frames)
 
 
-def _read_side(
+def _determine_side(
     joints: Float[np.ndarray, "M 21 3"],
     side: str,
     model: HandModel,
@@ -159,31 +174,35 @@ def _read_side(
     notes: list[str],
     usable: Int[np.ndarray, " M"],
 ) -> str:
-    """The side that most frames that decide are of; "undecided" where none does or they are divided."""
-    evidence = side_evidence(joints)
-    right, left = int((evidence > DECIDED).sum()), int((evidence < -DECIDED).sum())
+    """The side of the clear majority of the decided frames; "undecided" where there is none."""
+    log_odds = right_log_odds(joints)
+    right, left = int((log_odds > DECISION_THRESHOLD).sum()), int((log_odds < -DECISION_THRESHOLD).sum())
     if max(right, left) <= 2 * min(right, left):
-        why = "the hands are nearly flat" if right + left == 0 else f"{right} frames look right, {left} left"
-        notes.append(f"whether these are left or right hands cannot be told: {why}")
+        why = (
+            "the hands are nearly flat"
+            if right + left == 0
+            else f"{right} frames appear to be right hands, {left} left"
+        )
+        notes.append(f"the side of the hands cannot be determined: {why}")
         return "undecided"
     found = "right" if right > left else "left"
     if found == side:
         return found
-    sample = _spread(joints, _SIDE_SAMPLE)
+    sample = _subsample(joints, _SIDE_SAMPLE_FRAMES)
     as_given, as_found = (fit_hand(model, sample, side=s).error for s in (side, found))
     if np.median(as_found) > np.median(as_given):
-        notes.append(f"the hands look like {found} ones but fit as well as {side} ones")
+        notes.append(f"the hands appear to be {found} ones but fit as well as {side} ones")
         return "undecided"
     message = (
-        f"these are {found} hands given as {side} ones (so say {max(left, right)} of {left + right} poses that tell; "
-        f"fitted to {1000 * float(as_found.mean()):.1f} mm as {found}, "
+        f"these are {found} hands given as {side} ones (in {max(left, right)} of {left + right} decided poses; "
+        f"mean residual {1000 * float(as_found.mean()):.1f} mm as {found}, "
         f"{1000 * float(as_given.mean()):.1f} mm as {side} hands); use --side {found}, or mirror them"
     )
     findings.append(Finding("side", message, tuple(usable.tolist())))
     return found
 
 
-def _judge(
+def _report_frames(
     joints: Float[np.ndarray, "M 21 3"],
     anatomy: Anatomy,
     side: str,
@@ -192,61 +211,61 @@ def _judge(
     total: int,
     findings: list[Finding],
 ) -> Bool[np.ndarray, " M"]:
-    """Report the frames that are none a hand can make; each for its most general reason. True for every such frame."""
+    """Report anatomically impossible frames, each under its most general cause; true for every such frame."""
     other = _of_other_side(joints, anatomy, side, model)
     if other.any():
         frames = usable[other].tolist()
         name = "left" if side == "right" else "right"
         message = f"{name} hands among {side} ones ({listed(frames, total)})"
         findings.append(Finding("side", message, tuple(frames)))
-    unlike = anatomy.unlike & ~other
-    if unlike.any():
-        frames = usable[unlike].tolist()
-        worst = 1000 * float(anatomy.error[unlike].max())
-        message = f"no hand fits the joints: it is up to {worst:.0f} mm off in the mean ({listed(frames, total)})"
+    not_a_hand = anatomy.not_a_hand & ~other
+    if not_a_hand.any():
+        frames = usable[not_a_hand].tolist()
+        worst = 1000 * float(anatomy.error[not_a_hand].max())
+        message = f"the joints are not those of a hand: mean residual up to {worst:.0f} mm ({listed(frames, total)})"
         findings.append(Finding("unlike", message, tuple(frames)))
-    odd_bones = _report_bones(anatomy, ~other & ~unlike, usable, total, findings)
+    odd_bones = _report_bones(anatomy, ~other & ~not_a_hand, usable, total, findings)
     _report_limits(anatomy, ~other & ~odd_bones, usable, total, findings)
-    return other | unlike | odd_bones | anatomy.beyond
+    return other | not_a_hand | odd_bones | anatomy.outside_limits
 
 
 def _of_other_side(
     joints: Float[np.ndarray, "M 21 3"], anatomy: Anatomy, side: str, model: HandModel
 ) -> Bool[np.ndarray, " M"]:
-    """Single frames that are clearly of the other side: by their palm, and because they fit better so."""
+    """Single frames that are clearly of the other side: by their log-odds, and because they fit better mirrored."""
     sign = 1 if side == "right" else -1
-    suspects = np.flatnonzero(sign * side_evidence(joints) < -DECIDED)
+    suspects = np.flatnonzero(sign * right_log_odds(joints) < -DECISION_THRESHOLD)
     other = np.zeros(len(joints), bool)
     if len(suspects) > 0:
         mirrored = fit_hand(model, joints[suspects], side="left" if side == "right" else "right")
-        other[suspects] = mirrored.error < _BETTER_MIRRORED * anatomy.error[suspects]
+        other[suspects] = mirrored.error < _MAX_MIRRORED_RATIO * anatomy.error[suspects]
     return other
 
 
 def _report_bones(
     anatomy: Anatomy,
-    asked: Bool[np.ndarray, " M"],
+    considered: Bool[np.ndarray, " M"],
     usable: Int[np.ndarray, " M"],
     total: int,
     findings: list[Finding],
 ) -> Bool[np.ndarray, " M"]:
-    """Bones that are wrong throughout are named one by one, others together; true for every frame that has one."""
+    """Report bones of implausible length: consistent ones individually, others together; true for every such frame."""
     ratio = np.log(anatomy.lengths / anatomy.fitted_lengths)
-    far = asked[:, None] & (np.abs(anatomy.lengths - anatomy.fitted_lengths) > _BONE_APART)
-    usual = np.median(ratio[asked], axis=0) if asked.any() else np.zeros(len(BONES))
-    always = np.abs(usual) > _BONE
-    odd = np.asarray((np.abs(ratio) > np.where(always, _BONE, _BONE_IN_FRAME)) & far)
+    far = considered[:, None] & (np.abs(anatomy.lengths - anatomy.fitted_lengths) > _MIN_LENGTH_DIFFERENCE)
+    usual = np.median(ratio[considered], axis=0) if considered.any() else np.zeros(len(BONES))
+    always = np.abs(usual) > _MAX_LOG_RATIO
+    odd = np.asarray((np.abs(ratio) > np.where(always, _MAX_LOG_RATIO, _MAX_LOG_RATIO_IN_FRAME)) & far)
     always &= odd.any(axis=0)
     for bone in np.flatnonzero(always).tolist():
         frames = usable[odd[:, bone]].tolist()
-        times = f"{np.exp(usual[bone]):.2g} times what fits the rest"
+        times = f"{np.exp(usual[bone]):.2g} times the length that fits the other bones"
         message = f"the bone {_bone_name(bone)} is {times} ({listed(frames, total)})"
         findings.append(Finding("bones", message, tuple(frames)))
     sometimes = odd & ~always
     if sometimes.any():
         frames = usable[sometimes.any(axis=1)].tolist()
         often = _bone_name(int(sometimes.sum(axis=0).argmax()))
-        message = f"bones of a length that does not fit the rest, most often {often} ({listed(frames, total)})"
+        message = f"bone lengths inconsistent with the rest of the hand, most often {often} ({listed(frames, total)})"
         findings.append(Finding("bones", message, tuple(frames)))
     return np.asarray(odd.any(axis=1))
 
@@ -258,17 +277,17 @@ def _bone_name(bone: int) -> str:
 
 def _report_limits(
     anatomy: Anatomy,
-    asked: Bool[np.ndarray, " M"],
+    considered: Bool[np.ndarray, " M"],
     usable: Int[np.ndarray, " M"],
     total: int,
     findings: list[Finding],
 ) -> None:
     limits = np.degrees(angle_limits())
     for angle, name in enumerate(ANGLE_NAMES):
-        broken = [limit for limit in anatomy.broken if limit.angle == angle and asked[limit.frame]]
+        violations = [limit for limit in anatomy.violations if limit.angle == angle and considered[limit.frame]]
         for bound, sign, word in ((limits[angle, 0], -1, "below"), (limits[angle, 1], 1, "above")):
-            values = [np.degrees(limit.value) for limit in broken]
-            past = [limit for limit, value in zip(broken, values, strict=True) if sign * (value - bound) > 0]
+            values = [np.degrees(limit.value) for limit in violations]
+            past = [limit for limit, value in zip(violations, values, strict=True) if sign * (value - bound) > 0]
             if not past:
                 continue
             extreme = max((np.degrees(limit.value) for limit in past), key=lambda value: sign * value)
@@ -276,15 +295,15 @@ def _report_limits(
             reach = f"{extreme:.0f} degrees, {word} its limit of {bound:.0f}"
             message = f"{name} would be {reach} ({listed(frames, total)})"
             findings.append(Finding("limits", message, tuple(frames)))
-    explained = {limit.frame for limit in anatomy.broken}
-    rest = [frame for frame in np.flatnonzero(anatomy.beyond & asked).tolist() if frame not in explained]
+    explained = {limit.frame for limit in anatomy.violations}
+    rest = [frame for frame in np.flatnonzero(anatomy.outside_limits & considered).tolist() if frame not in explained]
     if rest:
         frames = usable[rest].tolist()
-        message = f"several angles together would pass their limits ({listed(frames, total)})"
+        message = f"several angles together exceed their limits ({listed(frames, total)})"
         findings.append(Finding("limits", message, tuple(frames)))
 
 
-def _spread(joints: Float[np.ndarray, "M 21 3"], count: int) -> Float[np.ndarray, "K 21 3"]:
+def _subsample(joints: Float[np.ndarray, "M 21 3"], count: int) -> Float[np.ndarray, "K 21 3"]:
     """At most `count` frames, evenly spread over all."""
     return joints if len(joints) <= count else joints[np.linspace(0, len(joints) - 1, count).astype(int)]
 
@@ -293,19 +312,19 @@ def _report(
     joints: Float[np.ndarray, "N 21 3"],
     side: str,
     found_side: str,
-    reading: _Reading,
+    interpretation: _Interpretation,
     possible: int,
     error_mm: float | None,
     findings: list[Finding],
     notes: list[str],
-) -> Report:
-    return Report(
+) -> CheckReport:
+    return CheckReport(
         frames=len(joints),
         given_side=side,
         side=found_side,
-        unit=reading.unit,
-        order=reading.order.description,
-        order_names=reading.order.names,
+        unit=interpretation.unit,
+        order=interpretation.order.description,
+        order_names=interpretation.order.names,
         possible=possible,
         error_mm=error_mm,
         findings=tuple(findings),
@@ -313,8 +332,8 @@ def _report(
     )
 
 
-def _unreadable(joints: Float[np.ndarray, "N 21 3"], side: str, findings: list[Finding]) -> Report:
-    """The report on a file without a single frame to look at."""
+def _unreadable_report(joints: Float[np.ndarray, "N 21 3"], side: str, findings: list[Finding]) -> CheckReport:
+    """The report on a recording without a usable frame."""
     common = candidate_orders()[0]
-    empty = _Reading(common, None, 1.0, joints[:0])
-    return _report(joints, side, "undecided", empty, 0, None, findings, ["no frame could be looked at"])
+    empty = _Interpretation(common, None, 1.0, joints[:0])
+    return _report(joints, side, "undecided", empty, 0, None, findings, ["no frame could be checked"])

@@ -1,22 +1,22 @@
-"""What `check_poses` found, as data, as lines of text and as JSON."""
+"""The result of `check_poses`, as data, as lines of text and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["not_finite", "collapsed", "unit", "order", "root", "side", "bones", "limits", "unlike"]
-_SHOWN = 8
+_MAX_LISTED = 8
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
-        kind: "not_finite", "collapsed" (joints in one place), "unit", "order" of the joints, "root" (the palm's centre
-            in place of the wrist), "side", "bones" (proportions), "limits" (of an angle), "unlike" (no hand at all).
-        message: what, why, and what to do, on one line.
-        frames: indices of the frames it is about.
+        kind: "not_finite", "collapsed" (coincident joints), "unit", "order" of the joints, "root" (the palm's centre
+            in place of the wrist), "side", "bones" (proportions), "limits" (of an angle), "unlike" (not a hand).
+        message: problem, evidence and remedy, on one line.
+        frames: indices of the frames concerned.
     """
 
     kind: Kind
@@ -25,19 +25,19 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was found in N frames.
+class CheckReport:
+    """Result of checking N frames.
 
     Attributes:
         frames: N.
-        given_side: "left" or "right", as which the hands were given.
-        side: the side they are; "undecided" where their poses do not tell, as flat hands do not.
-        unit: a key of reading.UNITS, or None where no unit makes the joints as large as a hand.
+        given_side: "left" or "right", the expected side.
+        side: the side determined from the poses; "undecided" where they are ambiguous, as flat hands are.
+        unit: a key of interpretation.UNITS, or None where the joints have the size of a hand in none.
         order: the joint order in words; order_names: its keys in skeleton.ORDERS.
-        possible: how many frames a hand can make, once read in that order, unit and side.
+        possible: number of anatomically possible frames, after conversion from that order, unit and side.
         error_mm: mean residual of the fitted hands in millimetres; None where nothing could be fitted.
-        findings: what is wrong; none where all is well.
-        notes: what could not be told.
+        findings: the problems; empty where there are none.
+        notes: what could not be determined.
     """
 
     frames: int
@@ -53,7 +53,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
+        """Whether there are no findings."""
         return not self.findings
 
     def to_json(self) -> dict[str, Any]:
@@ -78,14 +78,14 @@ class Report:
         }
 
     def lines(self) -> list[str]:
-        """The report in words, the most general finding first."""
+        """The report as lines of text, the most general finding first."""
         lines = [f"{finding.kind}: {finding.message}" for finding in self.findings]
         lines += [f"note: {note}" for note in self.notes]
-        residual = "" if self.error_mm is None else f"; fitted to {self.error_mm:.1f} mm"
-        read = {"side", "unit", "order", "root"} & {finding.kind for finding in self.findings}
-        under = " once read so" if read else ""
-        noun = "pose is one" if self.frames == 1 else "poses are ones"
-        lines.append(f"{self.possible} of {self.frames} {noun} a hand can make{under}{residual}")
+        residual = "" if self.error_mm is None else f"; mean residual {self.error_mm:.1f} mm"
+        converted = {"side", "unit", "order", "root"} & {finding.kind for finding in self.findings}
+        condition = " after conversion" if converted else ""
+        noun = "pose is" if self.frames == 1 else "poses are"
+        lines.append(f"{self.possible} of {self.frames} {noun} anatomically possible{condition}{residual}")
         return lines
 
 
@@ -93,5 +93,5 @@ def listed(frames: Sequence[int], total: int) -> str:
     """ "every frame", or "3 of 40 frames: 1, 5, 9"."""
     if len(frames) == total:
         return "the only frame" if total == 1 else f"all {total} frames"
-    shown = ", ".join(str(frame) for frame in frames[:_SHOWN]) + (", ..." if len(frames) > _SHOWN else "")
+    shown = ", ".join(str(frame) for frame in frames[:_MAX_LISTED]) + (", ..." if len(frames) > _MAX_LISTED else "")
     return f"{len(frames)} of {total} frames: {shown}"

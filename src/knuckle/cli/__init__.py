@@ -1,8 +1,8 @@
-"""The command line: one function a command, in files of their own that are loaded when they are called.
+"""The command line: one function per command, in modules of their own that are imported when called.
 
-`knuckle --help` imports neither OpenCV nor the hand. Exit status: 0 all is well, 1 the command says that something is
-wrong with what it was given to judge, 2 it could not work with what it was given, 130 it was interrupted. With
-KNUCKLE_TRACEBACK=1 in the environment an error is shown with where it came from.
+`knuckle --help` imports neither OpenCV nor the hand. Exit status: 0 success, 1 the command has findings about its
+input, 2 the input or the arguments are not usable, 130 interrupted. With KNUCKLE_TRACEBACK=1 in the environment
+errors are shown with a traceback.
 """
 
 import os
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-# name -> where its function is, imported when it is called, and what the list of commands says of it
+# name -> (import path of its function, summary in the list of commands)
 COMMANDS = {
     "predict": ("knuckle.cli.predict:predict", "Hands in pictures and videos: joints, mesh, angles."),
-    "fit": ("knuckle.cli.fit:fit", "Recorded joints to angles, shape and place; .npz, .glb, .bvh, .json."),
+    "fit": ("knuckle.cli.fit:fit", "Fit angles, shape and placement to recorded joints; .npz, .glb, .bvh, .json."),
     "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
-    "check": ("knuckle.cli.check:check", "Which recorded poses no hand can make, and why."),
+    "check": ("knuckle.cli.check:check", "Find anatomically impossible poses in a recording, and why."),
     "train": ("knuckle.cli.train:train", "Train a network on generated pictures."),
     "export": ("knuckle.cli.train:export", "Turn a checkpoint into one ONNX file."),
     "synth": ("knuckle.cli.synth:synth", "Draw labelled pictures of hands."),
@@ -24,13 +24,13 @@ COMMANDS = {
     "submit": ("knuckle.cli.evaluate:submit", "Write predictions as a leaderboard takes them, and check the file."),
 }
 
-# What the training commands import, and only they; other extras are named where they are imported.
-_OF_TRAINING = ("torch", "lightning_fabric", "safetensors", "onnx", "onnxscript")
+# Imported by the training commands only; other extras are named where they are imported.
+_TRAIN_MODULES = ("torch", "lightning_fabric", "safetensors", "onnx", "onnxscript")
 _TRAIN_EXTRA = "install it with `pip install 'knuckle[train]'`"
 
-_HELP = """3D hands a program can use: joints, mesh and 23 anatomical angles, in metres.
+_HELP = """3D hands from pictures: joints, mesh and 23 anatomical angles, in metres.
 
-`knuckle COMMAND --help` shows a command's options and examples. Some to begin with:
+`knuckle COMMAND --help` shows a command's options and examples. To start with:
 
     knuckle pose peace --out peace.glb
 
@@ -40,11 +40,11 @@ _HELP = """3D hands a program can use: joints, mesh and 23 anatomical angles, in
 """
 
 
-def make_app(asked: str | None = None) -> App:
+def make_app(command: str | None = None) -> App:
     """The command line as an object.
 
     Args:
-        asked: the command that is about to run; its own help is then its docstring, not the line in the list.
+        command: the command about to run; its help is then its docstring, not the summary in the list.
     """
     from knuckle.version import __version__
 
@@ -57,7 +57,7 @@ def make_app(asked: str | None = None) -> App:
         suppress_keyboard_interrupt=False,
     )
     for name, (where, summary) in COMMANDS.items():
-        app.command(where, name=name, help=None if name == asked else summary)
+        app.command(where, name=name, help=None if name == command else summary)
     return app
 
 
@@ -65,12 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status; the installed `knuckle` calls this.
 
     Args:
-        arguments: the words after `knuckle`; those of the process where None.
+        arguments: the arguments after `knuckle`; those of the process where None.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    argv = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        status = make_app(words[0] if words else None)(
-            words, exit_on_error=False, print_error=False, result_action="return_value"
+        status = make_app(argv[0] if argv else None)(
+            argv, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except KeyboardInterrupt:
         print("knuckle: interrupted", file=sys.stderr)
@@ -79,14 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"knuckle: {_one_line(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Whoever read the output has gone, as `| head` does. Python's own flush at exit must not meet the broken pipe.
+        # The reader of the output has closed it, as `| head` does. Python's flush at exit must not raise it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     # ImportError: an extra of the package is not installed; the message says which.
     except (ValueError, OSError, ImportError) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        said = f"this takes {missing}; {_TRAIN_EXTRA}" if missing in _OF_TRAINING else _one_line(error)
-        print(f"knuckle: {said}", file=sys.stderr)
+        message = f"this requires {missing}; {_TRAIN_EXTRA}" if missing in _TRAIN_MODULES else _one_line(error)
+        print(f"knuckle: {message}", file=sys.stderr)
         if os.environ.get("KNUCKLE_TRACEBACK"):
             raise
         return 2

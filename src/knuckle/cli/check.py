@@ -1,4 +1,4 @@
-"""`knuckle check`: are recorded joints what they are taken for, and can a hand stand like that?"""
+"""`knuckle check`: verify unit, joint order, side and anatomical plausibility of recorded joints."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Literal
 
 
 def check(poses: Path, *, side: Literal["left", "right"] = "right", json: bool = False) -> int:
-    """Say which poses no hand can make and why: limits, bone proportions, side, unit, joint order.
+    """Find anatomically impossible poses and their causes: limits, bone proportions, side, unit, joint order.
 
-    The exit status is 0 when nothing is wrong, 1 when something is, 2 when joints are missing or the file cannot be
+    The exit status is 0 when there are no findings, 1 when there are, 2 when joints are missing or the file cannot be
     read.
 
     Examples:
@@ -20,10 +20,10 @@ def check(poses: Path, *, side: Literal["left", "right"] = "right", json: bool =
     Parameters
     ----------
     poses
-        A .npy, .npz (array `joints`) or .json file of (N, 21, 3) joints, supposed to be in metres and in the common
+        A .npy, .npz (array `joints`) or .json file of (N, 21, 3) joints, expected to be in metres and in the common
         order: wrist, then thumb, index, middle, ring, little, each from base to tip.
     side
-        Which hand they are supposed to be of.
+        Which hand was recorded.
     json
         Print the report as JSON.
     """

@@ -1,4 +1,4 @@
-"""`knuckle fit`: recorded joints to angles, shape and place."""
+"""`knuckle fit`: fit the hand model to recorded joints."""
 
 import sys
 from pathlib import Path
@@ -16,11 +16,11 @@ def fit(
     json: bool = False,
     fps: float = 30.0,
 ) -> int:
-    """Find the 23 angles, the shape and the place of the hand that explain recorded joints, within human limits.
+    """Fit angles, shape and placement of the hand model to recorded joints, within joint limits.
 
     Writes OUT/fit.npz: angles (N, 23) in radians and angle_names, shape (N, 10) and shape_names, rotation (N, 3, 3),
-    translation (N, 3) and joints (N, 21, 3) in metres, error_mm (N,), side. Interrupted with Ctrl-C, the same command
-    goes on where it stopped.
+    translation (N, 3) and joints (N, 21, 3) in metres, error_mm (N,), side. After an interruption with Ctrl-C the
+    same command resumes where it stopped.
 
     Examples:
 
@@ -32,13 +32,13 @@ def fit(
     ----------
     poses
         A .npy, .npz (array `joints`) or .json file of (N, 21, 3) joints in metres: wrist, then thumb, index, middle,
-        ring, little, each from base to tip. `knuckle check` says whether they are.
+        ring, little, each from base to tip. `knuckle check` verifies this.
     out
-        Folder to write into.
+        Folder to write to.
     side
         Which hand was recorded.
     shape
-        Fit the hand's shape in each frame, or one shape to all frames.
+        One shape per frame (free), or one for all frames (shared).
     glb
         Also write OUT/hand.glb, a skinned, animated mesh.
     bvh
@@ -46,7 +46,7 @@ def fit(
     json
         Also write OUT/fit.json, with the angles by name.
     fps
-        Frames a second of the recording, for the animations.
+        Frames per second of the recording, for the animations.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -60,9 +60,9 @@ def fit(
     columns = (TextColumn("fitting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
         task = progress.add_task("", total=len(joints))
-        keep = out / "fit.unfinished.npz"
+        resume_file = out / "fit.unfinished.npz"
         fitted = fit_recording(
-            joints, side, shape, keep=keep, progress=lambda done: progress.update(task, completed=done)
+            joints, side, shape, resume_file=resume_file, progress=lambda done: progress.update(task, completed=done)
         )
     written = write_recording(fitted, out, glb=glb, bvh=bvh, json=json, fps=fps)
     error = fitted.error_mm

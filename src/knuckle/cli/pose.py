@@ -28,11 +28,11 @@ def pose(
     name
         One of the names that --list prints.
     out
-        The file: .glb is a mesh with bones, .obj a mesh, .png a picture from four sides.
+        The file: .glb is a mesh with bones, .obj a mesh, .png a picture of four views.
     side
         Which hand.
     list_all
-        Print all names, each with what it is.
+        Print all names with their descriptions.
     """
     from knuckle.handmodel.poses import named_pose, pose_bank
 

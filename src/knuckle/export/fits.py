@@ -1,4 +1,4 @@
-"""A fitted recording as arrays in .npz, for programs, and in .json, for everything else."""
+"""A fitted recording as .npz arrays or .json."""
 
 import json
 from dataclasses import dataclass, fields
@@ -51,7 +51,7 @@ class FittedHands:
         """Read what write_npz wrote.
 
         Raises:
-            ValueError: the file is no such file.
+            ValueError: the file lacks one of these arrays.
             OSError: it cannot be read.
         """
         arrays = load_npz(path)

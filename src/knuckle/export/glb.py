@@ -1,12 +1,12 @@
 """A hand as a skinned, animated mesh in one .glb file, for any viewer, game engine or editor that reads glTF 2.0.
 
 Frames: glTF is right-handed with y up, in metres, and its cameras look along -z. A sequence in knuckle's camera frame
-(x right, y down, z forward) keeps its numbers; the node above the hand, named "camera_frame", turns it by half a turn
-about x, so that (x, y, z) comes to stand at (x, -y, -z) and a viewer at the origin sees what the camera saw. A hand in
-its own frame (x to the thumb, y to the fingers, z out of the palm) already stands upright and is not turned.
+(x right, y down, z forward) keeps its numbers; the node above the hand, named "camera_frame", rotates it by pi
+about x, so that (x, y, z) becomes (x, -y, -z) and a viewer at the origin sees what the camera saw. A hand in
+its own frame (x to the thumb, y to the fingers, z out of the palm) is upright already and is not rotated.
 
-Each articulated joint is a node of the skin; the fingertips are nodes without skin, so all 21 joints can be read off.
-What the skin does beyond following its bones, a knuckle that would sink in, is kept as morph targets.
+Each articulated joint is a node of the skin; the fingertips are nodes without skinning weights, so all 21 joints
+are in the file. Pose correctives, which keep bent knuckles from collapsing, are written as morph targets.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.export.gltf import ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER, GltfBuffer, pack_glb
-from knuckle.export.skin import Motion, Skin, split_seams
+from knuckle.export.skinned_mesh import Motion, SkinnedMesh, split_seams
 from knuckle.files import atomic_write
 from knuckle.geometry.rotation import matrix_to_quaternion
 from knuckle.geometry.surface import vertex_normals
@@ -27,24 +27,24 @@ SKIN_COLOR = (0.78, 0.47, 0.33, 1.0)  # linear, not sRGB
 _HALF_TURN_ABOUT_X = [1.0, 0.0, 0.0, 0.0]
 
 
-def write_glb(path: Path | str, hands: Sequence[tuple[Skin, Motion]], *, in_camera_frame: bool = True) -> None:
+def write_glb(path: Path | str, hands: Sequence[tuple[SkinnedMesh, Motion]], *, in_camera_frame: bool = True) -> None:
     """Write hands with their motion as a .glb file; atomically, so an interrupted write leaves nothing behind.
 
     Args:
-        path: where to.
-        hands: a `Skin` and its `Motion` for each hand; a motion of one frame is a pose without animation.
-        in_camera_frame: the motion's root is in the camera frame and is turned upright, see the module; otherwise
-            it is in the hand frame.
+        path: the file to write.
+        hands: a `SkinnedMesh` and its `Motion` for each hand; a motion of one frame is a pose without animation.
+        in_camera_frame: the motion's root is in the camera frame and is rotated upright, see the module's docstring;
+            otherwise it is in the hand frame.
 
     Raises:
-        ValueError: a motion has no frame or another number of bones than its skin.
+        ValueError: a motion has no frame, or its bones or correctives do not match its mesh.
     """
     data = glb_bytes(hands, in_camera_frame=in_camera_frame)
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
 
-def glb_bytes(hands: Sequence[tuple[Skin, Motion]], *, in_camera_frame: bool = True) -> bytes:
+def glb_bytes(hands: Sequence[tuple[SkinnedMesh, Motion]], *, in_camera_frame: bool = True) -> bytes:
     """The bytes of the file `write_glb` writes."""
     buffer = GltfBuffer()
     document: dict[str, Any] = {
@@ -66,9 +66,9 @@ def glb_bytes(hands: Sequence[tuple[Skin, Motion]], *, in_camera_frame: bool = T
         ],
     }
     channels, samplers = [], []
-    for skin, motion in hands:
-        _check(skin, motion)
-        first_bone = _add_hand(document, buffer, skin, motion, in_camera_frame)
+    for mesh, motion in hands:
+        _check(mesh, motion)
+        first_bone = _add_hand(document, buffer, mesh, motion, in_camera_frame)
         if len(motion.translation) > 1:
             _add_motion(channels, samplers, buffer, motion, first_bone, mesh_node=first_bone - 2)
     if channels:
@@ -76,55 +76,57 @@ def glb_bytes(hands: Sequence[tuple[Skin, Motion]], *, in_camera_frame: bool = T
     return pack_glb(document, buffer)
 
 
-def _check(skin: Skin, motion: Motion) -> None:
+def _check(mesh: SkinnedMesh, motion: Motion) -> None:
     if len(motion.translation) == 0:
         raise ValueError("motion must have at least one frame but got none; export at least one pose")
-    if motion.rotations.shape[1] != len(skin.bone_names):
+    if motion.rotations.shape[1] != len(mesh.bone_names):
         raise ValueError(
-            f"motion must turn the skin's {len(skin.bone_names)} bones but got {motion.rotations.shape[1]}; "
-            "make both from the same hand model"
+            f"motion must have rotations of the mesh's {len(mesh.bone_names)} bones but got "
+            f"{motion.rotations.shape[1]}; make both from the same hand model"
         )
-    if motion.corrective_weights is not None and motion.corrective_weights.shape[1] != len(skin.correctives):
+    if motion.corrective_weights is not None and motion.corrective_weights.shape[1] != len(mesh.correctives):
         raise ValueError(
-            f"motion must weigh the skin's {len(skin.correctives)} correctives but got "
+            f"motion must have weights of the mesh's {len(mesh.correctives)} correctives but got "
             f"{motion.corrective_weights.shape[1]}; make both from the same hand model"
         )
 
 
-def _add_hand(document: dict[str, Any], buffer: GltfBuffer, skin: Skin, motion: Motion, in_camera_frame: bool) -> int:
+def _add_hand(
+    document: dict[str, Any], buffer: GltfBuffer, mesh: SkinnedMesh, motion: Motion, in_camera_frame: bool
+) -> int:
     """Add the mesh, the bones in the first frame's pose and the skin; return the number of the root bone's node."""
     nodes = document["nodes"]
     mesh_node = len(nodes)
     frame_node, first_bone = mesh_node + 1, mesh_node + 2
-    bone_count = len(skin.bone_names)
-    nodes.append({"name": f"{skin.side}_hand_mesh", "mesh": len(document["meshes"]), "skin": len(document["skins"])})
+    bone_count = len(mesh.bone_names)
+    nodes.append({"name": f"{mesh.side}_hand_mesh", "mesh": len(document["meshes"]), "skin": len(document["skins"])})
     frame: dict[str, Any] = {"name": "camera_frame" if in_camera_frame else "hand_frame", "children": [first_bone]}
     nodes.append({**frame, "rotation": _HALF_TURN_ABOUT_X} if in_camera_frame else frame)
     rotations = _quaternions(motion.rotations)[0]
-    for bone, name in enumerate(skin.bone_names):
-        offset = motion.translation[0] if bone == 0 else skin.bone_positions[bone] - _parent_position(skin, bone)
+    for bone, name in enumerate(mesh.bone_names):
+        offset = motion.translation[0] if bone == 0 else mesh.bone_positions[bone] - _parent_position(mesh, bone)
         node: dict[str, Any] = {"name": name, "translation": offset.tolist(), "rotation": rotations[bone].tolist()}
-        children = [first_bone + child for child in np.flatnonzero(skin.bone_parent == bone).tolist()]
+        children = [first_bone + child for child in np.flatnonzero(mesh.bone_parent == bone).tolist()]
         children += [
-            first_bone + bone_count + number for number, (parent, _) in enumerate(skin.tips.values()) if parent == bone
+            first_bone + bone_count + number for number, (parent, _) in enumerate(mesh.tips.values()) if parent == bone
         ]
         nodes.append({**node, "children": children} if children else node)
-    for name, (parent, position) in skin.tips.items():
-        nodes.append({"name": name, "translation": (position - skin.bone_positions[parent]).tolist()})
+    for name, (parent, position) in mesh.tips.items():
+        nodes.append({"name": name, "translation": (position - mesh.bone_positions[parent]).tolist()})
 
-    # A skinned mesh's own transform is ignored by definition, so it stands beside the bones and not below them.
+    # The format ignores the transform of a skinned mesh's node, so it is a sibling of the bones, not a descendant.
     document["scenes"][0]["nodes"] += [mesh_node, frame_node]
-    mesh: dict[str, Any] = {"name": f"{skin.side}_hand", "primitives": [_add_mesh(buffer, skin)]}
-    if skin.correctives:
-        # The names stand where every viewer looks for them; the format itself has no place for them.
-        mesh |= {"weights": _corrective_weights(skin, motion)[0].tolist()}
-        mesh |= {"extras": {"targetNames": list(skin.correctives)}}
-    document["meshes"].append(mesh)
+    gltf_mesh: dict[str, Any] = {"name": f"{mesh.side}_hand", "primitives": [_add_mesh(buffer, mesh)]}
+    if mesh.correctives:
+        # Viewers read the names of morph targets here by convention; the format does not define a place for them.
+        gltf_mesh |= {"weights": _corrective_weights(mesh, motion)[0].tolist()}
+        gltf_mesh |= {"extras": {"targetNames": list(mesh.correctives)}}
+    document["meshes"].append(gltf_mesh)
     inverse_bind = np.tile(np.eye(4, dtype=np.float32), (bone_count, 1, 1))
-    inverse_bind[:, :3, 3] = -skin.bone_positions
+    inverse_bind[:, :3, 3] = -mesh.bone_positions
     document["skins"].append(
         {
-            "name": f"{skin.side}_hand",
+            "name": f"{mesh.side}_hand",
             "inverseBindMatrices": buffer.add(inverse_bind),
             "skeleton": first_bone,
             "joints": list(range(first_bone, first_bone + bone_count)),
@@ -133,27 +135,27 @@ def _add_hand(document: dict[str, Any], buffer: GltfBuffer, skin: Skin, motion: 
     return first_bone
 
 
-def _parent_position(skin: Skin, bone: int) -> Float[np.ndarray, "3"]:
-    return skin.bone_positions[skin.bone_parent[bone]]
+def _parent_position(mesh: SkinnedMesh, bone: int) -> Float[np.ndarray, "3"]:
+    return mesh.bone_positions[mesh.bone_parent[bone]]
 
 
-def _add_mesh(buffer: GltfBuffer, skin: Skin) -> dict[str, Any]:
-    """The mesh as one primitive, vertices on texture seams doubled."""
-    vertex, texture, faces = split_seams(skin.faces, skin.faces_uv)
-    uv = skin.uv[texture] * [1.0, -1.0] + [0.0, 1.0]  # glTF counts v from the top of the picture
-    normals = vertex_normals(skin.vertices, skin.faces)[vertex]
-    weights = _normalised(skin.weights_value[vertex])
-    # The format asks for bone 0 where a weight is zero.
-    bones = np.where(weights > 0, skin.weights_index[vertex], 0)
+def _add_mesh(buffer: GltfBuffer, mesh: SkinnedMesh) -> dict[str, Any]:
+    """The mesh as one primitive, vertices on texture seams duplicated."""
+    vertex, texture, faces = split_seams(mesh.faces, mesh.faces_uv)
+    uv = mesh.uv[texture] * [1.0, -1.0] + [0.0, 1.0]  # glTF's v axis points down
+    normals = vertex_normals(mesh.vertices, mesh.faces)[vertex]
+    weights = _normalised(mesh.weights_value[vertex])
+    # The format requires bone 0 where a weight is zero.
+    bones = np.where(weights > 0, mesh.weights_index[vertex], 0)
     index_type = np.uint16 if len(vertex) < 2**16 - 1 else np.uint32
     targets = [
         {"POSITION": buffer.add(target[vertex].astype(np.float32), target=ARRAY_BUFFER, bounds=True)}
-        for target in skin.correctives.values()
+        for target in mesh.correctives.values()
     ]
     return {
         **({"targets": targets} if targets else {}),
         "attributes": {
-            "POSITION": buffer.add(skin.vertices[vertex].astype(np.float32), target=ARRAY_BUFFER, bounds=True),
+            "POSITION": buffer.add(mesh.vertices[vertex].astype(np.float32), target=ARRAY_BUFFER, bounds=True),
             "NORMAL": buffer.add(normals.astype(np.float32), target=ARRAY_BUFFER),
             "TEXCOORD_0": buffer.add(uv.astype(np.float32), target=ARRAY_BUFFER),
             "JOINTS_0": buffer.add(bones.astype(np.uint8), target=ARRAY_BUFFER),
@@ -170,7 +172,7 @@ def _normalised(weights: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S 4"]:
 
 
 def _quaternions(rotations: Float[np.ndarray, "N B 3 3"]) -> Float[np.ndarray, "N B 4"]:
-    """(x, y, z, w) as glTF orders them; of the two signs the one nearer to the frame before, to turn the short way."""
+    """(x, y, z, w) as in glTF, with the sign closer to the previous frame's, to interpolate along the shorter arc."""
     quaternions = np.roll(np.asarray(matrix_to_quaternion(rotations.astype(np.float64))), -1, axis=-1)
     turns_back = (quaternions[1:] * quaternions[:-1]).sum(axis=-1) < 0
     flips = np.zeros(quaternions.shape[:2], bool)
@@ -178,9 +180,9 @@ def _quaternions(rotations: Float[np.ndarray, "N B 3 3"]) -> Float[np.ndarray, "
     return np.where(flips[..., None], -quaternions, quaternions)
 
 
-def _corrective_weights(skin: Skin, motion: Motion) -> Float[np.ndarray, "N C"]:
+def _corrective_weights(mesh: SkinnedMesh, motion: Motion) -> Float[np.ndarray, "N C"]:
     if motion.corrective_weights is None:
-        return np.zeros((len(motion.translation), len(skin.correctives)))
+        return np.zeros((len(motion.translation), len(mesh.correctives)))
     return motion.corrective_weights
 
 

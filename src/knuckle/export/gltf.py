@@ -24,7 +24,7 @@ _BINARY_CHUNK = 0x004E4942
 
 
 class GltfBuffer:
-    """Collects arrays into one little-endian buffer and hands back the accessor numbers that glTF refers to them by."""
+    """Collects arrays into one little-endian buffer and returns the index of each array's accessor."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -32,16 +32,16 @@ class GltfBuffer:
         self.accessors: list[dict[str, Any]] = []
 
     def add(self, values: np.ndarray, *, target: int | None = None, bounds: bool = False) -> int:
-        """Store an array of N elements and return its accessor's number.
+        """Store an array of N elements and return the index of its accessor.
 
         Args:
             values: (N,), (N, 2), (N, 3), (N, 4) or (N, 4, 4); uint8, uint16, uint32 or float32. Matrices are given
-                row by row as usual and stored column by column as glTF wants them.
+                as usual and stored in column-major order as glTF requires.
             target: ARRAY_BUFFER for vertex attributes, ELEMENT_ARRAY_BUFFER for indices, None for the rest.
-            bounds: write the smallest and largest value of each component (positions and key times need them).
+            bounds: write the minimum and maximum of each component (required for positions and key times).
 
         Raises:
-            ValueError: glTF has no such component or element type.
+            ValueError: glTF does not support the component or element type.
         """
         if values.dtype not in _COMPONENT or values.shape[1:] not in _SHAPE:
             raise ValueError(

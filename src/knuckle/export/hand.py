@@ -1,22 +1,22 @@
-"""From a `HandModel` with angles and a shape to the `Skin` and `Motion` that mesh files are written from."""
+"""From a `HandModel` with angles and a shape to the `SkinnedMesh` and `Motion` that files are written from."""
 
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from knuckle.export.skin import MIRROR, Motion, Skin, local_rotations
+from knuckle.export.skinned_mesh import MIRROR, Motion, SkinnedMesh, local_rotations
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import ROTATING_JOINTS
 from knuckle.handmodel.model import BONE_NAMES
 from knuckle.skeleton import JOINT_NAMES, PARENTS, TIPS
 
-_INFLUENCES = 4  # glTF's JOINTS_0 and WEIGHTS_0 hold four bones a vertex, and so does every game engine
+_INFLUENCES = 4  # glTF's JOINTS_0 and WEIGHTS_0 hold four bones per vertex, as game engines support
 
 
-def skin_of(
+def skinned_mesh_of(
     model: HandModel, shape: Float[np.ndarray, " S"] | None = None, side: Literal["left", "right"] = "right"
-) -> Skin:
+) -> SkinnedMesh:
     """The hand at rest in one shape, ready to be written.
 
     Args:
@@ -25,8 +25,8 @@ def skin_of(
         side: "left" or "right".
 
     Note:
-        Of bones that move a vertex only the four strongest are kept. The open hand's pose correctives, one for each
-        joint, are kept as they are; a MANO hand's, nine for each joint, are left out.
+        Each vertex keeps its four largest skinning weights. The open hand's pose correctives, one per joint, are
+        included; a MANO hand's, nine per joint, are left out.
     """
     faces = np.asarray(model.faces_of(side)).astype(np.int64)
     mirror = MIRROR if side == "left" else np.eye(3)
@@ -40,7 +40,7 @@ def skin_of(
         uv, faces_uv = np.zeros((1, 2)), np.zeros_like(faces)
     elif side == "left":
         faces_uv = faces_uv[:, ::-1]
-    return Skin(
+    return SkinnedMesh(
         side=side,
         vertices=rest.vertices @ mirror,
         faces=faces,
@@ -64,14 +64,14 @@ def motion_of(
     side: Literal["left", "right"] = "right",
     fps: float = 30.0,
 ) -> Motion:
-    """How the bones stand in each frame.
+    """Rotations of the bones in each frame.
 
     Args:
-        model: the hand that the `Skin` is of.
+        model: the hand that the `SkinnedMesh` was made from.
         angles: (N, 23) radians.
         rotation, translation: (N, 3, 3) and (N, 3), the parts of T_camera_hand; None leaves the hand in its frame.
-        side: as the skin's.
-        fps: frames a second.
+        side: as for the mesh.
+        fps: frames per second.
     """
     count = len(angles)
     features = model.rotations(angles) - np.eye(3)
@@ -96,8 +96,8 @@ def motion_of(
 def _correctives(model: HandModel) -> list[tuple[str, Float[np.ndarray, "3 3"], Float[np.ndarray, "V 3"]]]:
     """Joint, share and target of each corrective: the vertices move by sum((R - 1) * share) times the target.
 
-    The model keeps nine fields for each joint, one for each entry of R - 1. Where the nine are multiples of one, as
-    the open hand's are, that one can be a morph target of a file; others are passed over.
+    The model has nine displacement fields per joint, one for each entry of R - 1. Where they are multiples of a single
+    field, as the open hand's are, that field can be a morph target; other joints are left out.
     """
     found = []
     if model.pose_vertices is None:
@@ -109,14 +109,14 @@ def _correctives(model: HandModel) -> list[tuple[str, Float[np.ndarray, "3 3"], 
             continue
         share = fields @ strongest / square
         if np.abs(fields - share[:, None] * strongest).max() < 1e-6:
-            # Scaled so that a bend by a right angle counts once: there d . R d is 0, see asset.py.
+            # Scaled so that the weight is 1 for a bend by a right angle: there d . R d is 0, see asset.py.
             turns = -share.reshape(3, 3).trace()
             found.append((name, share.reshape(3, 3) / turns, strongest.reshape(-1, 3) * turns))
     return found
 
 
 def _parent(name: str, names: tuple[str, ...]) -> int:
-    """The bone a bone hangs on, -1 for the hand itself."""
+    """Index of a bone's parent, -1 for the hand itself."""
     if name == "hand":
         return -1
     if name not in ROTATING_JOINTS:

@@ -1,4 +1,4 @@
-"""A still hand as a Wavefront .obj file, with texture coordinates; every 3D program reads it."""
+"""A static hand as a Wavefront .obj file with texture coordinates, the most widely read mesh format."""
 
 from pathlib import Path
 
@@ -18,14 +18,14 @@ def write_obj(
     """Write a mesh, atomically.
 
     Args:
-        path: where to.
-        vertices: (V, 3) metres, written as they are to a hundredth of a micrometre.
+        path: the file to write.
+        vertices: (V, 3) metres, written with eight decimals.
         faces: (F, 3) vertex indices from 0, wound outwards.
         uv: (T, 2) texture coordinates, v up as the format has it.
-        faces_uv: (F, 3) indices into `uv`, corner for corner as `faces`.
+        faces_uv: (F, 3) indices into `uv` of the corners of `faces`.
 
     Raises:
-        ValueError: only one of `uv` and `faces_uv` was given, or an index points past its array's end.
+        ValueError: only one of `uv` and `faces_uv` was given, or an index is out of range.
     """
     if (uv is None) != (faces_uv is None):
         raise ValueError("uv and faces_uv must come together but got one of them; give both or neither")
@@ -47,5 +47,5 @@ def _check_indices(name: str, indices: Int[np.ndarray, "F 3"], count: int) -> No
     if indices.size > 0 and not (int(indices.min()) >= 0 and int(indices.max()) < count):
         raise ValueError(
             f"{name} must be indices from 0 to {count - 1} but got {int(indices.min())} to {int(indices.max())}; "
-            "count from 0"
+            "indices start at 0"
         )

@@ -1,4 +1,4 @@
-"""Inverse kinematics: the angles, shape and place of the hand that explain joints or a mesh, within human limits."""
+"""Inverse kinematics: the angles, shape and rigid placement that best explain joints or a mesh, within joint limits."""
 
 from knuckle.fit.hand import Fit, fit_hand
 

@@ -1,4 +1,4 @@
-"""From joints or a mesh to the hand that explains them: angles, shape, rotation and translation."""
+"""Least-squares fit of the hand model to joints or a mesh: angles, shape, rotation and translation."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -10,30 +10,32 @@ from knuckle.arrays import Array
 from knuckle.fit.inputs import MIRROR, Problem, angle_prior, checked_limits, flat_side, flat_targets
 from knuckle.fit.kinematics import kinematics_of
 from knuckle.fit.objective import Targets
-from knuckle.fit.search import Effort, Found, search
+from knuckle.fit.search import SearchOptions, SearchResult, search
 from knuckle.fit.shared import search_shared
-from knuckle.fit.skin import Skin, skin_of
-from knuckle.fit.solver import Point
+from knuckle.fit.skinning import LinearSkinning, linear_skinning_of
+from knuckle.fit.solver import Estimate
 from knuckle.handmodel.limits import angle_limits as preset_limits
 from knuckle.handmodel.model import HandModel
 from knuckle.handmodel.placement import Side
 
-JOINT_DOUBT = 0.003
-VERTEX_DOUBT = 0.01
+# Default standard deviations of each coordinate, metres: the noise of recorded joints, and how far a person's mesh
+# departs from the model's.
+JOINT_UNCERTAINTY = 0.003
+VERTEX_UNCERTAINTY = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """The hands that `fit_hand` found; the leading axes are those of what it was given.
+    """The hands that `fit_hand` result, with the leading axes of its input.
 
     Attributes:
         angles: (..., 23) radians, within the limits.
         shape: (..., S).
         T_camera_hand: (..., 4, 4) rigid; a left hand's joints are `T_camera_hand @ (diag(-1, 1, 1) joints_hand)`.
         joints: (..., 21, 3) metres, camera frame: the model's joints of this fit.
-        error: (...) metres, mean distance to the joints that were seen; to the vertices where there were no joints.
-        iterations: (...) steps that were tried, all starts together.
-        converged: (...) false where the steps ran out first.
+        error: (...) metres, mean distance to the observed joints, or to the vertices where no joints were given.
+        iterations: (...) steps tried, summed over all starts.
+        converged: (...) false where the maximum number of steps was reached first.
     """
 
     angles: Float[np.ndarray, "*batch 23"]
@@ -45,7 +47,7 @@ class Fit:
     converged: Bool[np.ndarray, "*batch"]
 
     def __getitem__(self, index: Any) -> "Fit":
-        """Some of the hands, by an index of the leading axes: `fit[-1]` of a video is the start of what follows."""
+        """Select hands by an index of the leading axes: `fit[-1]` of a video initialises the next frame."""
         lead = self.angles[..., 0].ndim
         every = (index if isinstance(index, tuple) else (index,)) + (Ellipsis,)
         if lead == 0:
@@ -59,8 +61,8 @@ def fit_hand(
     vertices: Array | None = None,
     *,
     side: Side = "right",
-    joint_doubt: Array | float | None = None,
-    vertex_doubt: Array | float | None = None,
+    joint_uncertainty: Array | float | None = None,
+    vertex_uncertainty: Array | float | None = None,
     shape: Literal["free", "shared"] | Array = "free",
     shape_regularisation: float = 0.03,
     shape_mean: Array | None = None,
@@ -75,61 +77,69 @@ def fit_hand(
 ) -> Fit:
     """Fit hands to the joints, the mesh, or both.
 
-    Makes small, by damped Gauss-Newton within the limits,
+    Minimises, by damped Gauss-Newton within the limits,
 
-        sum |point - model's point|^2 / doubt^2 + shape_regularisation |shape - shape_mean|^2
+        sum |model point - observed point|^2 / uncertainty^2 + shape_regularisation |shape - shape_mean|^2
         + angle_regularisation |angles / half their range|^2
         + bend_weight sum over index to little finger of max(0, -bend)^2
+
+    Apart from the last term this is twice the negative log posterior where the observed coordinates have independent
+    Gaussian errors, the uncertainties being their standard deviations, and shape and angles have Gaussian priors.
 
     Args:
         model: the hand, with NumPy constants.
         joints: (..., 21, 3) metres, common order, any frame that is a rotation and a translation away from the hand's.
-        vertices: (..., V, 3) metres, the model's own vertices. Those of the forearm are passed over: it turns with
+        vertices: (..., V, 3) metres, in the model's vertex order. Those of the forearm are ignored: it moves with
             the wrist, which is not fitted.
         side: "left", "right", or a boolean array of the leading axes, true for a left hand.
-        joint_doubt: (..., 21) standard deviation of each joint, metres; infinite for a joint that was not seen, whose
-            coordinates are then never read. 3 mm where None.
-        vertex_doubt: (..., V) the same of each vertex; 10 mm where None.
-        shape: "free", one for every hand; "shared", one for all hands given, as of one person; or (..., S), held fixed.
-        shape_regularisation: weight of the squared shape; 1 for joints whose errors are independent and as large as
-            their doubt, among people as various as adults are. 0 switches it off. With "shared" it counts once a hand
-            too: what keeps a model from a person is much the same in every picture, and does not average out.
-        shape_mean: (S,) what the regularisation draws to; zero, the average adult, where None.
-        limits: (23, 2) radians, or a preset's name: "default" or "s4"; None for none. Kept exactly. "default" means
-            none for a model whose angles are summed (MANO), of which the default limits say nothing.
-        shape_limits: (S, 2); the model's own where None. Kept exactly, except by a shape that is held fixed.
-        angle_regularisation: weight of the squared angles, each in units of half the range of its limits. Joints leave
-            some turns of the thumb nearly open; this little keeps them small and the same from frame to frame.
-        bend_weight: cost of a finger whose DIP bends a right angle one way and its PIP a right angle the other
-            (Fan & Wang, Eq. 3, squared and with unit bones). 0 switches it off; 10 is mild with the usual doubts.
-        initial: an earlier fit to begin from, such as the frame before; leading axes broadcast. A hand that ends badly
-            from there is started cold as well.
-        iterations: the most steps from one start.
-        tolerance: metres; a fit ends when a step promises less than this of root mean square residual.
-        restart_above: metres; a hand whose root mean square residual stays above it is tried from two more starts.
+        joint_uncertainty: (..., 21) standard deviation of each coordinate of a joint, metres; infinite for a joint that
+            was not observed, whose coordinates are then ignored. 3 mm where None.
+        vertex_uncertainty: (..., V) the same for each vertex; 10 mm where None.
+        shape: "free", one per hand; "shared", one for all hands, as of one person; or (..., S), held fixed.
+        shape_regularisation: weight of the squared shape; 1 is the prior of the adult population where the joints'
+            errors are independent with their stated uncertainty. 0 switches it off. With "shared" it also counts once
+            per hand: the difference between model and person is much the same in every picture and does not average
+            out.
+        shape_mean: (S,) mean of the shape prior; zero, the average adult, where None.
+        limits: (23, 2) radians, or a preset's name: "default" or "s4"; None for no limits. Never exceeded. "default"
+            means no limits for a model whose angles are summed (MANO): the preset is not defined for it.
+        shape_limits: (S, 2); the model's own where None. Never exceeded, except by a shape that is held fixed.
+        angle_regularisation: weight of the squared angles, each in units of half the range of its limits. Joints
+            hardly determine some rotations of the thumb; a small weight keeps these small and consistent from frame
+            to frame.
+        bend_weight: cost of a finger whose DIP and PIP are bent by 90 degrees in opposite directions
+            (Fan & Wang, Eq. 3, squared and with unit bones). 0 switches it off; 10 is mild at the default uncertainty.
+        initial: an earlier fit to start from, such as the previous frame's; leading axes broadcast. A hand with a large
+            residual from there is also started cold.
+        iterations: maximum number of steps per start.
+        tolerance: metres; a fit has converged when the predicted reduction of a step is below this root mean square
+            residual.
+        restart_above: metres; a hand whose root mean square residual exceeds it is refitted from two more starts.
 
     Returns:
-        The fits, with the leading axes of joints or vertices. Directions that the points do not determine (a girth,
-        seen through joints) stay where they began: at zero, or at `initial`.
+        The fits, with the leading axes of joints or vertices. Directions that the points do not determine (the
+        girth, from joints alone) keep their initial value: zero, or that of `initial`.
 
     Raises:
-        ValueError: neither joints nor vertices were given, a shape does not fit, a seen point is not finite, a doubt
-            is not above zero, or an option is not one of those named.
+        ValueError: neither joints nor vertices were given, a shape does not match, an observed point is not finite, an
+            uncertainty is not positive, or an option is unknown.
         TypeError: the model's constants are not NumPy arrays.
 
     Source: Levenberg-Marquardt with an active set (Nocedal & Wright, Numerical Optimization, 2006, sections 10.3 and
     16.7); translation eliminated as a linear unknown; the shared shape by variable projection.
     """
     kin = kinematics_of(model)
-    effort = Effort(iterations, tolerance, restart_above)
-    skin = None if vertices is None else skin_of(model)
-    seen, leading, centre, left = _seen(skin, joints, vertices, side, joint_doubt, vertex_doubt)
+    options = SearchOptions(iterations, tolerance, restart_above)
+    skinning = None if vertices is None else linear_skinning_of(model)
+    seen, leading, centre, left = _centred_targets(
+        skinning, joints, vertices, side, joint_uncertainty, vertex_uncertainty
+    )
     angle_limits = checked_limits(_named_limits(model, limits), kin.angle_count, "limits")
     angle_mean, angle_weights = angle_prior(angle_limits, _weight(angle_regularisation, "angle_regularisation"))
     problem = Problem(
         kin=kin,
-        tips=None if model.tip_vertices is None else skin_of(model, model.tip_vertices),
-        skin=skin,
+        tip_skinning=None if model.tip_vertices is None else linear_skinning_of(model, model.tip_vertices),
+        skinning=skinning,
         joints=seen[0],
         vertices=seen[1],
         centre=centre,
@@ -138,33 +148,35 @@ def fit_hand(
         shape_limits=checked_limits(
             model.shape_limits if shape_limits is None else shape_limits, kin.shape_count, "shape_limits"
         ),
-        shape_mean=_held_vector(shape_mean, kin.shape_count),
+        shape_mean=_checked_shape_mean(shape_mean, kin.shape_count),
         shape_weight=_weight(shape_regularisation, "shape_regularisation"),
         angle_mean=angle_mean,
         angle_weights=angle_weights,
         bend_weight=_weight(bend_weight, "bend_weight"),
     )
-    warm = None if initial is None else _warm(problem, initial, leading)
+    warm = None if initial is None else _warm_start(problem, initial, leading)
     if isinstance(shape, str) and shape == "shared":
         if problem.count == 0:
-            raise ValueError("shape must be 'free' for an empty batch but got 'shared'; no hand shows it")
-        found = search_shared(problem, warm, effort)
+            raise ValueError(
+                "shape must be 'free' for an empty batch but got 'shared'; an empty batch has no shape to share"
+            )
+        result = search_shared(problem, warm, options)
     else:
-        found = search(problem, _held_shape(problem, shape, leading), warm, effort)
-    return _as_fit(model, problem, found, leading)
+        result = search(problem, _fixed_shape(problem, shape, leading), warm, options)
+    return _to_fit(model, problem, result, leading)
 
 
-def _seen(skin: Skin | None, joints, vertices, side, joint_doubt, vertex_doubt):
-    """Targets of joints and vertices about their centre, as right hands; leading axes; centre (N, 3); left (N,)."""
+def _centred_targets(skinning: LinearSkinning | None, joints, vertices, side, joint_uncertainty, vertex_uncertainty):
+    """Targets of joints and vertices, mirrored to right hands and centred; leading axes; centre (N, 3); left (N,)."""
     if joints is None and vertices is None:
         raise ValueError("joints or vertices must be given but both are None; give one of them, or both")
     flat = []
     shapes = []
-    for points, doubt, default, count, name in (
-        (joints, joint_doubt, JOINT_DOUBT, 21, "joints"),
-        (vertices, vertex_doubt, VERTEX_DOUBT, 0 if skin is None else len(skin.rest), "vertices"),
+    for points, uncertainty, default, count, name in (
+        (joints, joint_uncertainty, JOINT_UNCERTAINTY, 21, "joints"),
+        (vertices, vertex_uncertainty, VERTEX_UNCERTAINTY, 0 if skinning is None else len(skinning.rest), "vertices"),
     ):
-        targets, leading = (None, None) if points is None else flat_targets(points, doubt, default, count, name)
+        targets, leading = (None, None) if points is None else flat_targets(points, uncertainty, default, count, name)
         flat.append(targets)
         shapes.append(leading)
     if None not in shapes and shapes[0] != shapes[1]:
@@ -177,9 +189,9 @@ def _seen(skin: Skin | None, joints, vertices, side, joint_doubt, vertex_doubt):
     first = flat[0] or flat[1]
     share = first.weights / first.weights.sum(axis=1, keepdims=True)
     centre = np.sum(first.points * mirror * share[..., None], axis=1)
-    if flat[1] is not None and skin is not None:
-        # Vertices of the forearm say where the wrist is bent to, which is not fitted.
-        flat[1] = Targets(flat[1].points, flat[1].weights * (skin.forearm == 0))
+    if flat[1] is not None and skinning is not None:
+        # The forearm's vertices depend on the wrist angles, which are not fitted.
+        flat[1] = Targets(flat[1].points, flat[1].weights * (skinning.forearm == 0))
     centred = [t and Targets(t.points * mirror - centre[:, None], t.weights) for t in flat]
     return centred, leading, centre, left
 
@@ -198,14 +210,14 @@ def _weight(value: Any, name: str) -> float:
     return float(value)
 
 
-def _held_vector(mean: Any, count: int) -> Float[np.ndarray, " S"]:
+def _checked_shape_mean(mean: Any, count: int) -> Float[np.ndarray, " S"]:
     vector = np.zeros(count) if mean is None else np.asarray(mean, dtype=np.float64)
     if vector.shape != (count,) or not np.isfinite(vector).all():
         raise ValueError(f"shape_mean must be {count} finite numbers but got {vector}")
     return vector
 
 
-def _held_shape(problem: Problem, shape: Any, leading: tuple[int, ...]) -> Float[np.ndarray, "N S"] | None:
+def _fixed_shape(problem: Problem, shape: Any, leading: tuple[int, ...]) -> Float[np.ndarray, "N S"] | None:
     if isinstance(shape, str):
         if shape != "free":
             raise ValueError(f"shape must be 'free', 'shared' or an array but got {shape!r}")
@@ -223,8 +235,8 @@ def _held_shape(problem: Problem, shape: Any, leading: tuple[int, ...]) -> Float
         raise ValueError(f"shape must broadcast to the leading axes {leading} but got {array.shape}") from error
 
 
-def _warm(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tuple[Point, Float[np.ndarray, "N S"]]:
-    """Rotation and angles, and shape, of right hands, flat."""
+def _warm_start(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tuple[Estimate, Float[np.ndarray, "N S"]]:
+    """Initial rotation and angles, and shape, as right hands with flattened leading axes."""
     try:
         parts = [
             np.broadcast_to(part, (*leading, *tail)).reshape(-1, *tail)
@@ -239,44 +251,44 @@ def _warm(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tuple[Poi
             f"initial must be a fit whose leading axes broadcast to {leading} but its angles are "
             f"{initial.angles.shape} and its shape {initial.shape.shape}; fit with the same model"
         ) from error
-    return Point(_mirrored(parts[0], problem.left), parts[1]), parts[2]
+    return Estimate(_mirrored(parts[0], problem.left), parts[1]), parts[2]
 
 
 def _mirrored(rotation: Float[np.ndarray, "N 3 3"], left: Bool[np.ndarray, " N"]) -> Float[np.ndarray, "N 3 3"]:
-    """D R D where the hand is a left one: what R is to it once the mirror D has made it a right one, and back."""
+    """Conjugate by the mirror D, D R D, where the hand is a left one; its own inverse."""
     return rotation * np.where(left[:, None, None], MIRROR[:, None] * MIRROR, 1.0)
 
 
-def _as_fit(model: HandModel, problem: Problem, found: Found, leading: tuple[int, ...]) -> Fit:
-    """The solution in the camera's frame, hands on their own side again."""
+def _to_fit(model: HandModel, problem: Problem, result: SearchResult, leading: tuple[int, ...]) -> Fit:
+    """The solution in the camera frame, left hands mirrored back."""
     count = problem.count
-    unplaced = model(found.angles, shape=found.shape) if problem.vertices is not None else None
-    in_hand = model.joints(found.angles, shape=found.shape) if unplaced is None else unplaced.joints
-    turned = in_hand @ found.rotation.swapaxes(-1, -2)
+    unplaced = model(result.angles, shape=result.shape) if problem.vertices is not None else None
+    in_hand = model.joints(result.angles, shape=result.shape) if unplaced is None else unplaced.joints
+    turned = in_hand @ result.rotation.swapaxes(-1, -2)
     residual, weights = np.zeros((count, 0, 3)), np.zeros((count, 0))
     if problem.vertices is not None and unplaced is not None:
-        skinned = unplaced.vertices @ found.rotation.swapaxes(-1, -2)
+        skinned = unplaced.vertices @ result.rotation.swapaxes(-1, -2)
         residual, weights = problem.vertices.points - skinned, problem.vertices.weights
     if problem.joints is not None:
         residual = np.concatenate([problem.joints.points - turned, residual], axis=1)
         weights = np.concatenate([problem.joints.weights, weights], axis=1)
     total = weights.sum(axis=1, keepdims=True)
     offset = np.sum(weights[..., None] * residual, axis=1) / total
-    judged = slice(0, 21) if problem.joints is not None else slice(None)
-    distance = np.linalg.norm(residual[:, judged] - offset[:, None], axis=-1)
-    seen = weights[:, judged] > 0
+    measured = slice(0, 21) if problem.joints is not None else slice(None)
+    distance = np.linalg.norm(residual[:, measured] - offset[:, None], axis=-1)
+    seen = weights[:, measured] > 0
     mirror = np.where(problem.left[:, None], MIRROR, 1.0)
     T = np.zeros((count, 4, 4))
-    T[:, :3, :3] = _mirrored(found.rotation, problem.left)
+    T[:, :3, :3] = _mirrored(result.rotation, problem.left)
     T[:, :3, 3] = (offset + problem.centre) * mirror
     T[:, 3, 3] = 1.0
     joints = (turned + (offset + problem.centre)[:, None]) * mirror[:, None]
     return Fit(
-        angles=found.angles.reshape(*leading, problem.kin.angle_count),
-        shape=found.shape.reshape(*leading, problem.kin.shape_count),
+        angles=result.angles.reshape(*leading, problem.kin.angle_count),
+        shape=result.shape.reshape(*leading, problem.kin.shape_count),
         T_camera_hand=T.reshape(*leading, 4, 4),
         joints=joints.reshape(*leading, 21, 3),
         error=(np.sum(distance * seen, axis=1) / seen.sum(axis=1)).reshape(leading),
-        iterations=found.iterations.reshape(leading),
-        converged=found.converged.reshape(leading),
+        iterations=result.iterations.reshape(leading),
+        converged=result.converged.reshape(leading),
     )

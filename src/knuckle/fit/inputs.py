@@ -1,4 +1,4 @@
-"""What fit_hand was given, checked and laid out as one flat batch of right hands."""
+"""The arguments of fit_hand, validated and flattened into one batch of right hands."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,22 +8,22 @@ from jaxtyping import Bool, Float, Int
 
 from knuckle.fit.kinematics import Kinematics
 from knuckle.fit.objective import Objective, Targets
-from knuckle.fit.skin import Skin, joints_from_mesh
+from knuckle.fit.skinning import LinearSkinning, joints_from_mesh
 
 MIRROR = np.array([-1.0, 1.0, 1.0])
-# Limits are drawn in by this much (radians, shape units), so that an angle at its limit is still within it after a
+# Limits are tightened by this much (radians, shape units), so that an angle at its limit is still within it after a
 # round trip through degrees or float32.
-INSET = 1e-6
+LIMIT_MARGIN = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A flat batch of N hands to fit, all turned into right ones.
+    """A flat batch of N hands to fit, left ones mirrored.
 
     Attributes:
-        kin, tips, skin: the hand; see `Objective`.
-        joints, vertices: what was seen, about `centre`.
-        centre: (N, 3) what was taken off the points, of the right hand.
+        kin, tip_skinning, skinning: the hand; see `Objective`.
+        joints, vertices: the observations relative to `centre`.
+        centre: (N, 3) metres, subtracted from the points after mirroring.
         left: (N,) true where the points were mirrored.
         limits: (A, 2) radians, infinite where there is none.
         shape_limits: (S, 2).
@@ -31,8 +31,8 @@ class Problem:
     """
 
     kin: Kinematics
-    tips: Skin | None
-    skin: Skin | None
+    tip_skinning: LinearSkinning | None
+    skinning: LinearSkinning | None
     joints: Targets | None
     vertices: Targets | None
     centre: Float[np.ndarray, "N 3"]
@@ -50,12 +50,12 @@ class Problem:
         return len(self.centre)
 
     def objective(self, index: Int[np.ndarray, " n"], shape: Float[np.ndarray, "n S"] | None) -> Objective:
-        """The sum of squares of some of the hands; their shape held fixed, or None where it is an unknown."""
+        """The sum of squares of the hands with these indices; `shape` is held fixed, or None where it is an unknown."""
         return Objective(
             kin=self.kin,
             joints=self.joints and self.joints.take(index),
-            tips=self.tips,
-            skin=self.skin,
+            tip_skinning=self.tip_skinning,
+            skinning=self.skinning,
             vertices=self.vertices and self.vertices.take(index),
             shape=shape,
             shape_mean=self.shape_mean,
@@ -65,13 +65,13 @@ class Problem:
             bend_weight=self.bend_weight,
         )
 
-    def joints_to_start(self, index: Int[np.ndarray, " n"]) -> Targets:
-        """The joints seen, and where one was not the mesh's, if there is a mesh."""
-        if self.vertices is None or self.skin is None:
+    def initial_joints(self, index: Int[np.ndarray, " n"]) -> Targets:
+        """The observed joints, and for those not observed joints estimated from the mesh, if there is one."""
+        if self.vertices is None or self.skinning is None:
             assert self.joints is not None
             return self.joints.take(index)
         vertices = self.vertices.take(index)
-        found = joints_from_mesh(self.skin, self.kin, vertices.points, vertices.weights)
+        found = joints_from_mesh(self.skinning, self.kin, vertices.points, vertices.weights)
         everywhere = np.ones(found.shape[:2])
         if self.joints is None:
             return Targets(found, everywhere)
@@ -79,46 +79,49 @@ class Problem:
         return Targets(np.where(joints.weights[..., None] > 0, joints.points, found), everywhere)
 
 
-def flat_targets(points: Any, doubt: Any, default: float, count: int, name: str) -> tuple[Targets, tuple[int, ...]]:
-    """Points (..., N, 3) and their doubt as one flat batch, and the leading axes.
+def flat_targets(
+    points: Any, uncertainty: Any, default: float, count: int, name: str
+) -> tuple[Targets, tuple[int, ...]]:
+    """Points (..., N, 3) and their standard deviations as one flat batch of targets, and the leading axes.
 
     Raises:
-        ValueError: a shape does not fit, a point is not finite though its doubt is, or too few points were seen.
+        ValueError: a shape does not match, an observed point is not finite, or too few points were observed.
     """
     array = np.asarray(points)
     if array.ndim < 2 or array.shape[-2:] != (count, 3) or array.dtype.kind not in "fiu":
         raise ValueError(
             f"{name} must be numbers of shape (..., {count}, 3), metres, but got {array.dtype} of shape "
-            f"{array.shape}; give one row a point, in the model's order"
+            f"{array.shape}; give one row per point, in the model's order"
         )
     array = array.astype(np.float64)
-    deviation = np.asarray(default if doubt is None else doubt, dtype=np.float64)
-    if not np.all(deviation > 0):
+    std = np.asarray(default if uncertainty is None else uncertainty, dtype=np.float64)
+    if not np.all(std > 0):
         raise ValueError(
-            f"doubt of {name} must be above zero (metres; infinite for a point that was not seen) but got "
-            f"{deviation.min()}; leave it out where all points are equally sure"
+            f"uncertainty of {name} must be above zero (metres; infinite for a point that was not observed) but got "
+            f"{std.min()}; leave it out to use the default for all points"
         )
     try:
-        deviation = np.broadcast_to(deviation, array.shape[:-1])
+        std = np.broadcast_to(std, array.shape[:-1])
     except ValueError as error:
         raise ValueError(
-            f"doubt of {name} must be of shape (..., {count}), as its points are, but got {deviation.shape} for "
-            f"{array.shape}"
+            f"uncertainty of {name} must be of shape (..., {count}), one for each point, but got {std.shape} "
+            f"for {array.shape}"
         ) from error
-    weights = 1 / deviation**2
+    weights = 1 / std**2
     bad = ~np.isfinite(array).all(axis=-1) & (weights > 0)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
             f"{name} must be finite but got {array[where]} at {where} ({int(bad.sum())} such points in all); "
-            "leave such hands out, or give the points that were not seen an infinite doubt"
+            "leave such hands out, or give points that were not observed an infinite uncertainty"
         )
     array = np.where(weights[..., None] > 0, array, 0.0)
     few = np.sum(weights > 0, axis=-1) < 3
     if few.any():
         where = tuple(int(i) for i in np.argwhere(few)[0])
         raise ValueError(
-            f"{name} must have at least three points with a finite doubt in every hand but got fewer in hand {where}"
+            f"{name} must have at least three points with a finite uncertainty in every hand but got fewer in hand "
+            f"{where}; leave such hands out"
         )
     leading = array.shape[:-2]
     return Targets(array.reshape(-1, count, 3), weights.reshape(-1, count)), leading
@@ -140,10 +143,10 @@ def flat_side(side: Any, leading: tuple[int, ...]) -> Bool[np.ndarray, " N"]:
 
 
 def checked_limits(limits: Any, count: int, name: str) -> Float[np.ndarray, "n 2"]:
-    """(n, 2) lower and upper limits, drawn in by INSET; None for no limits.
+    """(n, 2) lower and upper limits, tightened by LIMIT_MARGIN; infinite for None.
 
     Raises:
-        ValueError: the shape does not fit, or a lower limit lies above the upper one.
+        ValueError: the shape does not match, or a lower limit is above the upper one.
     """
     if limits is None:
         return np.tile([-np.inf, np.inf], (count, 1))
@@ -153,14 +156,14 @@ def checked_limits(limits: Any, count: int, name: str) -> Float[np.ndarray, "n 2
             f"{name} must be of shape ({count}, 2), lower and upper (angles in radians), lower <= upper, but got "
             f"{table.tolist()}"
         )
-    inset = np.minimum(INSET, (table[:, 1] - table[:, 0]) / 2)
-    return table + np.stack([inset, -inset], axis=1)
+    margin = np.minimum(LIMIT_MARGIN, (table[:, 1] - table[:, 0]) / 2)
+    return table + np.stack([margin, -margin], axis=1)
 
 
 def angle_prior(limits: Float[np.ndarray, "A 2"], weight: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (A,) and weights (A,) that draw the angles to the flat hand, each in units of half its range.
+    """Mean (A,) and weights (A,) of the prior on the angles: centred on the flat hand, scaled by half the range.
 
-    Where there are no limits half the range is one radian.
+    Without limits half the range is taken as one radian.
     """
     half = (limits[:, 1] - limits[:, 0]) / 2
     half = np.where(np.isfinite(half) & (half > 0), half, 1.0)

@@ -1,7 +1,7 @@
-"""The hand's joints and their derivatives, in NumPy and for the joints alone: what the solver calls every step.
+"""Forward kinematics of the joints and its analytic Jacobian, in NumPy: evaluated at every step of the solver.
 
-`HandModel.joints` stays the definition; this is its fast twin, with the Jacobian worked out by hand. The tests
-hold the two together.
+`HandModel.joints` is the reference; this is a faster implementation of the same function, and the tests compare
+them.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ CROSS_BASIS = np.array(
 
 @dataclass(frozen=True, eq=False)
 class Kinematics:
-    """The constants of a hand's joints, laid out for five chains of three bones.
+    """Constants of the forward kinematics, as five chains of three bones.
 
     Bones are numbered without the hand and the forearm: finger bone 3 * chain + level, as in C21 order.
 
@@ -39,12 +39,12 @@ class Kinematics:
         shape_joints: (S, 21, 3) their linear change per unit of shape.
         segments: (5, 3, 3) rest vectors from the pivot of each bone to the next joint.
         shape_segments: (5, 3, 3, S) their change per unit of shape.
-        axes: (A, 3) unit axis of every angle, hand frame at rest.
+        axes: (A, 3) unit rotation axis of every angle, hand frame at rest.
         skew, skew2: (A, 3, 3) cross-product matrix of each axis and its square.
-        bone: (A,) finger bone an angle turns.
-        slots: the angles of each bone in order of composition: slots[k] are the angles that come k-th.
+        bone: (A,) finger bone each angle rotates.
+        slots: slots[k] are the angles that are the k-th of their bone, in order of composition.
         summed: the angles of a bone are summed to a rotation vector (MANO's convention) and not composed.
-        pairs: (3, M) angle, joint and pivot joint wherever an angle moves a joint.
+        pairs: (3, M) angle, joint and pivot joint of every non-zero block of the Jacobian.
     """
 
     joints: Float[np.ndarray, "21 3"]
@@ -69,13 +69,13 @@ class Kinematics:
 
 
 @dataclass(frozen=True, eq=False)
-class Posed:
+class PosedJoints:
     """A batch of posed hands, in the hand frame.
 
     Attributes:
         joints: (B, 21, 3) metres.
         bones: (B, 15, 3, 3) rotation of every finger bone, rest to posed.
-        axes: (B, A, 3) axis about which the hand turns when an angle grows.
+        axes: (B, A, 3) rotation axis of every angle in the posed hand.
         rest_joints: (B, 21, 3) rest joints of this shape.
     """
 
@@ -86,7 +86,7 @@ class Posed:
 
 
 def kinematics_of(model: HandModel) -> Kinematics:
-    """Lay a HandModel's constants out for the solver.
+    """The constants of a HandModel in the layout of the solver.
 
     Raises:
         TypeError: its constants are not NumPy arrays.
@@ -133,8 +133,8 @@ def _pairs(bone: Int[np.ndarray, " A"]) -> Int[np.ndarray, "3 M"]:
     return np.array(rows).T
 
 
-def pose(kin: Kinematics, angles: Float[np.ndarray, "B A"], shape: Float[np.ndarray, "B S"]) -> Posed:
-    """Joints of a batch of hands in the hand frame, and what their derivatives need."""
+def pose(kin: Kinematics, angles: Float[np.ndarray, "B A"], shape: Float[np.ndarray, "B S"]) -> PosedJoints:
+    """Joints of a batch of hands in the hand frame, and the intermediate values that their Jacobians need."""
     local, prefixed = (_summed_rotations if kin.summed else _composed_rotations)(kin, angles)
     batch = angles.shape[0]
     local = local.reshape(batch, CHAINS, LEVELS, 3, 3)
@@ -155,11 +155,11 @@ def pose(kin: Kinematics, angles: Float[np.ndarray, "B A"], shape: Float[np.ndar
     parents[:, :, 1:] = bones[:, :, :-1]
     parents = parents.reshape(batch, BONES, 3, 3)
     axes = np.matmul(parents[:, kin.bone], prefixed[..., None])[..., 0]
-    return Posed(joints, bones.reshape(batch, BONES, 3, 3), axes, rest)
+    return PosedJoints(joints, bones.reshape(batch, BONES, 3, 3), axes, rest)
 
 
 def _composed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tuple[np.ndarray, np.ndarray]:
-    """(B, 15, 3, 3) local rotations and (B, A, 3) each axis turned by the angles composed before it."""
+    """(B, 15, 3, 3) local rotations and (B, A, 3) each axis rotated by the angles composed before it."""
     a = angles[:, :, None, None]
     turns = np.eye(3) + np.sin(a) * kin.skew + (1 - np.cos(a)) * kin.skew2
     first, *later = kin.slots
@@ -177,13 +177,13 @@ def _composed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tu
 
 
 def _summed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tuple[np.ndarray, np.ndarray]:
-    """As `_composed_rotations` where the axes times their angles are summed to one rotation vector a bone."""
+    """As `_composed_rotations`, with the axes times their angles summed to one rotation vector per bone."""
     vectors = np.zeros((len(angles), BONES, 3))
     for slot in kin.slots:
         vectors[:, kin.bone[slot]] += angles[:, slot, None] * kin.axes[slot]
     square = np.sum(vectors**2, axis=-1)[..., None, None]
     length = np.sqrt(square)
-    # Taylor series below 1e-4 rad: the quotients lose their digits there, the series' error is below 1e-17.
+    # Taylor series below 1e-4 rad: the quotients lose precision there, and the series is exact to 1e-17.
     small = length < 1e-4
     safe = np.where(small, 1.0, length)
     sinc = np.where(small, 1 - square / 6, np.sin(safe) / safe)
@@ -192,19 +192,19 @@ def _summed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tupl
     skew = cross_matrix(vectors)
     skew2 = skew @ skew
     local = np.eye(3) + sinc * skew + versine * skew2
-    # The left Jacobian of SO(3): how the rotation turns when its rotation vector changes (Sola et al., 2018, Eq. 145).
+    # The left Jacobian of SO(3), which maps changes of the rotation vector to rotations (Sola et al., 2018, Eq. 145).
     left = np.eye(3) + versine * skew + cubic * skew2
     return local, np.matmul(left[:, kin.bone], kin.axes[..., None])[..., 0]
 
 
-def angle_jacobian(kin: Kinematics, posed: Posed) -> Float[np.ndarray, "B M 3"]:
-    """Derivative of joint kin.pairs[1] by angle kin.pairs[0], metres per radian; all other pairs are zero."""
+def angle_jacobian(kin: Kinematics, posed: PosedJoints) -> Float[np.ndarray, "B M 3"]:
+    """Derivative of joint kin.pairs[1] with respect to angle kin.pairs[0], metres per radian; zero for other pairs."""
     angle, joint, pivot = kin.pairs
     return cross(posed.axes[:, angle], posed.joints[:, joint] - posed.joints[:, pivot])
 
 
-def shape_jacobian(kin: Kinematics, posed: Posed) -> Float[np.ndarray, "B 21 3 S"]:
-    """Derivative of the joints by shape, metres per unit."""
+def shape_jacobian(kin: Kinematics, posed: PosedJoints) -> Float[np.ndarray, "B 21 3 S"]:
+    """Derivative of the joints with respect to shape, metres per unit."""
     batch, count = len(posed.joints), kin.shape_count
     rest = kin.shape_joints.transpose(1, 2, 0)
     jacobian = np.empty((batch, 21, 3, count))
@@ -216,7 +216,7 @@ def shape_jacobian(kin: Kinematics, posed: Posed) -> Float[np.ndarray, "B 21 3 S
 
 
 def cross(a: Float[np.ndarray, "*#n 3"], b: Float[np.ndarray, "*#n 3"]) -> Float[np.ndarray, "... 3"]:
-    """Cross product; half of numpy.cross's time for one hand, an eighth for 256."""
+    """Cross product; 2 times faster than numpy.cross for one hand, 8 times for 256."""
     ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
     bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
     out = np.empty(np.broadcast_shapes(a.shape, b.shape))

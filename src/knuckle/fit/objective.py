@@ -1,7 +1,7 @@
-"""What a fit makes small: a sum of squares, term by term, with its exact first derivatives.
+"""The least-squares objective of a fit, term by term, with exact residual Jacobians.
 
-Everything is worked out in the hand frame: the targets are turned into it, so the hand itself need not be. The
-translation is eliminated: it is linear, so its best value for any pose is the weighted mean of the residuals.
+Residuals are evaluated in the hand frame: the targets are rotated into it instead of the hand out of it. The
+translation enters linearly and is eliminated: its optimum for any pose is the weighted mean of the residuals.
 """
 
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from knuckle.fit.kinematics import CROSS_BASIS, Kinematics, Posed, angle_jacobian, pose, shape_jacobian
-from knuckle.fit.skin import Skin, fill_skin_jacobian, pose_skin
-from knuckle.fit.solver import Normal, Point
+from knuckle.fit.kinematics import CROSS_BASIS, Kinematics, PosedJoints, angle_jacobian, pose, shape_jacobian
+from knuckle.fit.skinning import LinearSkinning, fill_vertex_jacobian, skin_vertices
+from knuckle.fit.solver import Estimate, NormalEquations
 from knuckle.skeleton import TIPS as TIP_JOINTS
 
 TIPS = np.array(TIP_JOINTS)
@@ -21,11 +21,11 @@ BENDING = np.array([[4 * finger + 4, 4 * finger + 3, 4 * finger + 2, 4 * finger 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Where points of the hand were seen: its 21 joints, or the vertices of its mesh.
+    """Observed points of the hand: its 21 joints, or the vertices of its mesh.
 
     Attributes:
         points: (B, N, 3) metres, of a right hand, near the origin.
-        weights: (B, N) inverse variances, 1/m^2; zero for a point that was not seen.
+        weights: (B, N) inverse variances, 1/m^2; zero for a point that was not observed.
     """
 
     points: Float[np.ndarray, "B N 3"]
@@ -36,20 +36,21 @@ class Targets:
 
 
 @dataclass(eq=False)
-class Moments:
-    """Sums over weighted residuals from which the translation has yet to be eliminated; terms add to them.
+class NormalAccumulator:
+    """Accumulates the normal equations of point residuals, the translation still among the unknowns.
 
     Attributes:
-        cost (B,), gradient (B, P), hessian (B, P, P), weight (B,): as in `solver.Normal`.
-        lever: (B, 3, P) weighted sum of the rows of the Jacobian, by coordinate.
-        offset: (B, 3) weighted sum of the residuals.
+        cost (B,), gradient (B, P), hessian (B, P, P): as in `solver.NormalEquations`.
+        cross_block: (B, 3, P) block of the Hessian between translation and the other unknowns.
+        translation_gradient: (B, 3) weighted sum of the residuals.
+        weight: (B,) sum of the weights, the diagonal of the translation's own block.
     """
 
     cost: Float[np.ndarray, " B"]
     gradient: Float[np.ndarray, "B P"]
     hessian: Float[np.ndarray, "B P P"]
-    lever: Float[np.ndarray, "B 3 P"]
-    offset: Float[np.ndarray, "B 3"]
+    cross_block: Float[np.ndarray, "B 3 P"]
+    translation_gradient: Float[np.ndarray, "B 3"]
     weight: Float[np.ndarray, " B"]
 
     def add_points(self, residual, jacobian, weights) -> None:
@@ -59,49 +60,50 @@ class Moments:
         flat = weighted.reshape(batch, 3 * points, unknowns).transpose(0, 2, 1)
         self.hessian += flat @ jacobian.reshape(batch, 3 * points, unknowns)
         self.gradient += (flat @ residual.reshape(batch, 3 * points, 1))[..., 0]
-        self.lever += weighted.sum(axis=1)
-        pulled = residual * weights[..., None]
-        self.cost += np.sum(pulled * residual, axis=(1, 2))
-        self.offset += pulled.sum(axis=1)
+        self.cross_block += weighted.sum(axis=1)
+        weighted_residual = residual * weights[..., None]
+        self.cost += np.sum(weighted_residual * residual, axis=(1, 2))
+        self.translation_gradient += weighted_residual.sum(axis=1)
         self.weight += weights.sum(axis=1)
 
-    def without_translation(self) -> Normal:
-        """The same sums where the translation is always at its best."""
-        mean = self.offset / self.weight[:, None]
-        return Normal(
-            self.cost - np.sum(mean * self.offset, axis=1),
-            self.gradient - np.matmul(mean[:, None, :], self.lever)[:, 0],
-            self.hessian - np.matmul((self.lever / self.weight[:, None, None]).transpose(0, 2, 1), self.lever),
+    def eliminate_translation(self) -> NormalEquations:
+        """The normal equations at the optimal translation (Schur complement of its block)."""
+        mean = self.translation_gradient / self.weight[:, None]
+        return NormalEquations(
+            self.cost - np.sum(mean * self.translation_gradient, axis=1),
+            self.gradient - np.matmul(mean[:, None, :], self.cross_block)[:, 0],
+            self.hessian
+            - np.matmul((self.cross_block / self.weight[:, None, None]).transpose(0, 2, 1), self.cross_block),
             self.weight,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """The sum of squares of a batch of hands, a term a line.
+    """The sum of squares of a batch of hands.
 
-    cost = sum over joints and vertices of |R p + t - y|^2 / doubt^2
+    cost = sum over joints and vertices of |R p + t - y|^2 / uncertainty^2
            + shape_weight |shape - shape_mean|^2
            + sum over angles of angle_weights (angle - angle_mean)^2
            + bend_weight sum over four fingers of max(0, -bend)^2
 
     Attributes:
         kin: the hand.
-        joints: the joints seen, or None.
-        tips: the skin at the fingertips where these are vertices (MANO), None where they go with the last bone.
-        skin: the mesh, where vertices were seen.
-        vertices: the vertices seen, or None.
+        joints: the observed joints, or None.
+        tip_skinning: skinning of the fingertips where these are vertices (MANO), None where the last bone moves them.
+        skinning: skinning of the mesh, where vertices were observed.
+        vertices: the observed vertices, or None.
         shape: (B, S) the shape where it is held fixed, None where it is an unknown.
-        shape_mean: (S,) the shape that the regularisation draws to.
-        shape_weight: weight of the squared distance from it.
-        angle_mean, angle_weights: (A,) the same of every angle.
+        shape_mean: (S,) mean of the shape prior.
+        shape_weight: weight of the squared deviation from it.
+        angle_mean, angle_weights: (A,) the same for every angle.
         bend_weight: weight of the squared bend inconsistency.
     """
 
     kin: Kinematics
     joints: Targets | None
-    tips: Skin | None
-    skin: Skin | None
+    tip_skinning: LinearSkinning | None
+    skinning: LinearSkinning | None
     vertices: Targets | None
     shape: Float[np.ndarray, "B S"] | None
     shape_mean: Float[np.ndarray, " S"]
@@ -119,22 +121,22 @@ class Objective:
         count = self.kin.angle_count
         return values[:, :count], values[:, count:] if self.shape is None else self.shape[index]
 
-    def evaluate(self, index: Int[np.ndarray, " n"], point: Point) -> Normal:
+    def evaluate(self, index: Int[np.ndarray, " n"], estimate: Estimate) -> NormalEquations:
         """The sum of squares and its derivatives, the translation eliminated."""
-        angles, shape = self.split(index, point.values)
+        angles, shape = self.split(index, estimate.values)
         posed = pose(self.kin, angles, shape)
-        moments = empty_moments(len(index), self.unknowns)
+        sums = empty_accumulator(len(index), self.unknowns)
         joints, jacobian = self._joints(posed, shape)
         if self.joints is not None:
             targets = self.joints.take(index)
-            turned = targets.points @ point.rotation
-            moments.add_points(joints - turned, with_rotation(jacobian, turned), targets.weights)
-        if self.skin is not None and self.vertices is not None:
+            turned = targets.points @ estimate.rotation
+            sums.add_points(joints - turned, with_rotation(jacobian, turned), targets.weights)
+        if self.skinning is not None and self.vertices is not None:
             targets = self.vertices.take(index)
-            turned = targets.points @ point.rotation
-            skinned, slope = self._skin_points(self.skin, posed, shape)
-            moments.add_points(skinned - turned, with_rotation(slope, turned), targets.weights)
-        normal = moments.without_translation()
+            turned = targets.points @ estimate.rotation
+            skinned, slope = self._skinned_vertices(self.skinning, posed, shape)
+            sums.add_points(skinned - turned, with_rotation(slope, turned), targets.weights)
+        normal = sums.eliminate_translation()
         if self.bend_weight:
             add_bend(normal, joints, jacobian, self.bend_weight)
         count = self.kin.angle_count
@@ -143,8 +145,8 @@ class Objective:
             add_prior(normal, slice(3 + count, None), shape - self.shape_mean, self.shape_weight)
         return normal
 
-    def _joints(self, posed: Posed, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
-        """Joints (n, 21, 3) and their derivative (n, 21, 3, P), rotation's columns left open."""
+    def _joints(self, posed: PosedJoints, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
+        """Joints (n, 21, 3) and their Jacobian (n, 21, 3, P), its three columns of rotation left zero."""
         batch, unknowns = len(shape), self.unknowns
         jacobian = np.zeros((batch, 21, 3, unknowns))
         angle, joint, _ = self.kin.pairs
@@ -152,30 +154,32 @@ class Objective:
         jacobian.reshape(batch, -1)[:, places] = angle_jacobian(self.kin, posed).reshape(batch, -1)
         if self.shape is None:
             jacobian[..., 3 + self.kin.angle_count :] = shape_jacobian(self.kin, posed)
-        if self.tips is None:
+        if self.tip_skinning is None:
             return posed.joints, jacobian
         joints = posed.joints.copy()
-        joints[:, TIPS], jacobian[:, TIPS] = self._skin_points(self.tips, posed, shape)
+        joints[:, TIPS], jacobian[:, TIPS] = self._skinned_vertices(self.tip_skinning, posed, shape)
         return joints, jacobian
 
-    def _skin_points(self, skin: Skin, posed: Posed, shape: Float[np.ndarray, "n S"]) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices (n, N, 3) and their derivative (n, N, 3, P), rotation's columns left open."""
-        skinned = pose_skin(skin, posed, shape)
+    def _skinned_vertices(
+        self, skinning: LinearSkinning, posed: PosedJoints, shape: Float[np.ndarray, "n S"]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices (n, N, 3) and their Jacobian (n, N, 3, P), its three columns of rotation left zero."""
+        skinned = skin_vertices(skinning, posed, shape)
         jacobian = np.zeros((*skinned.points.shape, self.unknowns))
-        fill_skin_jacobian(jacobian, skin, self.kin, posed, skinned, with_shape=self.shape is None)
+        fill_vertex_jacobian(jacobian, skinning, self.kin, posed, skinned, with_shape=self.shape is None)
         return skinned.points, jacobian
 
 
 def with_rotation(
     jacobian: Float[np.ndarray, "n N 3 P"], turned: Float[np.ndarray, "n N 3"]
 ) -> Float[np.ndarray, "n N 3 P"]:
-    """The Jacobian of (points - turned targets), its first three columns written: the targets turn the other way."""
+    """Write the first three columns of the Jacobian of (points - rotated targets); the targets rotate inversely."""
     jacobian[..., :3] = (turned @ CROSS_BASIS).reshape(*turned.shape, 3)
     return jacobian
 
 
-def empty_moments(batch: int, unknowns: int) -> Moments:
-    return Moments(
+def empty_accumulator(batch: int, unknowns: int) -> NormalAccumulator:
+    return NormalAccumulator(
         np.zeros(batch),
         np.zeros((batch, unknowns)),
         np.zeros((batch, unknowns, unknowns)),
@@ -186,7 +190,10 @@ def empty_moments(batch: int, unknowns: int) -> Moments:
 
 
 def add_prior(
-    normal: Normal, unknowns: slice, deviation: Float[np.ndarray, "B N"], weights: Float[np.ndarray, " N"] | float
+    normal: NormalEquations,
+    unknowns: slice,
+    deviation: Float[np.ndarray, "B N"],
+    weights: Float[np.ndarray, " N"] | float,
 ) -> None:
     """Add the sum of weights * deviation^2 of the given unknowns."""
     pull = weights * deviation
@@ -195,27 +202,27 @@ def add_prior(
     np.einsum("bii->bi", normal.hessian)[:, unknowns] += weights
 
 
-def add_bend(normal: Normal, joints: Float[np.ndarray, "B 21 3"], jacobian, weight: float) -> None:
-    """Add weight * max(0, -bend)^2 of index to little finger: DIP and PIP should bend the same way.
+def add_bend(normal: NormalEquations, joints: Float[np.ndarray, "B 21 3"], jacobian, weight: float) -> None:
+    """Add weight * max(0, -bend)^2 of index to little finger: DIP and PIP should bend in the same direction.
 
     bend = (u1 x u2) . (u2 x u3) with u1, u2, u3 the unit bones DIP-tip, PIP-DIP and MCP-PIP.
 
-    Source: Fan & Wang, Eq. 3, with unit bones: there a bone of 2 cm would weigh a millionth of one of 60 cm. Squared
-    here, to be a least-squares term.
+    Source: Fan & Wang, Eq. 3, with unit bones: without normalisation the cost would depend strongly on bone length.
+    Squared here to be a least-squares term.
     """
     bend, slope = bend_consistency(joints, jacobian)
     residual = np.maximum(-bend, 0.0)
     if not residual.any():
         return
     slope = np.where(residual[..., None] > 0, -slope, 0.0)
-    slope[..., :3] = 0.0  # the fingers bend alike however the hand is turned
+    slope[..., :3] = 0.0  # bending does not depend on the hand's rotation
     normal.cost[:] += weight * np.sum(residual**2, axis=1)
     normal.gradient[:] += weight * np.matmul(residual[:, None], slope)[:, 0]
     normal.hessian[:] += weight * (slope.transpose(0, 2, 1) @ slope)
 
 
 def bend_consistency(joints: Float[np.ndarray, "B 21 3"], jacobian: Float[np.ndarray, "B 21 3 P"]):
-    """(B, 4) `bend` of `add_bend` and its derivative (B, 4, P)."""
+    """(B, 4) `bend` of `add_bend` and its Jacobian (B, 4, P)."""
     chain = joints[:, BENDING]
     bones = chain[:, :, :-1] - chain[:, :, 1:]
     length = np.maximum(np.sqrt(np.sum(bones**2, axis=-1, keepdims=True)), 1e-9)

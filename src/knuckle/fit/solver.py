@@ -1,7 +1,8 @@
-"""Damped Gauss-Newton within a box, for a whole batch at once.
+"""Levenberg-Marquardt with box constraints, for a batch of problems at once.
 
-Every problem of the batch has its own damping and its own end; those that ended take no further part. The unknowns
-of a problem are a rotation, changed by `R @ exp(omega)`, and values that stay within their limits at every step.
+Every problem of the batch has its own damping and its own convergence; those that have converged are not evaluated
+again. The unknowns of a problem are a rotation, updated by `R @ exp(omega)`, and values that satisfy their limits at
+every step.
 """
 
 from collections.abc import Callable
@@ -12,16 +13,18 @@ from jaxtyping import Bool, Float, Int
 
 from knuckle.geometry.rotation import axis_angle_to_matrix
 
-FIRST_DAMPING = 1e-3
-LEAST_DAMPING = 1e-7
-MOST_DAMPING = 1e6
-STALLS = 2  # a problem has also ended after so many steps in a row that gained too little
-BOX_PASSES = 8  # how often a step is worked out anew because values ran into their limits or left them
+INITIAL_DAMPING = 1e-3
+MIN_DAMPING = 1e-7
+MAX_DAMPING = 1e6
+MAX_STALLED_STEPS = (
+    2  # a problem has also converged after so many consecutive steps whose reduction is below the tolerance
+)
+MAX_PIVOTING_PASSES = 8  # changes of the active set while solving for one step
 
 
 @dataclass(frozen=True, eq=False)
-class Normal:
-    """A sum of squares at one point and its Gauss-Newton model, for every problem of a batch.
+class NormalEquations:
+    """A sum of squares at one estimate and its Gauss-Newton model, for every problem of a batch.
 
     Attributes:
         cost: (B,) sum of weighted squares.
@@ -37,8 +40,8 @@ class Normal:
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
-    """Where every problem of a batch stands.
+class Estimate:
+    """Current values of the unknowns, for every problem of a batch.
 
     Attributes:
         rotation: (B, 3, 3).
@@ -48,23 +51,23 @@ class Point:
     rotation: Float[np.ndarray, "B 3 3"]
     values: Float[np.ndarray, "B N"]
 
-    def take(self, index: Int[np.ndarray, " n"] | Bool[np.ndarray, " B"]) -> "Point":
-        return Point(self.rotation[index], self.values[index])
+    def take(self, index: Int[np.ndarray, " n"] | Bool[np.ndarray, " B"]) -> "Estimate":
+        return Estimate(self.rotation[index], self.values[index])
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Attributes: point; cost, iterations and converged (B,); see `minimise`."""
+    """Attributes: estimate, the best found; cost, iterations and converged (B,); see `minimise`."""
 
-    point: Point
+    estimate: Estimate
     cost: Float[np.ndarray, " B"]
     iterations: Int[np.ndarray, " B"]
     converged: Bool[np.ndarray, " B"]
 
 
 def minimise(
-    evaluate: Callable[[Int[np.ndarray, " n"], Point], Normal],
-    start: Point,
+    evaluate: Callable[[Int[np.ndarray, " n"], Estimate], NormalEquations],
+    start: Estimate,
     lower: Float[np.ndarray, " N"],
     upper: Float[np.ndarray, " N"],
     *,
@@ -72,85 +75,103 @@ def minimise(
     tolerance: float,
     relative_tolerance: float = 1e-3,
 ) -> Solution:
-    """Levenberg-Marquardt with an active set, from a start within the limits.
+    """Levenberg-Marquardt with an active set, from an initial estimate within the limits.
 
     Args:
-        evaluate: the sum of squares of the problems with the given indices, at the given point.
-        start: where to begin; values within [lower, upper].
+        evaluate: the sum of squares of the problems with the given indices, at the given estimate.
+        start: initial estimate; values within [lower, upper].
         lower, upper: (N,) limits of the values; infinite where there is none.
-        iterations: the most steps tried for a problem.
-        tolerance: a problem has converged when a step promises to lessen its root mean square residual by less than
-            sqrt(r^2 - tolerance^2), metres,
-        relative_tolerance: or its cost by less than this part of it.
+        iterations: maximum number of steps tried per problem.
+        tolerance: metres; a problem has converged when the predicted reduction of its cost is at most
+            tolerance^2 * scale + relative_tolerance * cost.
+        relative_tolerance: see `tolerance`.
 
     Returns:
-        The best point found for every problem; `lower <= values <= upper` holds exactly.
+        The best estimate found for every problem; `lower <= values <= upper` holds exactly.
     """
     batch = len(start.values)
     rotation, values = start.rotation.copy(), start.values.copy()
-    live = np.arange(batch)
     cost = np.zeros(batch)
     count = np.zeros(batch, dtype=np.int64)
     converged = np.zeros(batch, dtype=bool)
     if batch == 0:
         return Solution(start, cost, count, converged)
-    normal = evaluate(live, start)
+    active = np.arange(batch)
+    current, normal = start, evaluate(active, start)
     cost[:] = normal.cost
-    damping, stalled = np.full(batch, FIRST_DAMPING), np.zeros(batch, dtype=np.int64)
-    here = start
+    damping, stalled = np.full(batch, INITIAL_DAMPING), np.zeros(batch, dtype=np.int64)
     for _ in range(iterations):
-        damped = normal.hessian.copy()
-        diagonal = np.einsum("bii->bi", damped)
-        # The small constant keeps directions that nothing observes (a girth, seen through joints) where they are.
-        diagonal += damping[:, None] * (diagonal + 1e-8 * normal.scale[:, None])
-        gap_low = np.concatenate([np.full((len(live), 3), -np.inf), lower - here.values], axis=1)
-        gap_high = np.concatenate([np.full((len(live), 3), np.inf), upper - here.values], axis=1)
-        step = bounded_step(damped, normal.gradient, gap_low, gap_high)
-        promised = -np.sum(step * (2 * normal.gradient + np.matmul(normal.hessian, step[..., None])[..., 0]), axis=1)
-        trial = Point(
-            here.rotation @ axis_angle_to_matrix(step[:, :3]),
-            np.clip(here.values + step[:, 3:], lower, upper),
+        step, predicted = _damped_step(normal, damping, current.values, lower, upper)
+        trial = Estimate(
+            current.rotation @ axis_angle_to_matrix(step[:, :3]),
+            np.clip(current.values + step[:, 3:], lower, upper),
         )
-        reached = evaluate(live, trial)
-        gained = normal.cost - reached.cost
-        count[live] += 1
-        better = gained >= 0
-        least = tolerance**2 * normal.scale + relative_tolerance * normal.cost
-        small = np.abs(promised) <= least
-        stalled = np.where(better, np.where(gained <= least, stalled + 1, 0), stalled)
-        ended = ((small | (stalled >= STALLS)) & better) | (~better & (damping >= MOST_DAMPING))
-        ended |= ~better & (np.abs(promised) <= 1e-12 * normal.cost)
-        accepted = live[better]
-        rotation[accepted], values[accepted] = trial.rotation[better], trial.values[better]
-        cost[accepted] = reached.cost[better]
-        quality = gained / np.maximum(promised, 1e-300)
-        damping = np.where(
-            better,
-            np.where(quality > 0.75, damping * 0.1, np.where(quality < 0.25, damping * 4, damping)),
-            damping * 10,
-        )
-        damping = np.clip(damping, LEAST_DAMPING, MOST_DAMPING)
-        converged[live[ended]] = True
-        going = ~ended
-        if not np.any(going):
+        trial_normal = evaluate(active, trial)
+        reduction = normal.cost - trial_normal.cost
+        count[active] += 1
+        accepted = reduction >= 0
+        threshold = tolerance**2 * normal.scale + relative_tolerance * normal.cost
+        small = np.abs(predicted) <= threshold
+        stalled = np.where(accepted, np.where(reduction <= threshold, stalled + 1, 0), stalled)
+        done = ((small | (stalled >= MAX_STALLED_STEPS)) & accepted) | (~accepted & (damping >= MAX_DAMPING))
+        done |= ~accepted & (np.abs(predicted) <= 1e-12 * normal.cost)
+        improved = active[accepted]
+        rotation[improved], values[improved] = trial.rotation[accepted], trial.values[accepted]
+        cost[improved] = trial_normal.cost[accepted]
+        damping = _next_damping(damping, accepted, reduction / np.maximum(predicted, 1e-300))
+        converged[active[done]] = True
+        remaining = ~done
+        if not np.any(remaining):
             break
-        if np.all(better) and np.all(going):
-            normal, here = reached, trial
+        if np.all(accepted) and np.all(remaining):
+            normal, current = trial_normal, trial
             continue
-        normal = Normal(
-            *(
-                np.where(better.reshape(-1, *(1,) * (new.ndim - 1)), new, old)[going]
-                for new, old in (
-                    (reached.cost, normal.cost),
-                    (reached.gradient, normal.gradient),
-                    (reached.hessian, normal.hessian),
-                    (reached.scale, normal.scale),
-                )
-            )
-        )
-        live, damping, stalled = live[going], damping[going], stalled[going]
-        here = Point(rotation[live], values[live])
-    return Solution(Point(rotation, values), cost, count, converged)
+        normal = _select(accepted, trial_normal, normal, remaining)
+        active, damping, stalled = active[remaining], damping[remaining], stalled[remaining]
+        current = Estimate(rotation[active], values[active])
+    return Solution(Estimate(rotation, values), cost, count, converged)
+
+
+def _damped_step(
+    normal: NormalEquations,
+    damping: Float[np.ndarray, " B"],
+    values: Float[np.ndarray, "B N"],
+    lower: Float[np.ndarray, " N"],
+    upper: Float[np.ndarray, " N"],
+) -> tuple[Float[np.ndarray, "B P"], Float[np.ndarray, " B"]]:
+    """The Levenberg-Marquardt step within the limits, and the reduction of the cost that the model predicts for it."""
+    damped = normal.hessian.copy()
+    diagonal = np.einsum("bii->bi", damped)
+    # The small constant keeps directions that no observation determines (the girth, from joints alone) where they are.
+    diagonal += damping[:, None] * (diagonal + 1e-8 * normal.scale[:, None])
+    gap_low = np.concatenate([np.full((len(values), 3), -np.inf), lower - values], axis=1)
+    gap_high = np.concatenate([np.full((len(values), 3), np.inf), upper - values], axis=1)
+    step = bounded_step(damped, normal.gradient, gap_low, gap_high)
+    predicted = -np.sum(step * (2 * normal.gradient + np.matmul(normal.hessian, step[..., None])[..., 0]), axis=1)
+    return step, predicted
+
+
+def _next_damping(
+    damping: Float[np.ndarray, " B"], accepted: Bool[np.ndarray, " B"], gain_ratio: Float[np.ndarray, " B"]
+) -> Float[np.ndarray, " B"]:
+    """Damping of the next step, from the ratio of actual to predicted reduction of the last one."""
+    after_success = np.where(gain_ratio > 0.75, damping * 0.1, np.where(gain_ratio < 0.25, damping * 4, damping))
+    return np.clip(np.where(accepted, after_success, damping * 10), MIN_DAMPING, MAX_DAMPING)
+
+
+def _select(
+    accepted: Bool[np.ndarray, " B"], new: NormalEquations, old: NormalEquations, rows: Bool[np.ndarray, " B"]
+) -> NormalEquations:
+    """The new normal equations where the step was accepted, else the old ones; only the given rows."""
+    pairs = (
+        (new.cost, old.cost),
+        (new.gradient, old.gradient),
+        (new.hessian, old.hessian),
+        (new.scale, old.scale),
+    )
+    return NormalEquations(
+        *(np.where(accepted.reshape(-1, *(1,) * (after.ndim - 1)), after, before)[rows] for after, before in pairs)
+    )
 
 
 def bounded_step(
@@ -159,29 +180,29 @@ def bounded_step(
     gap_low: Float[np.ndarray, "B P"],
     gap_high: Float[np.ndarray, "B P"],
 ) -> Float[np.ndarray, "B P"]:
-    """The step that makes `step @ damped @ step / 2 + gradient @ step` least within gap_low <= step <= gap_high.
+    """The step that minimises `step @ damped @ step / 2 + gradient @ step` subject to gap_low <= step <= gap_high.
 
-    Unknowns that the step would carry past a limit are put on it, those that would rather leave theirs are let go,
-    and the rest solved again until nothing changes, or BOX_PASSES times; what is then still outside is cut off.
+    Unknowns that the step would move past a limit are fixed at it, those whose gradient points inwards are freed, and
+    the rest solved again until the active set is stable, at most MAX_PIVOTING_PASSES times; then the step is clipped.
 
     Source: block principal pivoting, Portugal, Judice & Vicente, Mathematics of Computation 63 (1994).
     """
     held = ((gap_low >= 0) & (gradient > 0)) | ((gap_high <= 0) & (gradient < 0))
     step = _solve_held(damped, gradient, held, np.zeros_like(gradient))
     rows = np.arange(len(gradient))
-    for _ in range(BOX_PASSES):
-        mine, low, high, fixed = step[rows], gap_low[rows], gap_high[rows], held[rows]
-        outside = ((mine < low) | (mine > high)) & ~fixed
-        slope = gradient[rows] + np.matmul(damped[rows], mine[..., None])[..., 0]
-        leaving = fixed & np.where(mine <= low, slope < 0, slope > 0) & (low < high)
-        changed = (outside | leaving).any(axis=1)
+    for _ in range(MAX_PIVOTING_PASSES):
+        trial, low, high, fixed = step[rows], gap_low[rows], gap_high[rows], held[rows]
+        outside = ((trial < low) | (trial > high)) & ~fixed
+        slope = gradient[rows] + np.matmul(damped[rows], trial[..., None])[..., 0]
+        freed = fixed & np.where(trial <= low, slope < 0, slope > 0) & (low < high)
+        changed = (outside | freed).any(axis=1)
         if not changed.any():
             break
         rows = rows[changed]
-        fixed = (fixed ^ leaving | outside)[changed]
+        fixed = (fixed ^ freed | outside)[changed]
         held[rows] = fixed
-        cut = np.where(fixed, np.clip(mine[changed], low[changed], high[changed]), 0.0)
-        step[rows] = _solve_held(damped[rows], gradient[rows], fixed, cut)
+        clipped = np.where(fixed, np.clip(trial[changed], low[changed], high[changed]), 0.0)
+        step[rows] = _solve_held(damped[rows], gradient[rows], fixed, clipped)
     return np.clip(step, gap_low, gap_high)
 
 
@@ -191,7 +212,7 @@ def _solve_held(
     held: Bool[np.ndarray, "B P"],
     values: Float[np.ndarray, "B P"],
 ) -> Float[np.ndarray, "B P"]:
-    """Solve for the unknowns that are not held; those held keep their value (zero elsewhere in `values`)."""
+    """Solve for the unknowns that are not held; held ones take theirs from `values`, which is zero elsewhere."""
     if not held.any():
         return np.linalg.solve(damped, -gradient[..., None])[..., 0]
     free = ~held

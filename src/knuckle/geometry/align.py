@@ -1,4 +1,4 @@
-"""The similarity or rigid motion that carries one set of points onto another, in closed form."""
+"""The similarity or rigid motion that aligns one set of points with another, in closed form."""
 
 import array_api_compat
 from jaxtyping import Float
@@ -8,35 +8,35 @@ from knuckle.geometry.rotation import cross_matrix
 
 
 def _safe_divide(numerator: Array, denominator: Array, usable: Array, otherwise: float) -> Array:
-    # Double where: the quotient is not even computed, nor differentiated, where the divisor is useless.
+    # Double where: the quotient is neither computed nor differentiated where the denominator is not usable.
     xp = namespace(numerator, denominator)
     quotient = numerator / xp.where(usable, denominator, xp.ones_like(denominator))
     return xp.where(usable, quotient, xp.full_like(quotient, otherwise))
 
 
-def _carry_gradient(rotation: Array, covariance: Array, stretch: Array, basis: Array) -> Array:
-    """The same rotation, with its derivative towards the covariance attached (torch; values do not change).
+def _attach_gradient(rotation: Array, covariance: Array, eigenvalues: Array, eigenvectors: Array) -> Array:
+    """The same rotation, with its derivative with respect to the covariance attached (torch; values do not change).
 
-    The best rotation R keeps P = R^T A symmetric. When A moves, R turns by the omega that solves
-    (tr(P) - P) omega = vee(R^T A - A^T R). In P's own basis that matrix is diagonal, its entries sums of two
-    stretches. Differentiating the SVD itself would divide by differences of singular values instead, and give
-    NaN for the regular and the flat point sets on which the rotation is perfectly well defined.
+    For the optimal rotation R, P = R^T A is symmetric. When A changes, R is rotated by the omega that solves
+    (tr(P) - P) omega = vee(R^T A - A^T R). In P's eigenbasis that matrix is diagonal, its entries sums of two
+    eigenvalues. Differentiating the SVD itself would divide by differences of singular values instead, and give
+    NaN for regular and planar point sets, for which the rotation is well defined.
 
     Args:
-        rotation: (..., 3, 3) the best rotation, without gradient.
+        rotation: (..., 3, 3) the optimal rotation, without gradient.
         covariance: (..., 3, 3) A, with gradient.
-        stretch: (..., 3) eigenvalues of P, without gradient.
-        basis: (..., 3, 3) its eigenvectors as columns, without gradient.
+        eigenvalues: (..., 3) eigenvalues of P, without gradient.
+        eigenvectors: (..., 3, 3) its eigenvectors as columns, without gradient.
     """
     xp = namespace(rotation, covariance)
     product = xp.matrix_transpose(rotation) @ covariance
     skew = product - xp.matrix_transpose(product)
     turn = xp.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], axis=-1)
-    sums = xp.sum(stretch, axis=-1, keepdims=True) - stretch
-    # A sum of zero is a direction in which the points do not fix the rotation: no gradient along it.
-    usable = sums > 1e-6 * xp.max(xp.abs(stretch), axis=-1, keepdims=True)
-    local = (xp.matrix_transpose(basis) @ turn[..., None])[..., 0]
-    omega = (basis @ _safe_divide(local, sums, usable, 0.0)[..., None])[..., 0]
+    sums = xp.sum(eigenvalues, axis=-1, keepdims=True) - eigenvalues
+    # A sum of zero is a direction in which the points do not determine the rotation: no gradient along it.
+    usable = sums > 1e-6 * xp.max(xp.abs(eigenvalues), axis=-1, keepdims=True)
+    local = (xp.matrix_transpose(eigenvectors) @ turn[..., None])[..., 0]
+    omega = (eigenvectors @ _safe_divide(local, sums, usable, 0.0)[..., None])[..., 0]
     return rotation + rotation @ cross_matrix(omega - omega.detach())
 
 
@@ -44,15 +44,15 @@ def _best_rotation(covariance: Array, allow_reflection: bool) -> Array:
     xp = namespace(covariance)
     is_torch = array_api_compat.is_torch_array(covariance)
     fixed = covariance.detach() if is_torch else covariance
-    u, stretch, vh = xp.linalg.svd(fixed)
+    u, eigenvalues, vh = xp.linalg.svd(fixed)
     if not allow_reflection:
         flip = xp.where(xp.linalg.det(u) * xp.linalg.det(vh) < 0, -1.0, 1.0)
         flip = xp.astype(flip, fixed.dtype)
-        # The weakest direction takes the flip: it costs least.
+        # Flipping the direction of the smallest singular value has the lowest cost.
         sign = xp.stack([xp.ones_like(flip), xp.ones_like(flip), flip], axis=-1)
-        u, stretch = u * sign[..., None, :], stretch * sign
+        u, eigenvalues = u * sign[..., None, :], eigenvalues * sign
     rotation = u @ vh
-    return _carry_gradient(rotation, covariance, stretch, xp.matrix_transpose(vh)) if is_torch else rotation
+    return _attach_gradient(rotation, covariance, eigenvalues, xp.matrix_transpose(vh)) if is_torch else rotation
 
 
 def _align(points: Array, target: Array, weights: Array | None, allow_reflection: bool, scaled: bool) -> tuple:
@@ -75,8 +75,8 @@ def _align(points: Array, target: Array, weights: Array | None, allow_reflection
         scale = _safe_divide(xp.sum(rotation * covariance, axis=(-2, -1)), spread, spread > 0, 1.0)
     else:
         scale = xp.ones_like(spread)
-    carried = scale[..., None] * (points_mean @ xp.matrix_transpose(rotation))[..., 0, :]
-    return scale, rotation, target_mean[..., 0, :] - carried
+    rotated_mean = scale[..., None] * (points_mean @ xp.matrix_transpose(rotation))[..., 0, :]
+    return scale, rotation, target_mean[..., 0, :] - rotated_mean
 
 
 def align_similarity(
@@ -85,16 +85,16 @@ def align_similarity(
     weights: Float[Array, "*#batch n"] | None = None,
     allow_reflection: bool = False,
 ) -> tuple[Float[Array, "*out"], Float[Array, "*out 3 3"], Float[Array, "*out 3"]]:
-    """Scale, rotation and translation that bring points closest to target, in weighted least squares.
+    """Weighted least-squares scale, rotation and translation of points to target.
 
     `target` is approximated by `scale * rotation @ points + translation`.
 
     Args:
         points: (..., N, 3).
         target: (..., N, 3), leading axes broadcast against those of points.
-        weights: (..., N) not negative; None weighs all alike.
-        allow_reflection: let the rotation be a reflection where that fits better. The field's evaluation scripts
-            do; a mirrored hand then scores as a perfect one.
+        weights: (..., N) non-negative; uniform where None.
+        allow_reflection: allow a reflection where it fits better, as the official evaluation scripts do; a
+            mirrored hand then scores as a perfect one.
 
     Returns:
         scale (...), rotation (..., 3, 3), translation (..., 3).
@@ -103,9 +103,9 @@ def align_similarity(
         ValueError: the numbers of points differ.
 
     Note:
-        Differentiable once (not twice) in torch, for flat and regular point sets too. Where the points do not fix
-        the rotation (collinear, a single one, all weights zero) one of the best is returned and the gradient along
-        the free direction is zero; scale is 1 where the points coincide.
+        Differentiable once (not twice) in torch, for planar and regular point sets too. Where the points do not
+        determine the rotation (collinear, a single one, all weights zero) one of the optima is returned and the
+        gradient along the undetermined direction is zero; scale is 1 where the points coincide.
 
     Source: Umeyama, Least-squares estimation of transformation parameters between two point patterns, PAMI 1991.
     """
@@ -118,13 +118,13 @@ def align_rigid(
     weights: Float[Array, "*#batch n"] | None = None,
     allow_reflection: bool = False,
 ) -> tuple[Float[Array, "*out 3 3"], Float[Array, "*out 3"]]:
-    """Rotation and translation that bring points closest to target; see align_similarity.
+    """Weighted least-squares rotation and translation of points to target; see align_similarity.
 
     Args:
         points: (..., N, 3).
         target: (..., N, 3), leading axes broadcast against those of points.
-        weights: (..., N) not negative; None weighs all alike.
-        allow_reflection: let the rotation be a reflection where that fits better.
+        weights: (..., N) non-negative; uniform where None.
+        allow_reflection: allow a reflection where it fits better.
 
     Returns:
         rotation (..., 3, 3), translation (..., 3).

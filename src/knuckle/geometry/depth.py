@@ -1,4 +1,4 @@
-"""The depth of a scale-normalised 2.5D hand, from one bone that is known to have length one."""
+"""The depth of a scale-normalised 2.5D hand, from one bone of known (unit) length."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ from jaxtyping import Bool, Float
 
 from knuckle.arrays import Array, namespace
 
-# Lateral components and image lengths are kept above these, so that noise that leaves no real root, or a bone that
-# is a point in the picture, gives a large but finite depth with a finite gradient, and a flag.
+# Lateral components and image lengths are clamped to these minima, so that noise that leaves no real root, or a bone
+# that projects to a point, gives a large but finite depth with a finite gradient, and is flagged as ambiguous.
 _MIN_LATERAL_SQUARED = 1e-6
 _MIN_IMAGE_LENGTH = 1e-4
 
@@ -16,9 +16,9 @@ class RootDepth(NamedTuple):
     """Both solutions for the root's depth, in lengths of the reference bone.
 
     Attributes:
-        far: (...) the larger root; the right one unless the bone points nearly along its viewing ray.
-        near: (...) the smaller root; usually behind the camera, or nonsense.
-        ambiguous: (...) True where the choice or the value is in doubt: the near root also leaves every joint in
+        far: (...) the larger root; the correct one unless the bone is nearly parallel to its viewing ray.
+        near: (...) the smaller root; usually behind the camera.
+        ambiguous: (...) True where the choice or the value is uncertain: the near root also leaves every joint in
             front of the camera, the bone is near-radial, or noise left no real root.
     """
 
@@ -37,14 +37,14 @@ def root_depth(
 
     With Z the root's depth, d = r_n - r_m the difference of the bone's rays and e = z_n r_n - z_m r_m, the bone is
     Z d + e, and |Z d + e| = 1 has the roots Z = (-d.e -+ sqrt((d.e)^2 - d.d (e.e - 1))) / d.d. Written with the unit
-    vector along d, what is under the square root is the squared lateral part of the bone: it is small exactly
-    where the bone is seen end on, and the answer then hangs on noise.
+    vector along d, the discriminant is the squared lateral component of the bone: it is small exactly
+    where the bone is nearly parallel to the viewing ray, and the solution is then sensitive to noise.
 
     Args:
         rays: (..., J, 3) K^-1 (u, v, 1): normalised coordinates, not pixels.
         relative_depth: (..., J) (Z_joint - Z_root) / length of the bone.
         bone: the two joints whose distance is one. Predictions and limits must use the same bone.
-        min_lateral: a bone whose lateral part is below this fraction of its length is flagged as near-radial.
+        min_lateral: a bone whose lateral component is below this fraction of its length is flagged as near-radial.
 
     Returns:
         RootDepth(far, near, ambiguous).

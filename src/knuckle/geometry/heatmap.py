@@ -1,4 +1,4 @@
-"""Coordinates from heatmaps, and coordinates in a heatmap's units (lixels: one line of bins an axis)."""
+"""Soft-argmax over heatmaps, and coordinates in lixels (1D heatmaps: one line of bins per axis)."""
 
 import array_api_compat
 from jaxtyping import Bool, Float
@@ -59,7 +59,7 @@ def _lixel_scale(like: Array, size: tuple[int, int], bins: int, depth_range: flo
 def encode_lixel(
     points: Float[Array, "*batch 3"], size: tuple[int, int], bins: int = 64, depth_range: float = 0.3
 ) -> Float[Array, "*batch 3"]:
-    """Pixels and root-relative depth, in lixel units.
+    """Pixels and root-relative depth in lixel units.
 
     x = u / width * bins,  y = v / height * bins,  z = (depth / (depth_range / 2) + 1) / 2 * bins
 
@@ -67,13 +67,13 @@ def encode_lixel(
         points: (..., 3) u and v in pixels of the crop, and the depth behind the root joint in metres.
         size: width and height of the crop in pixels.
         bins: bins on each axis.
-        depth_range: metres that the z axis spans, the root in its middle.
+        depth_range: metres spanned by the z axis, centred on the root.
 
     Returns:
         (..., 3) in bins; outside [0, bins) where the point is outside the crop or the depth range.
 
     Note:
-        There is no half-bin shift, as in the public code of the source; pixel 0 is at bin 0.
+        Like the source's public code there is no half-bin shift; pixel 0 is at bin 0.
 
     Source: Moon and Lee, I2L-MeshNet, ECCV 2020.
     """
@@ -90,7 +90,7 @@ def decode_lixel(
         lixels: (..., 3) in bins.
         size: width and height of the crop in pixels.
         bins: bins on each axis.
-        depth_range: metres that the z axis spans.
+        depth_range: metres spanned by the z axis.
 
     Returns:
         (..., 3) u and v in pixels of the crop, and the depth behind the root joint in metres.
@@ -100,7 +100,7 @@ def decode_lixel(
 
 
 def inside_lixel(lixels: Float[Array, "*batch 3"], bins: int = 64) -> Bool[Array, "*batch 3"]:
-    """Which coordinates a heatmap of that many bins can express; the others are left out of a loss.
+    """Which coordinates are in the range of a heatmap with that many bins; losses mask out the others.
 
     Args:
         lixels: (..., 3) in bins.
@@ -113,7 +113,7 @@ def inside_lixel(lixels: Float[Array, "*batch 3"], bins: int = 64) -> Bool[Array
 
 
 def gaussian_1d(centres: Float[Array, "*batch"], bins: int, sigma: float) -> Float[Array, "*batch bins"]:
-    """A Gaussian of height one about each centre; products of three make the 3D maps of I2L-MeshNet.
+    """A Gaussian of height one about each centre; the 3D maps of I2L-MeshNet are products of three.
 
     Args:
         centres: (...) in bins.

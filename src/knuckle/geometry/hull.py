@@ -1,4 +1,4 @@
-"""Convex hulls in the plane: found with NumPy, measured against with any array library."""
+"""Convex hulls in the plane: construction in NumPy, distances in any array library."""
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,7 +13,7 @@ def convex_hull_2d(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]
         points: (N, 2) finite, N at least 1.
 
     Returns:
-        (M, 2) corners, beginning with the lowest x (then y); collinear points and repetitions are left out, so
+        (M, 2) corners, beginning with the lowest x (then y); collinear and repeated points are left out, so
         points on one line give its two ends, and equal points one corner.
 
     Raises:
@@ -45,7 +45,7 @@ def convex_hull_2d(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]
 
 
 def _edges(points: Array, hull: Array) -> tuple[Array, Array, Array]:
-    """Start of every edge, its direction, and the points seen from its start."""
+    """Start of every edge, its direction, and the points relative to its start."""
     xp = namespace(points, hull)
     start = hull
     along = xp.concat([hull[..., 1:, :], hull[..., :1, :]], axis=-2) - start
@@ -86,7 +86,7 @@ def project_to_hull_edges_2d(
     xp = namespace(points, hull)
     start, along, offset = _edges(points, hull)
     squared = xp.sum(along**2, axis=-1)
-    # A repeated corner has an edge of no length: any fraction of it is right, only not 0 / 0.
+    # A repeated corner is an edge of zero length: any fraction is valid, but 0 / 0 must be avoided.
     fraction = xp.sum(offset * along, axis=-1) / xp.where(squared > 0, squared, xp.ones_like(squared))
     return start + xp.clip(fraction, 0.0, 1.0)[..., None] * along
 
@@ -94,7 +94,7 @@ def project_to_hull_edges_2d(
 def distance_to_hull_2d(
     points: Float[Array, "*#batch 2"], hull: Float[Array, "*#batch m 2"], signed: bool = False
 ) -> Float[Array, "..."]:
-    """Distance from each point to the hull: zero inside, or with `signed` the negative depth below its edge.
+    """Distance from each point to the hull: zero inside, or with `signed` negative.
 
     Args:
         points: (..., 2).
@@ -106,8 +106,8 @@ def distance_to_hull_2d(
         (...) in the unit of the points.
 
     Note:
-        Outside, going down the gradient leads straight to the nearest point of the hull. It is zero inside (unless
-        signed) and on the edge itself.
+        Outside, the negative gradient points to the nearest point of the hull. The gradient is zero inside (unless
+        signed) and on the edge.
     """
     xp = namespace(points, hull)
     nearest = project_to_hull_edges_2d(points, hull)

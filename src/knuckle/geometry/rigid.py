@@ -46,7 +46,7 @@ def invert_rigid(transform: Float[Array, "*batch 4 4"]) -> Float[Array, "*batch 
     """The inverse of a rigid motion, by transposing its rotation.
 
     Args:
-        transform: (..., 4, 4) rigid; a scaled one gives a wrong inverse without a word.
+        transform: (..., 4, 4) rigid, not checked: the inverse of a scaled motion is wrong.
 
     Returns:
         (..., 4, 4).

@@ -8,8 +8,8 @@ from jaxtyping import Float
 
 from knuckle.arrays import Array, namespace
 
-# Below this squared angle the series are used. With the terms kept they err by less than float64's epsilon there,
-# while the closed forms divide by it, so one threshold serves both precisions.
+# Below this squared angle Taylor series are used. Their truncation error is below float64's epsilon there, while the
+# closed forms divide by the angle, so one threshold serves both precisions.
 _SMALL = 1e-4
 
 
@@ -52,7 +52,7 @@ def axis_angle_to_matrix(axis_angle: Float[Array, "*batch 3"]) -> Float[Array, "
     safe = xp.where(small, xp.ones_like(squared), squared)
     angle = xp.sqrt(safe)
     sine = xp.where(small, 1 - squared / 6 * (1 - squared / 20), xp.sin(angle) / angle)
-    # (1 - cos) / angle^2, by the half angle, which does not cancel
+    # (1 - cos) / angle^2, by the half angle, to avoid cancellation
     half = xp.sin(angle / 2) / angle
     cosine = xp.where(small, 0.5 - squared / 24 * (1 - squared / 30), 2 * half**2)
     cross = cross_matrix(axis_angle)
@@ -70,7 +70,7 @@ def rotation_about(axis: Float[Array, "*#batch 3"], angle: Float[Array, "*#batch
         (..., 3, 3) rotation matrix.
 
     Note:
-        Smooth everywhere; cheaper than axis_angle_to_matrix, and the gradient to the angle needs no special case.
+        Smooth everywhere; cheaper than axis_angle_to_matrix, and the gradient of the angle needs no special case.
     """
     xp = namespace(axis, angle)
     sine, cosine = xp.sin(angle)[..., None, None], xp.cos(angle)[..., None, None]
@@ -88,9 +88,9 @@ def matrix_to_quaternion(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*b
         (..., 4) unit quaternion with w >= 0.
 
     Note:
-        4 q q^T is linear in the matrix; its longest column, which is never shorter than 2, is the quaternion up to
-        length. So there is no square root of a difference and every rotation, by pi included, is exact to rounding.
-        At pi the sign is arbitrary: q and -q are the same rotation, and the map is not continuous there.
+        4 q q^T is linear in the matrix; its longest column, of norm at least 2, is proportional to the quaternion. So
+        there is no square root of a difference and every rotation, by pi included, is exact up to rounding. At pi
+        the sign is arbitrary: q and -q are the same rotation, and the map is discontinuous there.
     """
     xp = namespace(matrix)
     m00, m01, m02 = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 0, 2]
@@ -116,7 +116,7 @@ def quaternion_to_matrix(quaternion: Float[Array, "*batch 4"]) -> Float[Array, "
     """Rotation matrix of a quaternion (w, x, y, z).
 
     Args:
-        quaternion: (..., 4) of any length but zero; the length does not matter.
+        quaternion: (..., 4) of any non-zero norm; normalised here.
 
     Returns:
         (..., 3, 3) rotation matrix; NaN for the zero quaternion, which is no rotation.
@@ -139,15 +139,15 @@ def matrix_to_axis_angle(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*b
         (..., 3) the axis times the angle, in [0, pi] radians.
 
     Note:
-        Smooth at the identity. At pi the axis is right up to its sign, and the map is not continuous there.
+        Smooth at the identity. At pi the axis is determined up to its sign, and the map is discontinuous there.
     """
     xp = namespace(matrix)
     quaternion = matrix_to_quaternion(matrix)
     w, vector = quaternion[..., :1], quaternion[..., 1:]
     squared = xp.sum(vector**2, axis=-1, keepdims=True)
     small = squared < _SMALL
-    # Double where, as in axis_angle_to_matrix: neither branch may meet its own singular point, where the gradient
-    # would be NaN even though the other branch's value is taken.
+    # Double where, as in axis_angle_to_matrix: neither branch may be evaluated at its own singular point, where its
+    # gradient would be NaN even though the other branch's value is used.
     one = xp.ones_like(squared)
     length = xp.sqrt(xp.where(small, one, squared))
     w_small = xp.where(small, w, one)
@@ -168,14 +168,14 @@ def rotation_6d_to_matrix(rotation_6d: Float[Array, "*batch 6"]) -> Float[Array,
     """Rotation matrix of the continuous 6D form, by Gram-Schmidt.
 
     Args:
-        rotation_6d: (..., 6) two vectors, the wished-for first and second COLUMN of the matrix (some public code
-            takes rows); any lengths.
+        rotation_6d: (..., 6) two vectors, the first and second COLUMN of the matrix before orthonormalisation (some
+            public code takes rows); any lengths.
 
     Returns:
         (..., 3, 3) rotation matrix.
 
     Note:
-        Where the vectors are parallel or one is zero there is no rotation: the result is finite but singular.
+        Where the vectors are parallel or one is zero the result is finite but singular, not a rotation.
 
     Source: Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019.
     """

@@ -1,11 +1,11 @@
-"""What can be measured on a triangle mesh. NumPy only: it serves pictures and files, not training."""
+"""Properties of triangle meshes. NumPy only: used for pictures and files, not in training."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
 
 def vertex_normals(vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Float[np.ndarray, "V 3"]:
-    """Outward unit normals, each the mean of the faces around a vertex weighted by their area.
+    """Outward unit normals, each the area-weighted mean of the normals of the faces around a vertex.
 
     A vertex without faces, or whose faces have no area, gets (0, 0, 1).
     """

@@ -1,16 +1,16 @@
-"""The 23 anatomical angles: names, to the rotations of the 15 finger joints and back, in two conventions.
+"""The 23 anatomical angles: names, and conversion to and from the rotations of the 15 finger joints.
 
-Angles are radians and turn a bone about axes that rest with the hand (HandModel.angle_axis). Flexion is positive
-towards the palm. Abduction of a finger is positive towards the thumb, for every finger, so that spreading the hand
-makes the index's positive and the little finger's negative. Thumb: abduction is positive away from the palm's
-plane, rotation is positive as pronation, that is when the pad turns towards the fingers.
+Angles are in radians about axes given in the rest pose (HandModel.angle_axis). Flexion is positive
+towards the palm. Abduction of a finger is positive towards the thumb, for every finger, so that spreading the
+fingers makes the index's positive and the little finger's negative. Thumb: abduction is positive away from the palm's
+plane, rotation is positive in pronation, that is when the pad turns towards the fingers.
 
 Conventions, by name:
 - "composed", the free hand's: a joint's rotation is the product of its angles' rotations in the listed order,
-  for a finger's MCP abduction and then flexion about the axis that abduction has carried along.
+  for a finger's MCP abduction and then flexion about the axis rotated by the abduction.
 - "summed", MANO's (Fan & Wang's 23x45 map): the rotation vector is the sum of the angles times their axes.
-A third, Spurr et al.'s (flexion, abduction) of a bone against its parent, is measured from joints alone and
-lives in knuckle.handmodel.biomechanics; its numbers are not to be compared with limits of these.
+A third, Spurr et al.'s (flexion, abduction) of a bone relative to its parent, is measured from joints alone and
+implemented in knuckle.handmodel.biomechanics; its values are not comparable with limits of these.
 """
 
 from typing import Literal, TypeAlias
@@ -30,7 +30,7 @@ ANGLE_NAMES: tuple[str, ...] = (
     *("ring_mcp_abduction", "ring_mcp_flexion", "ring_pip_flexion", "ring_dip_flexion"),
     *("little_mcp_abduction", "little_mcp_flexion", "little_pip_flexion", "little_dip_flexion"),
 )
-# The 15 joints that turn, thumb to little finger, base to tip; which of them each angle turns.
+# The 15 rotating joints, thumb to little finger, base to tip; and the index of the joint of each angle.
 ROTATING_JOINTS: tuple[str, ...] = (
     *("thumb_cmc", "thumb_mcp", "thumb_ip"),
     *("index_mcp", "index_pip", "index_dip"),
@@ -42,7 +42,7 @@ ANGLE_JOINT: tuple[int, ...] = tuple(ROTATING_JOINTS.index(name.rsplit("_", 1)[0
 
 Convention: TypeAlias = Literal["composed", "summed"]
 
-# Three slots a joint, in the order of composition: the angle in each, or -1. Used to treat all joints alike.
+# Three slots per joint, in order of composition: the angle in each, or -1. Gives all joints one layout.
 _SLOTS: tuple[tuple[int, int, int], ...] = tuple(
     (*(found := tuple(a for a in range(23) if ANGLE_JOINT[a] == joint)), *(-1,) * (3 - len(found)))  # type: ignore[misc]
     for joint in range(15)
@@ -52,7 +52,7 @@ _SLOTS: tuple[tuple[int, int, int], ...] = tuple(
 def angles_to_rotations(
     angles: Float[Array, "*batch a"], angle_axis: Float[Array, "23 3"], convention: Convention = "composed"
 ) -> Float[Array, "*batch 15 3 3"]:
-    """Rotations of the 15 finger joints that the 23 angles make.
+    """Rotations of the 15 finger joints from the 23 angles.
 
     Args:
         angles: (..., 23) radians, in the order of ANGLE_NAMES.
@@ -60,8 +60,8 @@ def angles_to_rotations(
         convention: "composed" or "summed", see the module's docstring.
 
     Returns:
-        (..., 15, 3, 3) rotation of each bone against its parent, thumb to little finger, base to tip; the
-        identity is the rest pose. Axes are those of the hand frame at rest.
+        (..., 15, 3, 3) rotation of each bone relative to its parent, thumb to little finger, base to tip, in
+        the axes of the hand frame at rest; the identity is the rest pose.
 
     Raises:
         ValueError: the last axis does not hold 23 angles, or the convention is unknown.
@@ -83,14 +83,14 @@ def check_angles(angles: Array) -> None:
     if angles.ndim < 1 or angles.shape[-1] != 23:
         raise ValueError(
             f"angles must be (..., 23), in the order of ANGLE_NAMES, but got the shape {tuple(angles.shape)}; "
-            "the two wrist angles are an argument of their own"
+            "pass the two wrist angles as wrist_angles"
         )
 
 
 def composed_rotations(
     angles: Float[Array, "*batch 23"], cross: Float[Array, "23 3 3"], cross_squared: Float[Array, "23 3 3"]
 ) -> Float[Array, "*batch 15 3 3"]:
-    """What angles_to_rotations does for "composed", with the axes' matrices at hand.
+    """angles_to_rotations for "composed", with precomputed cross-product matrices of the axes.
 
     Args:
         angles: (..., 23) radians.
@@ -101,7 +101,7 @@ def composed_rotations(
         (..., 15, 3, 3).
     """
     xp = namespace(angles, cross)
-    # 1 - cos by the half angle: exact near zero
+    # 1 - cos by the half angle, to avoid cancellation near zero
     half = xp.sin(angles / 2)
     identity = xp.eye(3, dtype=cross.dtype, device=array_api_compat.device(cross))
     turn = xp.sin(angles)[..., None, None] * cross + (2 * half * half)[..., None, None] * cross_squared + identity
@@ -121,22 +121,22 @@ def rotations_to_angles(
     convention: Convention = "composed",
     steps: int = 10,
 ) -> tuple[Float[Array, "*batch 23"], Float[Array, "*batch 15"]]:
-    """The 23 angles that come closest to given rotations of the finger joints, and what they leave.
+    """The 23 angles closest to given rotations of the finger joints, and the residual rotation angles.
 
     Args:
-        rotations: (..., 15, 3, 3) of each bone against its parent, as angles_to_rotations returns them.
+        rotations: (..., 15, 3, 3) of each bone relative to its parent, as angles_to_rotations returns them.
         angle_axis: (23, 3) unit axes in the hand frame at rest.
         convention: as for angles_to_rotations.
-        steps: of the Gauss-Newton iteration that follows the closed form. Rotations that angles can make are
-            exact without; for others each step shrinks the error by about the residual in radians.
+        steps: Gauss-Newton steps after the closed form, which is exact for rotations that angles can represent;
+            for others each step reduces the error by a factor of about the residual in radians.
 
     Returns:
         (..., 23) radians in (-pi, pi], and (..., 15) the angle between each given rotation and the closest that its
-        joint can make, radians.
+        joint can represent, radians.
 
     Note:
-        A joint with three angles has a second triple for the same rotation; the one with the smaller middle angle
-        is returned. At a middle angle of 90 degrees the other two are not determined (gimbal lock).
+        A joint with three angles has two solutions for the same rotation; the one with the smaller second angle is
+        returned. At a second angle of 90 degrees the other two are not determined (gimbal lock).
     """
     xp = namespace(rotations, angle_axis)
     check_rotations(rotations)
@@ -162,30 +162,30 @@ def check_rotations(rotations: Array) -> None:
     if rotations.ndim < 3 or tuple(rotations.shape[-3:]) != (15, 3, 3):
         raise ValueError(
             f"rotations must be (..., 15, 3, 3), thumb to little finger, base to tip, but got the shape "
-            f"{tuple(rotations.shape)}; leave the whole hand's rotation out"
+            f"{tuple(rotations.shape)}; leave out the rotation of the whole hand"
         )
 
 
 def _closed_form(rotations: Array, axes: Array) -> Array:
-    """(..., 15, 3) angles, exact for rotations that perpendicular axes (15 joints, 3 slots, 3) can make."""
+    """(..., 15, 3) angles, exact for rotations that perpendicular axes (15 joints, 3 slots, 3) can represent."""
     xp = namespace(rotations)
-    # Thumb CMC and MCP: R = Ra Rb Rc. Ra and Rb alone decide where c goes, and c x a = +-b.
+    # Thumb CMC and MCP: R = Ra Rb Rc. R c depends on Ra and Rb only, and c x a = +-b.
     matrix, a, b, c = rotations[..., :2, :, :], axes[:2, 0], axes[:2, 1], axes[:2, 2]
     image = (matrix @ c[..., None])[..., 0]
     handedness = _dot(xp.linalg.cross(b, c, axis=-1), a)
     second = xp.asin(xp.clip(handedness * _dot(image, a), min=-1.0, max=1.0))
     first = xp.atan2(_dot(image, xp.linalg.cross(a, c, axis=-1)), _dot(image, c))
     before = rotation_about(a, first) @ rotation_about(b, second)
-    third = _closest_turn(xp.matrix_transpose(before) @ matrix, c)
+    third = _closest_angle_about(xp.matrix_transpose(before) @ matrix, c)
     thumb = xp.stack([first, second, third], axis=-1)
-    # MCP of the fingers: R = Ra Rb, and b goes where Ra takes it.
+    # MCP of the fingers: R = Ra Rb, so R b = Ra b.
     matrix, a, b = rotations[..., 3::3, :, :], axes[3::3, 0], axes[3::3, 1]
     image = (matrix @ b[..., None])[..., 0]
     first = xp.atan2(_dot(image, xp.linalg.cross(a, b, axis=-1)), _dot(image, b))
-    second = _closest_turn(xp.matrix_transpose(rotation_about(a, first)) @ matrix, b)
+    second = _closest_angle_about(xp.matrix_transpose(rotation_about(a, first)) @ matrix, b)
     mcp = xp.stack([first, second, xp.zeros_like(first)], axis=-1)
-    # Hinges: all others. Computed for all 15 joints alike, which costs less than picking them out.
-    hinge = _closest_turn(rotations, axes[:, 0])
+    # Hinges: all others. Computed for all 15 joints, which is faster than indexing them.
+    hinge = _closest_angle_about(rotations, axes[:, 0])
     hinge = xp.stack([hinge, xp.zeros_like(hinge), xp.zeros_like(hinge)], axis=-1)
     parts = [thumb, hinge[..., 2:3, :]]
     for finger in range(4):
@@ -197,8 +197,8 @@ def _dot(first: Array, second: Array) -> Array:
     return namespace(first).sum(first * second, axis=-1)
 
 
-def _closest_turn(matrix: Array, axis: Array) -> Array:
-    """The angle about the axis whose rotation is closest to the matrix, in the sum of squares."""
+def _closest_angle_about(matrix: Array, axis: Array) -> Array:
+    """The angle about the axis whose rotation is closest to the matrix in the Frobenius norm."""
     xp = namespace(matrix)
     pairs = ((2, 1), (0, 2), (1, 0))
     sine = xp.stack([matrix[..., i, j] - matrix[..., j, i] for i, j in pairs], axis=-1)
@@ -208,12 +208,12 @@ def _closest_turn(matrix: Array, axis: Array) -> Array:
 
 
 def _gauss_newton_step(rotations: Array, axes: Array, slots: Array) -> Array:
-    """(..., 15, 3) change of the angles that brings their rotations closer to the given ones."""
+    """(..., 15, 3) Gauss-Newton change of the angles towards the given rotations."""
     xp = namespace(rotations)
     first, second, third = (rotation_about(axes[:, k], slots[..., k]) for k in range(3))
     turned = second @ third
     error = matrix_to_axis_angle(xp.matrix_transpose(first @ turned) @ rotations)
-    # how each angle turns the bone, seen from the turned bone: R(angles + d) = R(angles) exp(columns @ d)
+    # Right Jacobian of the composed rotation: R(angles + d) = R(angles) exp(columns @ d).
     columns = [
         (xp.matrix_transpose(turned) @ axes[:, 0, :, None])[..., 0],
         (xp.matrix_transpose(third) @ axes[:, 1, :, None])[..., 0],
@@ -224,7 +224,7 @@ def _gauss_newton_step(rotations: Array, axes: Array, slots: Array) -> Array:
 
 
 def _least_squares(columns: Array, target: Array, damping: float) -> Array:
-    """(..., 15, 3) x with columns @ x closest to target; zero in the slots that hold no angle."""
+    """(..., 15, 3) least-squares solution x of columns @ x = target; zero in slots without an angle."""
     xp = namespace(columns, target)
     unused = [[1.0 if a < 0 else damping for a in slots] for slots in _SLOTS]
     device = array_api_compat.device(columns)
@@ -236,7 +236,7 @@ def _least_squares(columns: Array, target: Array, damping: float) -> Array:
 
 
 def _angle_between(first: Array, second: Array) -> Array:
-    """(...) the angle of the rotation between two, radians, with a gradient of zero where they are equal."""
+    """(...) the angle between two rotations, radians, with zero gradient where they are equal."""
     xp = namespace(first, second)
     squared = xp.sum((first - second) ** 2, axis=(-2, -1)) / 8
     zero = squared == 0

@@ -1,4 +1,4 @@
-"""A HandModel from a file in the layout of the free hand's, which tools/build_hand_asset.py writes."""
+"""Loading of a HandModel from an asset as written by tools/build_hand_asset.py."""
 
 import os
 
@@ -10,7 +10,7 @@ from knuckle.handmodel.model import BONE_NAMES, HandModel
 
 
 def load_asset(path: str | os.PathLike[str]) -> HandModel:
-    """Read the free hand, or another built the same way: NumPy, float64.
+    """Read the free hand, or another asset of the same layout: NumPy, float64.
 
     Args:
         path: a .npz file, see tools/build_hand_asset.py for its keys.
@@ -25,11 +25,11 @@ def load_asset(path: str | os.PathLike[str]) -> HandModel:
         if found != expected:
             raise RefusedFile(f"{path} must have the {key} {expected} but has {found}; rebuild the asset")
     weights = np.zeros((len(asset["vertices"]), len(BONE_NAMES)))
-    # add, not put: an unused place may repeat a bone with the weight zero
+    # Add instead of assign: an unused slot may repeat a bone with weight zero.
     np.add.at(
         weights, (np.arange(len(weights))[:, None], asset["weights_index"].astype(np.int64)), asset["weights_value"]
     )
-    # float32 rounding of the file; the sum must be one to the last digit for rigid motions to stay rigid
+    # The file's weights are rounded to float32; they must sum to one exactly for rigid motions to stay rigid.
     weights /= weights.sum(axis=1, keepdims=True)
     return HandModel(
         name="open",
@@ -56,9 +56,9 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _pose_vertices(directions: np.ndarray, correctives: np.ndarray) -> np.ndarray:
-    """(135, V, 3) of the bones' (15, 3) directions d and (15, V, 3) correctives, which count 1 - d . R d times.
+    """(135, V, 3) of the bones' (15, 3) directions d and (15, V, 3) correctives, whose weight is 1 - d . R d.
 
-    That is -d . (R - 1) d, linear in the rotation minus identity as HandModel.pose_vertices has it.
+    That weight equals -d . (R - 1) d, linear in the rotation minus identity as HandModel.pose_vertices requires.
     """
     directions = _unit(directions.astype(np.float64))
     outer = -directions[:, :, None] * directions[:, None, :]

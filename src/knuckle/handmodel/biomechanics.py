@@ -1,22 +1,22 @@
-"""Quantities of a hand that are measured from its 21 joints alone; losses, checks and metrics read them here.
+"""Biomechanical quantities measured from the 21 joints alone; used by losses, checks and metrics.
 
 After Spurr et al., ECCV 2020 (S1): bone lengths, the curvature and the angles of the palm's root bones, and each
-bone's flexion and abduction against its parent. Root bones run from the wrist to the thumb's CMC and the fingers'
-MCP joints, b_1 thumb to b_5 little finger. Everything but lengths and curvature is free of the unit; everything is
-free of rigid motions. Signs are those of a right hand: `side` says where a hand is a left one, and mirrors it first.
+bone's flexion and abduction relative to its parent. Root bones run from the wrist to the thumb's CMC and the fingers'
+MCP joints, b_1 thumb to b_5 little finger. All but lengths and curvature are invariant to scale; all are invariant to
+rigid motions. Signs are those of a right hand: where `side` is left, the joints are mirrored first.
 
-The flexion and abduction here are not the model's 23 angles: they are measured in frames that the joints make, and
-knuckle.handmodel.limits does not apply to them.
+The flexion and abduction here are not the model's 23 angles: they are measured in frames derived from the joints,
+and knuckle.handmodel.limits does not apply to them.
 """
 
 import array_api_compat
 from jaxtyping import Float
 
 from knuckle.arrays import Array, namespace
-from knuckle.handmodel.placement import Side, moved, placement
+from knuckle.handmodel.placement import Side, apply_placement, placement
 from knuckle.skeleton import BONES
 
-# Squared sines below this count as parallel: their cross product has a direction by rounding only.
+# Vectors with a squared sine below this count as parallel: the direction of their cross product is rounding error.
 _PARALLEL = 1e-14
 
 
@@ -51,11 +51,11 @@ def palm_curvature(joints: Float[Array, "*batch j 3"], side: Side = "right") -> 
         side: "left", "right" or a boolean array, True for a left hand.
 
     Returns:
-        (..., 4) in one over the joints' unit: zero for a flat palm, positive where thumb and little finger come
-        together in front of the palm.
+        (..., 4) in one over the joints' unit: zero for a flat palm, positive where the palm is concave on its palmar
+        side.
 
     Note:
-        Undefined where two neighbouring root bones end in one point.
+        Undefined where two neighbouring root bones end at the same point.
 
     Source: Spurr et al., ECCV 2020, section 3.3.
     """
@@ -87,8 +87,8 @@ def root_frames(joints: Float[Array, "*batch j 3"], side: Side = "right") -> Flo
         (..., 5, 3, 3) with the axes as columns: x out of the palm, y the flexion axis, z along the root bone.
 
     Note:
-        Where neighbouring root bones are parallel, or the palm is folded on itself, there is no normal: x and y
-        are then zero, with a finite gradient.
+        Where neighbouring root bones are parallel, or the palm is folded, the normal is undefined: x and y are
+        then zero, with a finite gradient.
 
     Source: Spurr et al., ECCV 2020, Eq. 4.
     """
@@ -96,12 +96,12 @@ def root_frames(joints: Float[Array, "*batch j 3"], side: Side = "right") -> Flo
 
 
 def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*batch 2"]:
-    r"""How far a bone is flexed and abducted from the line of its parent.
+    r"""Flexion and abduction of a bone relative to its parent's direction.
 
     flexion = atan2(b_x, b_z), abduction = atan2(b_y, hypot(b_x, b_z))
 
     Args:
-        bone_joint: (..., 3) proximal to distal end, in the joint frame: z runs on along the parent bone, x points
+        bone_joint: (..., 3) proximal to distal end, in the joint frame: z is the direction of the parent bone, x points
             out of the palm, y is the flexion axis. Any length unit.
 
     Returns:
@@ -111,8 +111,8 @@ def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*ba
         ValueError: the last axis does not hold three coordinates.
 
     Note:
-        Smooth at the straight finger, where an arccos has no gradient. With the bone along y flexion is 0 / 0: it
-        is given as zero there, and the gradient is finite.
+        Smooth at the straight finger, where an arccos has no gradient. With the bone along y flexion is
+        undefined: zero is returned, with a finite gradient.
 
     Source: Spurr et al., ECCV 2020, Eq. 5, with atan2 in place of the octant lookup.
     """
@@ -122,7 +122,7 @@ def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*ba
     x, y, z = bone_joint[..., 0], bone_joint[..., 1], bone_joint[..., 2]
     squared = x**2 + z**2
     across = squared <= _PARALLEL * y**2
-    # Double where: the branch not taken must not meet 0 / 0 either.
+    # Double where: the branch not taken must not evaluate 0 / 0 either.
     across_z = xp.where(across, xp.ones_like(z), z)
     flexion = xp.atan2(xp.where(across, xp.zeros_like(x), x), across_z)
     reach = xp.where(across, xp.zeros_like(z), xp.sqrt(xp.where(across, xp.ones_like(z), squared)))
@@ -132,11 +132,11 @@ def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*ba
 
 
 def finger_angles(joints: Float[Array, "*batch j 3"], side: Side = "right") -> Float[Array, "*batch 15 2"]:
-    """Flexion and abduction of the 15 finger bones against their parents.
+    """Flexion and abduction of the 15 finger bones relative to their parents.
 
-    Each bone is measured in its parent's frame, which is the frame before it, turned by the parent's own angles:
-    F_next = F R_y(flexion) R_x(-abduction). Public code often takes the shortest rotation there instead; from the
-    second bone on its angles differ from these by up to 0.2 radians, so limits must come from the same choice.
+    Each bone is measured in its parent's frame, which is its parent's frame rotated by the parent's own angles:
+    F_next = F R_y(flexion) R_x(-abduction). Public code often uses the shortest rotation instead; from the
+    second bone on its angles differ from these by up to 0.2 radians, so limits must use the same definition.
 
     Args:
         joints: (..., 21, 3).
@@ -157,13 +157,13 @@ def finger_angles(joints: Float[Array, "*batch j 3"], side: Side = "right") -> F
         local = (xp.matrix_transpose(frames) @ chains[..., level, :, None])[..., 0]
         angles = flexion_abduction(local)
         measured.append(angles)
-        frames = frames @ turn_of(angles)
+        frames = frames @ flexion_abduction_to_matrix(angles)
     angles = xp.stack(measured, axis=-2)  # (..., 5 fingers, 3 levels, 2)
     return xp.reshape(angles, (*bones.shape[:-2], 15, 2))
 
 
-def turn_of(angles: Float[Array, "*batch 2"]) -> Float[Array, "*batch 3 3"]:
-    """R_y(flexion) R_x(-abduction): the rotation that takes a joint frame's z to a bone with these angles.
+def flexion_abduction_to_matrix(angles: Float[Array, "*batch 2"]) -> Float[Array, "*batch 3 3"]:
+    """R_y(flexion) R_x(-abduction): the rotation of a joint frame's z to the direction of a bone with these angles.
 
     Args:
         angles: (..., 2) flexion and abduction, radians.
@@ -182,11 +182,11 @@ def turn_of(angles: Float[Array, "*batch 2"]) -> Float[Array, "*batch 3 3"]:
     return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def bend_agreement(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch 4"]:
-    """Whether a finger's last two joints bend the same way, for index, middle, ring and little finger.
+def bend_consistency(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch 4"]:
+    """Whether the PIP and DIP joints bend in the same direction, for index, middle, ring and little finger.
 
-    (t x m) . (m x p) with p, m, t the finger's proximal, middle and distal bone, each of length one: the product of
-    the two bends' sines where both turn about one axis. A human finger has no S-bend, so it should not be negative.
+    (t x m) . (m x p) with p, m, t the finger's unit proximal, middle and distal bones: the product of the sines of the
+    two bends where both are about the same axis. A human finger has no S-bend, so it should not be negative.
 
     Args:
         joints: (..., 21, 3).
@@ -205,12 +205,12 @@ def bend_agreement(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch 4
 
 
 def _as_right(vectors: Array, side: Side) -> Array:
-    """(..., N, 3) of left hands mirrored."""
-    return moved(vectors, *placement(vectors, None, None, side))
+    """(..., N, 3) vectors, those of left hands mirrored."""
+    return apply_placement(vectors, *placement(vectors, None, None, side))
 
 
 def _length(vectors: Array) -> Array:
-    """Euclidean length over the last axis, with a gradient of zero for the zero vector."""
+    """Euclidean norm over the last axis, with zero gradient at the zero vector."""
     xp = namespace(vectors)
     squared = xp.sum(vectors**2, axis=-1)
     zero = squared == 0
@@ -218,7 +218,7 @@ def _length(vectors: Array) -> Array:
 
 
 def _unit(vectors: Array) -> Array:
-    """Vectors of length one; shorter than 1e-7 they become zero, as does their gradient."""
+    """Unit vectors; vectors shorter than 1e-7 become zero, with zero gradient."""
     xp = namespace(vectors)
     squared = xp.sum(vectors**2, axis=-1, keepdims=True)
     short = squared < _PARALLEL
@@ -234,7 +234,7 @@ def _palm_normals(roots: Array) -> Array:
 def _root_frames(roots: Array) -> Array:
     xp = namespace(roots)
     normals = _palm_normals(roots)
-    # thumb and index share theirs, the little finger has the last; middle and ring lie between two
+    # Thumb and index use the first normal, the little finger the last; middle and ring the mean of their neighbours'.
     between = _unit(normals[..., 2:, :] + normals[..., 1:3, :])
     x = -xp.concat([normals[..., :2, :], between, normals[..., 3:, :]], axis=-2)
     z = _unit(roots)

@@ -1,25 +1,25 @@
-"""How deep the fingertips of a posed hand lie inside the rest of it. NumPy only: it judges poses, it trains nothing."""
+"""Penetration depth of the fingertips into the rest of a posed hand. NumPy only: used for poses, not in training."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from knuckle.handmodel.model import HandModel
 
-# Farther than this from every other vertex a point is outside: no part of a hand is twice as thick.
+# A point farther than this from every other vertex is outside: half the thickness of a hand at most.
 _REACH = 0.02
 
 
 def fingertip_depths(model: HandModel, vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, " 5"]:
-    """How far each fingertip has passed into the rest of the hand.
+    """Penetration depth of each fingertip into the rest of the hand.
 
-    A fingertip is the skin of its last bone; the rest of the hand is the skin of everything but that finger.
+    A fingertip is the surface of its distal bone; the rest of the hand is the surface without that finger.
 
     Args:
         model: a hand with NumPy constants.
         vertices: (V, 3) its posed mesh, metres; a right hand in any frame.
 
     Returns:
-        (5,) metres, thumb to little finger: the depth under the skin of the fingertip's deepest vertex, 0 outside.
+        (5,) metres, thumb to little finger: depth of the fingertip's deepest vertex below the surface, 0 outside.
     """
     owner = _finger_of(model)
     distal = np.argmax(model.weights, axis=1)
@@ -32,14 +32,14 @@ def fingertip_depths(model: HandModel, vertices: Float[np.ndarray, "v 3"]) -> Fl
         near = tip[nearest < _REACH]
         inside = near[winding_numbers(near, vertices, others) > 0.5]
         if len(inside):
-            depths[finger] = distances(inside, vertices, others).max()
+            depths[finger] = mesh_distances(inside, vertices, others).max()
     return depths
 
 
 def winding_numbers(
     points: Float[np.ndarray, "p 3"], vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
 ) -> Float[np.ndarray, " p"]:
-    """How often a surface winds round each point: 1 inside a closed one, 0 outside, between near holes.
+    """Generalised winding number of a surface about each point: 1 inside, 0 outside, fractional near holes.
 
     Args:
         points: (P, 3).
@@ -49,7 +49,7 @@ def winding_numbers(
     Source: van Oosterom and Strackee, 1983, for the solid angle of a triangle; Jacobson et al., SIGGRAPH 2013.
     """
     numbers = np.zeros(len(points))
-    for start in range(0, len(points), 64):  # in parts, for P x F vectors do not fit in the cache
+    for start in range(0, len(points), 64):  # in chunks, because P x F vectors do not fit in the cache
         a, b, c = (vertices[faces[:, i]] - points[start : start + 64, None] for i in range(3))
         la, lb, lc = (np.linalg.norm(corner, axis=-1) for corner in (a, b, c))
         triple = np.einsum("pfc,pfc->pf", a, np.cross(b, c))
@@ -59,10 +59,10 @@ def winding_numbers(
     return numbers
 
 
-def distances(
+def mesh_distances(
     points: Float[np.ndarray, "p 3"], vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
 ) -> Float[np.ndarray, " p"]:
-    """The distance from each point to the nearest point of a triangle mesh.
+    """Distance from each point to the nearest point of a triangle mesh.
 
     Args:
         points: (P, 3).
@@ -89,6 +89,6 @@ def distances(
 
 
 def _finger_of(model: HandModel) -> Int[np.ndarray, " v"]:
-    """For each vertex the finger, 0 to 4, whose bone moves it most; -1 for palm and forearm."""
+    """For each vertex the finger, 0 to 4, with the largest skinning weight; -1 for palm and forearm."""
     bone = np.argmax(model.weights, axis=1)
     return np.where((bone >= 1) & (bone <= 15), (bone - 1) // 3, -1)

@@ -13,14 +13,14 @@ from knuckle.arrays import Array, namespace
 def pose_skeleton(
     rotations: Float[Array, "*#batch 15 3 3"], joints_rest: Float[Array, "*#batch 21 3"]
 ) -> tuple[Float[Array, "... 15 3 3"], Float[Array, "... 21 3"]]:
-    """Where the bones turn to and the joints move to, in the hand frame.
+    """Forward kinematics: rotations of the bones and positions of the joints, hand frame.
 
     Args:
-        rotations: (..., 15, 3, 3) of each bone against its parent, thumb to little finger, base to tip.
-        joints_rest: (..., 21, 3) rest joints; the wrist and the five bases stay where they are.
+        rotations: (..., 15, 3, 3) of each bone relative to its parent, thumb to little finger, base to tip.
+        joints_rest: (..., 21, 3) rest joints; the wrist and the five bases do not move.
 
     Returns:
-        (..., 15, 3, 3) rotation of each bone against the hand and (..., 21, 3) joints.
+        (..., 15, 3, 3) rotation of each bone relative to the hand and (..., 21, 3) joints.
     """
     xp = namespace(rotations, joints_rest)
     local = xp.reshape(rotations, (*rotations.shape[:-3], 5, 3, 3, 3))
@@ -41,18 +41,18 @@ def pose_skeleton(
     return xp.reshape(turned, (*batch, 15, 3, 3)), joints
 
 
-def about_joints(
+def joint_transforms(
     turned: Float[Array, "*batch n 3 3"], pivots: Float[Array, "*#batch n 3"], moved: Float[Array, "*#batch n 3"]
 ) -> Float[Array, "*batch n 3 4"]:
-    """Transforms that turn bones about their rest joints and carry these to where they went.
+    """Rigid transforms of bones: rotation about the rest joint, then translation of the joint to its posed position.
 
     Args:
         turned: (..., N, 3, 3) rotation of each bone.
-        pivots: (..., N, 3) its joint at rest.
-        moved: (..., N, 3) its joint when posed.
+        pivots: (..., N, 3) rest position of its joint.
+        moved: (..., N, 3) posed position of its joint.
 
     Returns:
-        (..., N, 3, 4) with rest point p going to `[R | t] @ (p, 1)`.
+        (..., N, 3, 4) that maps a rest point p to `[R | t] @ (p, 1)`.
     """
     xp = namespace(turned, pivots, moved)
     return xp.concat([turned, moved[..., None] - turned @ pivots[..., None]], axis=-1)
@@ -75,11 +75,11 @@ def skin(
     batch = tuple(transforms.shape[:-3])
     bones = transforms.shape[-3]
     rows = xp.matrix_transpose(xp.reshape(transforms, (*batch, bones, 12)))
-    # unstack, not indices: the gradient of an index is a whole array of zeros each time.
+    # Unstack instead of indexing: the gradient of each index would be a full array of zeros.
     x, y, z = (part[..., None, :] for part in xp.unstack(rest, axis=-2))
     blend = xp.unstack(xp.reshape(rows @ weights, (*batch, 3, 4, weights.shape[-1])), axis=-2)
-    # In place: with one temporary fewer the C library does not hand the memory back to the system after every call,
-    # and fetching it again costs more than the arithmetic (64 hands in torch: 3.5 ms against 0.9).
+    # In place: with one temporary fewer the C library does not return the memory to the system after every call, and
+    # allocating it again costs more than the arithmetic (64 hands in torch: 3.5 ms against 0.9).
     posed = blend[0] * x
     posed += blend[1] * y
     posed += blend[2] * z

@@ -1,13 +1,13 @@
-"""How far the 23 angles of a human hand go, in degrees, by named preset.
+"""Limits of the 23 angles of a human hand, in degrees, by named preset.
 
-"default": what both recordings of real hands that it was measured against pass (a headset's 110 poses and 292
-photographs of one subject), which the usual tables do not: there the ring finger's PIP joint alone passes 90
-degrees in a third to two thirds of the poses. MCP, PIP and DIP flexion are from those recordings. Abduction of the
+"default": limits that contain both recordings of real hands they were derived from (a headset's 110 poses and 292
+photographs of one subject). The usual tables do not: the ring finger's PIP joint alone exceeds 90 degrees in a third
+to two thirds of these poses. MCP, PIP and DIP flexion are from those recordings. Abduction of the
 fingers and the thumb's IP and MCP start from the ranges of the American Academy of Orthopaedic Surgeons (Greene &
-Heckman, 1994) and are widened until the recordings pass: active range in a clinic is measured one joint at a time,
-with the others at rest. The thumb's CMC angles have no agreed zero; theirs count from the flat hand's thumb.
+Heckman, 1994) and are widened to contain the recordings: the clinical active range of motion is measured one joint at a
+time, with the others at rest. The thumb's CMC angles have no standard zero; here it is the flat hand's thumb.
 
-"s4": Fan & Wang's table, tighter, as MobileHand (Lim et al., 2020) prints it, meant for the "summed" convention.
+"s4": Fan & Wang's table, tighter, as published with MobileHand (Lim et al., 2020), meant for the "summed" convention.
 
 Spurr et al.'s (flexion, abduction) pairs are other quantities and have no limits here.
 """
@@ -73,7 +73,7 @@ def angle_limits(preset: str = "default") -> Float[np.ndarray, "23 2"]:
         preset: a key of LIMITS_DEGREES.
 
     Returns:
-        (23, 2) radians, NumPy; for torch hand it on with `torch.as_tensor`.
+        (23, 2) radians, NumPy; convert with `torch.as_tensor` for torch.
 
     Raises:
         ValueError: there is no such preset.
@@ -86,7 +86,7 @@ def angle_limits(preset: str = "default") -> Float[np.ndarray, "23 2"]:
 def violations(
     angles: Float[Array, "*batch a"], limits: Float[Array, "23 2"] | None = None
 ) -> Float[Array, "*batch 23"]:
-    """By how much each angle is outside its limits.
+    """Signed amount by which each angle is outside its limits.
 
     Args:
         angles: (..., 23) radians.

@@ -1,13 +1,13 @@
-"""MANO files that a user brings, as a HandModel, and MANO's own parameters to and from ours.
+"""Loading of MANO files as a HandModel, and conversion between MANO's parameters and HandModel's.
 
-The file's hand is turned once, while loading, into the hand frame of HandModel: joints in the common order, the
-wrist at the origin, +x to the thumb. What is then special about MANO is confined to four functions here:
+The hand is transformed once, while loading, into the hand frame of HandModel: joints in the common order, the wrist
+at the origin, +x to the thumb. What remains specific to MANO is confined to four functions here:
 pose (45 axis-angle numbers) <-> rotations, and (global_orient, trans) <-> T_camera_hand.
 
 The frame of a right MANO hand has the fingers along -x, the thumb along +z and the palm towards -y. A left file's
 hand is its mirror image, x -> -x; it is mirrored into a right one, so that side="left" gives the file's own mesh.
 
-MANO turns the hand about its wrist joint J0, which is not the origin of its frame and depends on the shape:
+MANO rotates the hand about its wrist joint J0, which is not the origin of its frame and depends on the shape:
 `x_camera = R (x - J0) + J0 + trans`. In the hand frame the wrist is the origin and that becomes T_camera_hand.
 """
 
@@ -29,21 +29,21 @@ from knuckle.handmodel.angles import ANGLE_NAMES, Convention, check_rotations
 from knuckle.handmodel.model import HandModel
 from knuckle.skeleton import TIPS
 
-# The vertex taken for each fingertip, thumb to little finger. Public code differs; scores move with it by millimetres.
+# The vertex taken for each fingertip, thumb to little finger. Public code differs, which changes scores by millimetres.
 TIP_VERTICES: Mapping[str, tuple[int, int, int, int, int]] = MappingProxyType(
     {
         "freihand": (744, 320, 443, 555, 672),
         "manopth": (745, 317, 444, 556, 673),
-        "manopth_left": (745, 317, 445, 556, 673),  # its choice for left files; I2L-MeshNet's for right ones
+        "manopth_left": (745, 317, 445, 556, 673),  # manopth's choice for left files; I2L-MeshNet's for right ones
         "mobilehand": (745, 333, 444, 555, 672),
         "minimal_hand": (744, 333, 444, 555, 672),
     }
 )
-_NAIL = (747, 720)  # the two sides of the thumb's nail, which give the axis of its IP joint
+_NAIL = (747, 720)  # the two sides of the thumb's nail, which define the axis of its IP joint
 # MANO's joints in our order of bones: the hand, then thumb, index, middle, ring, little.
 _BONES = (0, 13, 14, 15, 1, 2, 3, 4, 5, 6, 10, 11, 12, 7, 8, 9)
 _PARENTS = (0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
-# Our axes, written in MANO's: thumb side, fingers, palm.
+# Rows: the axes of the hand frame (thumb side, fingers, palm) in MANO's frame.
 _HAND_FROM_MANO = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _MANO_KEYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
@@ -51,12 +51,12 @@ _MANO_KEYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "
 
 @dataclass(frozen=True, eq=False)
 class ManoFile:
-    """What of a MANO file its own parameters need.
+    """The data of a MANO file that conversion of MANO's own parameters needs.
 
     Attributes:
         is_left: the file is of a left hand.
         wrist: (3,) rest position of the wrist in the file's frame, shape zero.
-        wrist_shape: (S, 3) how it moves with each shape parameter.
+        wrist_shape: (S, 3) its displacement per unit of each shape parameter.
         hands_mean: (45,) the mean pose, in the file's order, axis-angle.
         hands_components: (45, 45) principal components of the pose, one a row.
     """
@@ -77,17 +77,17 @@ def load_mano(
     """A HandModel from MANO_RIGHT or MANO_LEFT, .pkl or .npz.
 
     Args:
-        path: the file; SMPL-X's key names for the hands' mean and components are understood too.
+        path: the file; SMPL-X's key names for the hands' mean and components are supported too.
         tips: a key of TIP_VERTICES or five vertex numbers, thumb to little finger.
         angle_convention: "composed", as the free hand's, with the thumb's axes along and across its bones; or
             "summed", Fan & Wang's 23x45 map, in which the three angles named flexion, abduction and rotation of
             the thumb's CMC and MCP are MANO's x, y and z.
-        left_shapes: the published MANO_LEFT has the right hand's shape directions, not mirrored, so that one set
-            of betas makes two different people of a left and a right hand. "mirrored" mends that where it is
-            found; "as_stored" keeps it, for betas that were fitted with the file as it is (DexYCB's).
+        left_shapes: the published MANO_LEFT has the right hand's shape directions, not mirrored, so that the
+            same betas give a left and a right hand of different shape. "mirrored" corrects that where detected;
+            "as_stored" keeps it, for betas that were fitted with the file as it is (DexYCB's).
 
     Raises:
-        ValueError: the file is no MANO file, or names code (RefusedFile), or a choice is unknown.
+        ValueError: the file is not a MANO file or contains code (RefusedFile), or an option is unknown.
         OSError: it cannot be read.
     """
     data = load_npz(path) if path.suffix == ".npz" else load_pickle(path)
@@ -167,8 +167,8 @@ def _checked(data: Any, path: Path) -> dict[str, np.ndarray]:
 def _shapes_are_not_mirrored(template: np.ndarray, directions: np.ndarray) -> bool:
     """Whether a left file's shape directions are a right hand's.
 
-    The first of them is size: it moves points away from the middle along every axis alike. With x not mirrored
-    it shrinks the hand along x where it widens it along z.
+    The first of them is size: it scales the hand about its centre along every axis. Where x is not mirrored, the hand
+    shrinks along x as it grows along z.
     """
     growth = np.einsum("vc,vc->c", template - template.mean(axis=0), directions[:, :, 0])
     return bool(growth[0] * growth[2] < 0)
@@ -195,7 +195,7 @@ def _with_tips(bones: np.ndarray, tips: np.ndarray) -> np.ndarray:
 def _angle_axes(joints: np.ndarray, nail: np.ndarray, convention: Convention) -> np.ndarray:
     """(23, 3) axes of the 23 angles from rest joints (21, 3) and the nail's sides (2, 3), all in the hand frame.
 
-    In MANO's axes: a finger joint flexes about (-sin, 0, cos) of the angle of the bone that leads to it, the MCPs
+    In MANO's axes: a finger joint flexes about (-sin a, 0, cos a) with a the angle of the bone proximal to it, the MCPs
     abduct about y, and the thumb's IP joint flexes about the nail's width, tilted likewise (Fan & Wang; Lim et al.).
     """
     mano_joints, (left, right) = joints @ _HAND_FROM_MANO, nail @ _HAND_FROM_MANO
@@ -221,7 +221,7 @@ def _angle_axes(joints: np.ndarray, nail: np.ndarray, convention: Convention) ->
             bone /= np.linalg.norm(bone)
             across = flexion - (flexion @ bone) * bone
             across /= np.linalg.norm(across)
-            # abduction lifts the bone out of the palm, which is towards -y; pronation is about the bone, backwards
+            # Abduction lifts the bone out of the palm, towards -y; pronation is a negative rotation about the bone.
             lift = np.cross(across, bone)
             rows = np.stack([across, lift if np.cross(lift, bone)[1] < 0 else -lift, -bone])
         for row, motion in zip(rows, ("flexion", "abduction", "rotation"), strict=True):
@@ -231,7 +231,7 @@ def _angle_axes(joints: np.ndarray, nail: np.ndarray, convention: Convention) ->
 
 def _file_of(model: HandModel) -> ManoFile:
     if model.mano is None:
-        raise ValueError(f"model must be one loaded from a MANO file but is {model.name!r}; see HandModel.load")
+        raise ValueError(f"model must be loaded from a MANO file but is {model.name!r}; see HandModel.load")
     return model.mano
 
 
@@ -258,7 +258,7 @@ def pose_to_rotations(
         model: loaded from the MANO file of the side that the pose is for.
         pose: (..., 45) axis-angle, 15 joints in MANO's order: index, middle, little, ring, thumb.
         flat_hand_mean: True where a zero pose is the flat hand (HO-3D); False where it is the file's mean, curled
-            pose, which is added (FreiHAND). Data sets differ, and neither choice is safe to assume.
+            pose, which is added (FreiHAND). Data sets differ, so there is no default.
 
     Returns:
         (..., 15, 3, 3) in the common order and the hand frame.
@@ -297,7 +297,7 @@ def mano_to_rigid(
         model: loaded from the MANO file of the side that the parameters are for.
         global_orient: (..., 3) axis-angle, about the wrist.
         trans: (..., 3) metres.
-        shape: (..., S) betas, on which the place of the wrist depends.
+        shape: (..., S) betas, on which the position of the wrist depends.
     """
     file, xp = _file_of(model), namespace(global_orient)
     mirror = _MIRROR if file.is_left else np.eye(3)

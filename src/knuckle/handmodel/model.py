@@ -20,8 +20,8 @@ from knuckle.handmodel.angles import (
     check_angles,
     composed_rotations,
 )
-from knuckle.handmodel.kinematics import about_joints, pose_skeleton, skin
-from knuckle.handmodel.placement import Side, moved, placement, square, take_points
+from knuckle.handmodel.kinematics import joint_transforms, pose_skeleton, skin
+from knuckle.handmodel.placement import Side, apply_placement, placement, take_points, to_square
 
 if TYPE_CHECKING:
     from knuckle.handmodel.mano import ManoFile
@@ -49,7 +49,7 @@ class PosedHand:
 
 @dataclass(frozen=True, eq=False)
 class HandModel:
-    """A right hand that bends, stretches and can be mirrored; the free one or one from a MANO file.
+    """A parametric right hand with pose and shape, which can be mirrored; the free one or one from a MANO file.
 
     The hand frame: origin at the wrist, +y towards the fingers, +z out of the palm, +x to the thumb's side;
     metres. At rest the hand is flat. A left hand is `T_camera_hand @ (diag(-1, 1, 1) x_hand)`.
@@ -66,17 +66,17 @@ class HandModel:
         shape_names: S names.
         shape_vertices: (S, V, 3) metres per unit of shape.
         shape_joints: (S, 21, 3) metres per unit of shape.
-        shape_limits: (S, 2) the range that was made to look human.
+        shape_limits: (S, 2) range of plausible human hands.
         angle_axis: (23, 3) unit axes of ANGLE_NAMES in the hand frame at rest.
         angle_convention: how angles make rotations; see knuckle.handmodel.angles.
         wrist_angle_axis: (2, 3) axes of wrist_flexion and wrist_deviation, which turn the forearm; None without one.
-        pose_vertices: (135, V, 3) vertices' answer to the 15 rotations minus identity, or None.
-        tip_vertices: the five vertices that are the fingertips, or None where joints_rest has them inside.
+        pose_vertices: (135, V, 3) pose correctives per entry of the 15 rotations minus identity, or None.
+        tip_vertices: the five vertices that define the fingertips, or None where those of joints_rest are used.
         uv: (T, 2) texture coordinates or None.
         faces_uv: (F, 3) indices into uv or None.
         face_part: (F,) index into part_names or None.
         part_names: names of the mesh's parts.
-        mano: what only MANO's own parameters need, or None; see knuckle.handmodel.mano.
+        mano: data for conversion of MANO's own parameters, or None; see knuckle.handmodel.mano.
     """
 
     name: str
@@ -98,8 +98,8 @@ class HandModel:
     face_part: Int[np.ndarray, "f"] | None = None  # noqa: F821
     part_names: tuple[str, ...] = ()
     mano: "ManoFile | None" = None
-    # The constants as the fast lines want them: coordinates before vertices, flattened where a product follows.
-    # Rows of the basis: P that answer to the pose, then the rest mesh, then S that answer to the shape.
+    # Derived constants in the layout of the hot path: coordinates before vertices, flattened for matrix products.
+    # Rows of the basis: P pose correctives, then the rest mesh, then S shape directions.
     _basis: Array = field(init=False, repr=False)
     _pose_feature: Array = field(init=False, repr=False)
     _weights: Array = field(init=False, repr=False)
@@ -112,7 +112,7 @@ class HandModel:
         rows = [self.vertices[None], self.shape_vertices]
         feature = None
         if self.pose_vertices is not None:
-            # Always in NumPy and float64: in float32 rounding would hide how many rows say something of their own.
+            # Always in NumPy and float64: float32 rounding would hide the rank.
             whole = _as_like(self.pose_vertices, np.zeros(1))
             feature, answer = (_as_like(factor, self.vertices) for factor in _low_rank(whole))
             rows.insert(0, answer)
@@ -133,7 +133,7 @@ class HandModel:
     def open(cls) -> "HandModel":
         """The free hand that comes with knuckle: NumPy, float64.
 
-        A few milliseconds; keep the result. For torch or another precision follow it with `.to(like)`.
+        Takes a few milliseconds; reuse the result. For torch or another precision call `.to(like)`.
         """
         from knuckle.handmodel.asset import load_asset  # that module builds a HandModel
 
@@ -146,10 +146,10 @@ class HandModel:
 
         Args:
             path: the file.
-            choices: those of knuckle.handmodel.mano.load_mano: tips, angle_convention, left_shapes.
+            choices: options of knuckle.handmodel.mano.load_mano: tips, angle_convention, left_shapes.
 
         Raises:
-            ValueError: it is no MANO file, or it asks for more than data.
+            ValueError: it is not a MANO file, or contains code.
             OSError: it cannot be read.
         """
         from knuckle.handmodel.mano import load_mano  # that module builds a HandModel
@@ -161,7 +161,7 @@ class HandModel:
 
         Texture coordinates and part labels stay NumPy arrays.
         """
-        given = {name: getattr(self, name) for name in _MOVING}
+        given = {name: getattr(self, name) for name in _CONVERTED_FIELDS}
         return replace(self, **{name: _as_like(value, like) for name, value in given.items() if value is not None})
 
     def faces_of(self, side: Literal["left", "right"]) -> Int[Array, "f 3"]:
@@ -179,7 +179,7 @@ class HandModel:
         return self.joints_rest + xp.reshape(shape @ self._shape_joints, (*shape.shape[:-1], 21, 3))
 
     def rotations(self, angles: Float[Array, "*batch a"]) -> Float[Array, "*batch 15 3 3"]:
-        """The finger joints' rotations that these angles make, in the hand's own convention."""
+        """Rotations of the finger joints for these angles, in the model's angle convention."""
         check_angles(angles)
         self._check_library(angles)
         if self.angle_convention == "composed":
@@ -194,7 +194,7 @@ class HandModel:
         T_camera_hand: Float[Array, "*#batch 4 4"] | None = None,
         side: Side = "right",
     ) -> Float[Array, "... 21 3"]:
-        """The 21 joints alone: what __call__ returns as .joints, without the mesh where it is not needed.
+        """The 21 joints alone: .joints of __call__, without skinning the mesh.
 
         Args, Raises: as for __call__.
 
@@ -206,7 +206,7 @@ class HandModel:
         local, root = self._local_rotations(angles, rotations)
         self._check_library(shape, T_camera_hand)
         joints = pose_skeleton(local, self.shaped_joints(shape))[1]
-        return moved(joints, *placement(joints, root, T_camera_hand, side))
+        return apply_placement(joints, *placement(joints, root, T_camera_hand, side))
 
     def __call__(
         self,
@@ -221,18 +221,18 @@ class HandModel:
 
         Args:
             angles: (..., 23) radians; None with rotations None is the flat hand.
-            rotations: in place of angles: (..., 15, 3, 3), each finger bone against its parent, thumb to little
+            rotations: instead of angles: (..., 15, 3, 3), each finger bone relative to its parent, thumb to little
                 finger and base to tip, in axes of the hand frame at rest; or (..., 16, 3, 3) with the rotation of
-                the whole hand about the wrist before them.
-            wrist_angles: (..., 2) flexion and deviation of the wrist, radians: the forearm turns, the hand stays.
+                the whole hand about the wrist first.
+            wrist_angles: (..., 2) flexion and deviation of the wrist, radians: the forearm rotates, the hand does not.
             shape: (..., S) in the units of shape_vertices; None is the average adult.
             T_camera_hand: (..., 4, 4) rigid; None leaves the hand in its own frame.
             side: "left", "right", or a boolean array of the leading axes' shape, True for a left hand.
 
         Raises:
-            ValueError: a shape does not fit, angles and rotations are both given, or wrist angles are given to a
+            ValueError: a shape does not match, angles and rotations are both given, or wrist angles are given to a
                 hand without a forearm.
-            TypeError: the arrays are not of the library of the hand's constants; use `model.to(angles)`.
+            TypeError: the arrays are of another library than the hand's constants; use `model.to(angles)`.
         """
         return self._pose(angles, rotations, wrist_angles, shape, T_camera_hand, side, vertices=None)
 
@@ -251,17 +251,17 @@ class HandModel:
         self._check_library(shape, T_camera_hand, wrist_angles)
         rest = self.shaped_joints(shape)
         turned, joints = pose_skeleton(local, rest)
-        fingers = about_joints(turned, take_points(rest, _PIVOTS), take_points(joints, _PIVOTS))
+        fingers = joint_transforms(turned, take_points(rest, _PIVOTS), take_points(joints, _PIVOTS))
         bones = self._all_bones(fingers, wrist_angles)
         if root is not None:
             bones = root[..., None, :, :] @ bones
         linear, offset = placement(joints, None, T_camera_hand, side)
         skinned = self._skinned(bones, local, shape, linear, offset, vertices)
-        joints = moved(joints, *placement(joints, root, T_camera_hand, side))
+        joints = apply_placement(joints, *placement(joints, root, T_camera_hand, side))
         if self.tip_vertices is not None:
             tips = skinned if vertices is not None else take_points(skinned, self.tip_vertices)
             joints = _with_tips(joints, tips)
-        return PosedHand(joints, skinned, square(bones))
+        return PosedHand(joints, skinned, to_square(bones))
 
     def _all_bones(self, fingers: Array, wrist_angles: Array | None) -> Array:
         """The fingers' (..., 15, 3, 4) between the hand's and, where there is one, the forearm's."""
@@ -271,7 +271,7 @@ class HandModel:
         if self.wrist_angle_axis is not None:
             parts.append(still if wrist_angles is None else _forearm(wrist_angles, self.wrist_angle_axis))
         elif wrist_angles is not None:
-            raise ValueError(f"wrist_angles must be None for the hand {self.name!r}, which has no forearm to turn")
+            raise ValueError(f"wrist_angles must be None for the hand {self.name!r}, which has no forearm")
         batch = np.broadcast_shapes(*(tuple(part.shape[:-3]) for part in parts))
         return xp.concat([xp.broadcast_to(part, (*batch, *part.shape[-3:])) for part in parts], axis=-3)
 
@@ -284,7 +284,7 @@ class HandModel:
         offset: Array | None,
         subset: Sequence[int] | None,
     ) -> Array:
-        """(..., V, 3) vertices, or those of the subset. The placement is folded into the bones: 17 instead of V."""
+        """(..., V, 3) vertices, or those of the subset. The placement is applied to the 17 bones, not to V points."""
         xp = namespace(bones)
         rest, weights = self._rest(local, shape), self._weights
         if subset is not None:
@@ -297,7 +297,7 @@ class HandModel:
         return xp.matrix_transpose(skinned)
 
     def _rest(self, local: Array, shape: Array | None) -> Array:
-        """(..., 3, V) the mesh before it is posed, in its shape and with the pose's correctives, in one product."""
+        """(..., 3, V) the rest mesh with shape and pose correctives applied, in one matrix product."""
         xp = namespace(local)
         used = self._basis.shape[0] if shape is not None else self._basis.shape[0] - len(self.shape_names)
         device = array_api_compat.device(local)
@@ -315,7 +315,7 @@ class HandModel:
     def _local_rotations(self, angles: Array | None, rotations: Array | None) -> tuple[Array, Array | None]:
         """(..., 15, 3, 3) of the finger joints and, where it was given, (..., 3, 3) of the whole hand."""
         if angles is not None and rotations is not None:
-            raise ValueError("angles and rotations must not both be given; they are two ways to say the same")
+            raise ValueError("angles and rotations must not both be given; give one of them")
         if angles is not None:
             return self.rotations(angles), None
         xp = namespace(self.vertices)
@@ -342,12 +342,12 @@ class HandModel:
             if array is not None and array_api_compat.is_torch_array(array) != ours:
                 raise TypeError(
                     f"arrays must be of the library of the hand's constants, {type(self.vertices).__name__}, but got "
-                    f"{type(array).__name__}; call model = model.to(array) once before"
+                    f"{type(array).__name__}; call model = model.to(array) first"
                 )
 
 
-# The fields that to() carries over to another library.
-_MOVING = frozenset(
+# The fields that to() converts to another library.
+_CONVERTED_FIELDS = frozenset(
     (
         *("vertices", "faces", "joints_rest", "weights", "shape_vertices", "shape_joints", "shape_limits"),
         *("angle_axis", "wrist_angle_axis", "pose_vertices"),
@@ -365,9 +365,9 @@ def _as_like(array: Array, like: Array) -> Array:
 
 
 def _low_rank(pose_vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(135, P) and (P, V, 3) whose product is the (135, V, 3) given, with P no larger than it needs be.
+    """(135, P) and (P, V, 3) low-rank factors of the given (135, V, 3), with P the sum of the bones' ranks.
 
-    A bone's nine rows often say less than nine things: the free hand's say one, how far the bone is bent.
+    A bone's nine rows are often of lower rank: the free hand's have rank one, a function of the bend alone.
     """
     rows = pose_vertices.reshape(15, 9, -1)
     sizes, directions = np.linalg.eigh(rows @ rows.transpose(0, 2, 1))
@@ -380,7 +380,7 @@ def _low_rank(pose_vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _forearm(wrist_angles: Array, axes: Array) -> Array:
-    """(..., 1, 3, 4) of the forearm: flexion, then deviation about the axis carried along, about the wrist."""
+    """(..., 1, 3, 4) of the forearm: flexion, then deviation about the rotated axis, about the wrist."""
     if wrist_angles.ndim < 1 or wrist_angles.shape[-1] != 2:
         raise ValueError(
             f"wrist_angles must be (..., 2), flexion and deviation, but got the shape {tuple(wrist_angles.shape)}"

@@ -1,4 +1,4 @@
-"""Where a hand stands: the mirror of a left hand, the camera's transform, and points moved by both."""
+"""Placement of a hand: mirroring of left hands and the transform to the camera frame."""
 
 from collections.abc import Sequence
 from typing import Any, TypeAlias
@@ -7,14 +7,14 @@ import array_api_compat
 
 from knuckle.arrays import Array, namespace
 
-# "left", "right", or a boolean array, True where the hand is a left one
+# "left", "right", or a boolean array, True for a left hand
 Side: TypeAlias = Any
 
 
 def placement(
     like: Array, root: Array | None, T_camera_hand: Array | None, side: Side
 ) -> tuple[Array | None, Array | None]:
-    """What takes a right hand's points to where the hand is, in that order: root, mirror, T_camera_hand.
+    """The affine map of a right hand's points that applies, in order, root, mirror and T_camera_hand.
 
     Args:
         like: any array of the library, dtype and device to use.
@@ -23,7 +23,7 @@ def placement(
         side: "left", "right", or a boolean array (...), True for a left hand.
 
     Returns:
-        (..., 3, 3) matrix and (..., 1, 3) offset; None in place of one that changes nothing.
+        (..., 3, 3) matrix and (..., 1, 3) offset; None in place of an identity.
 
     Raises:
         ValueError: side is something else.
@@ -48,8 +48,8 @@ def placement(
     return (turn if linear is None else turn @ linear), offset[..., None, :]
 
 
-def moved(points: Array, linear: Array | None, offset: Array | None) -> Array:
-    """(..., N, 3) points under what placement returned."""
+def apply_placement(points: Array, linear: Array | None, offset: Array | None) -> Array:
+    """(..., N, 3) points under the map that `placement` returned."""
     if linear is not None:
         points = points @ namespace(points, linear).matrix_transpose(linear)
     return points if offset is None else points + offset
@@ -61,8 +61,8 @@ def take_points(points: Array, indices: Sequence[int]) -> Array:
     return xp.take(points, xp.asarray(indices, device=array_api_compat.device(points)), axis=-2)
 
 
-def square(transforms: Array) -> Array:
-    """(..., 3, 4) with the row that makes it (..., 4, 4)."""
+def to_square(transforms: Array) -> Array:
+    """(..., 3, 4) transforms as (..., 4, 4), with the homogeneous row."""
     xp = namespace(transforms)
     row = xp.asarray([[0.0, 0.0, 0.0, 1.0]], dtype=transforms.dtype, device=array_api_compat.device(transforms))
     return xp.concat([transforms, xp.broadcast_to(row, (*transforms.shape[:-2], 1, 4))], axis=-2)

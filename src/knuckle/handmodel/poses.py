@@ -1,10 +1,10 @@
-"""Named poses of the hand in its 23 angles: gestures, numbers, a sign alphabet's static letters, grasps.
+"""Named poses of the hand as 23 angles: gestures, numbers, the static letters of a manual alphabet, grasps.
 
-The bank is poses.json beside this file, in whole degrees, made by tools/tune_poses.py: drafts by eye, fitted so that
-what should touch touches and no fingertip passes more than 2 mm into the hand, then looked at from four sides. The
-alphabet and the digits are the American ones, letters without the moving J and Z and without the turn of the hand
-that tells P from K and Q from G. The six grasps of daily life are Schlesinger's (1919), the other grasps a choice
-from Feix et al., The GRASP Taxonomy of Human Grasp Types, 2016.
+The bank is poses.json beside this file, in whole degrees, made by tools/tune_poses.py: approximate drafts, fitted so
+that contacts hold and no fingertip penetrates the hand by more than 2 mm, then inspected in four views. The alphabet
+and the digits are the American ones, letters without the moving J and Z and without the rotation of the hand that
+distinguishes P from K and Q from G. The six grasps of daily life are Schlesinger's (1919), the other grasps a
+selection from Feix et al., The GRASP Taxonomy of Human Grasp Types, 2016.
 """
 
 import difflib
@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 
 class NamedPose(NamedTuple):
-    """One line of the bank: what the pose is, and its 23 angles in the order of ANGLE_NAMES, degrees."""
+    """An entry of the bank: description, and the 23 angles in the order of ANGLE_NAMES, degrees."""
 
     about: str
     degrees: tuple[int, ...]
@@ -28,14 +28,14 @@ class NamedPose(NamedTuple):
 
 @cache
 def pose_bank() -> Mapping[str, NamedPose]:
-    """All named poses, in the order they are listed in; read once."""
+    """All named poses, in the order of the file; cached."""
     text = (resources.files("knuckle.handmodel") / "poses.json").read_text(encoding="utf-8")
     entries = json.loads(text)
     return MappingProxyType({name: NamedPose(pose["about"], tuple(pose["degrees"])) for name, pose in entries.items()})
 
 
 def pose_names() -> tuple[str, ...]:
-    """The names that named_pose knows."""
+    """The names of all poses that named_pose accepts."""
     return tuple(pose_bank())
 
 

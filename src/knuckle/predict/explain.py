@@ -48,7 +48,7 @@ class FitExplain:
             self._model,
             estimate.joints_camera,
             side=estimate.side,
-            joint_doubt=self._config.fit_uncertainty_share * estimate.uncertainty,
+            joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,
             initial=initial,
             shape_regularisation=1.0,
             iterations=20,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from knuckle.export.glb import write_glb
-from knuckle.export.hand import motion_of, skin_of
+from knuckle.export.hand import motion_of, skinned_mesh_of
 from knuckle.files import atomic_write
 from knuckle.image.read import PictureError, decode_picture
 from knuckle.predict.cameras import SourcedCamera, camera_of
@@ -249,6 +249,6 @@ def _write_hands(path: Path, predictor: Predictor, hands: Sequence[Hand]) -> Non
         pose = np.asarray(hand.T_camera_hand)[None]
         angles = np.array([list(hand.angles.values())])
         motion = motion_of(model, angles, pose[:, :3, :3], pose[:, :3, 3], hand.side)
-        pairs.append((skin_of(model, hand.shape, hand.side), motion))
+        pairs.append((skinned_mesh_of(model, hand.shape, hand.side), motion))
     with atomic_write(path) as unfinished:
         write_glb(unfinished, pairs)

@@ -1,4 +1,4 @@
-"""Pictures of hands: shaded meshes, four-sided sheets and skeletons over photographs, without a graphics card."""
+"""Pictures of hands: shaded meshes, sheets of several views and skeletons over photographs, without a GPU."""
 
 from knuckle.view.bones import draw_box, draw_skeleton
 from knuckle.view.mesh import blend, overlay_mesh, render_mesh

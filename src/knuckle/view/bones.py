@@ -1,4 +1,4 @@
-"""The 21 joints of a hand drawn over a picture: a colour for each finger, uncertainty as faintness; and boxes."""
+"""A hand's skeleton drawn over a picture: a colour per finger, uncertainty as transparency and disc size; and boxes."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 
 from knuckle.skeleton import BONES, BOX_EDGES, FINGER_JOINTS
 
-# RGB; thumb to little finger, far enough apart in hue and lightness to tell in grey as well.
+# RGB; thumb to little finger, distinguishable by lightness alone as well.
 FINGER_COLORS: dict[str, tuple[int, int, int]] = {
     "thumb": (230, 57, 70),
     "index": (244, 162, 97),
@@ -33,26 +33,26 @@ def draw_skeleton(
     Args:
         image: (h, w, 3) uint8 RGB.
         joints_image: (21, 2) pixels, common order; a joint that is not finite is left out with its bones.
-        uncertainty: (21,) expected error of each joint in pixels: drawn as a faint disc of that radius, and the joint
-            and its bone fade as it grows. None draws every joint as certain.
-        thickness: of a bone in pixels; None takes 1/160 of the picture's longer side, of a small hand 1/50 of the
-            hand's, at least 1.5.
+        uncertainty: (21,) expected distance of each joint from its true position, pixels: drawn as a faint disc of that
+            radius, and the opacity of the joint and its bones decreases with it. None draws all joints opaque.
+        thickness: of a bone in pixels; None: 1/160 of the picture's longer side or 1/50 of the hand's, whichever is
+            smaller, at least 1.5.
 
     Returns:
         (h, w, 3) uint8 RGB.
     """
     drawn = image.copy()
-    thickness = _fitting(image, joints_image) if thickness is None else thickness
-    strength = np.ones(21) if uncertainty is None else _strength(uncertainty, thickness)
+    thickness = _default_thickness(image, joints_image) if thickness is None else thickness
+    opacity = np.ones(21) if uncertainty is None else _opacity(uncertainty, thickness)
     if uncertainty is not None:
         for joint in range(21):
             _disc(drawn, joints_image[joint], float(uncertainty[joint]), _color(joint), 0.25)
     for parent, child in BONES:
         if np.isfinite(joints_image[[parent, child]]).all():
             ends = joints_image[parent], joints_image[child]
-            _line(drawn, *ends, thickness, _color(child), float(min(strength[parent], strength[child])))
+            _line(drawn, *ends, thickness, _color(child), float(min(opacity[parent], opacity[child])))
     for joint in range(21):
-        _disc(drawn, joints_image[joint], 1.5 * thickness, _color(joint), float(strength[joint]))
+        _disc(drawn, joints_image[joint], 1.5 * thickness, _color(joint), float(opacity[joint]))
     return drawn
 
 
@@ -82,15 +82,15 @@ def draw_box(
     return drawn
 
 
-def _fitting(image: UInt8[np.ndarray, "h w 3"], joints_image: Float[np.ndarray, "21 2"]) -> float:
-    """A thickness that is seen in a large picture and leaves a small hand to be seen."""
+def _default_thickness(image: UInt8[np.ndarray, "h w 3"], joints_image: Float[np.ndarray, "21 2"]) -> float:
+    """A thickness visible in a large picture that does not cover a small hand."""
     seen = joints_image[np.isfinite(joints_image).all(axis=1)]
     extent = float(np.ptp(seen, axis=0).max()) if len(seen) else 0.0
     return max(1.5, min(max(image.shape[:2]) / 160, extent / 50))
 
 
-def _strength(uncertainty: Float[np.ndarray, "21"], thickness: float) -> Float[np.ndarray, "21"]:
-    """Opacity in 0.15..1: 1/2 where the uncertainty is six bone widths, 1 where there is none."""
+def _opacity(uncertainty: Float[np.ndarray, "21"], thickness: float) -> Float[np.ndarray, "21"]:
+    """Opacity in 0.15..1: 1/2 where the uncertainty is six bone widths, 1 where it is zero."""
     return np.clip(1.0 / (1.0 + np.nan_to_num(uncertainty, nan=np.inf) / (6.0 * thickness)), 0.15, 1.0)
 
 
@@ -109,7 +109,7 @@ def _line(
     color: tuple[int, int, int],
     opacity: float,
 ) -> None:
-    """A bone: a four-cornered strip that narrows towards its far end."""
+    """Draw a bone: a quadrilateral that tapers towards its far end."""
     along = end - start
     length = float(np.linalg.norm(along))
     if length < 1e-6:
@@ -148,7 +148,7 @@ def _paint(
     opacity: float,
     paint: Callable[[UInt8[np.ndarray, "H W 3"], Float[np.ndarray, "2"]], None],
 ) -> None:
-    """Let `paint(layer, origin)` draw on the part of the picture inside the box, in place, mixed in by `opacity`."""
+    """Let `paint(layer, origin)` draw on the part of the picture inside the box, in place, blended by `opacity`."""
     height, width = image.shape[:2]
     x0, y0 = (int(v) for v in np.clip(np.floor(low) - 2, 0, [width, height]))
     x1, y1 = (int(v) for v in np.clip(np.ceil(high) + 3, 0, [width, height]))

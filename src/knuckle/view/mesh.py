@@ -1,4 +1,4 @@
-"""Pictures of a shaded mesh, good enough to judge a hand by, without a graphics card."""
+"""Software rendering of a shaded mesh, without a GPU."""
 
 import cv2
 import numpy as np
@@ -22,25 +22,25 @@ def render_mesh(
     colors: Float[np.ndarray, "N 3"] | tuple[float, float, float] = SKIN,
     supersample: int = _SUPERSAMPLE,
 ) -> UInt8[np.ndarray, "h w 4"]:
-    """A mesh as the camera sees it, smoothly shaded, on a transparent ground.
+    """Render a mesh as the camera sees it, smoothly shaded, on a transparent background.
 
     Args:
         vertices_camera: (V, 3) in the camera frame (x right, y down, z forward), metres.
         faces: (F, 3) vertex indices, wound so that normals point outwards.
-        camera: what projects; also gives the size where `size` is None.
+        camera: projects the vertices; also gives the size where `size` is None.
         size: (width, height) in pixels.
         colors: one RGB colour in 0..1, or one for each face (F, 3), or one for each vertex (V, 3).
-        supersample: the picture is drawn this many times larger and averaged down, against jagged edges.
+        supersample: antialiasing: the picture is rendered this many times larger and averaged down.
 
     Returns:
-        (h, w, 4) uint8 RGBA, alpha not multiplied in.
+        (h, w, 4) uint8 RGBA, straight (not premultiplied) alpha.
 
     Raises:
-        ValueError: no size was given and the camera has none; the colours fit neither faces nor vertices.
+        ValueError: no size was given and the camera has none; the colours match neither faces nor vertices in number.
 
     Note:
-        Where a face is seen from behind it is dark red: holes, flipped faces and a left hand with the winding of a
-        right one show at once. Faces that reach behind the camera are left out.
+        Back faces are dark red: this shows holes, flipped faces and a left hand with the winding of a right one. Faces
+        with a vertex behind the camera are left out.
     """
     width, height = _picture_size(camera, size)
     points = np.asarray(camera.project(vertices_camera), np.float64)
@@ -58,7 +58,7 @@ def render_mesh(
 def blend(
     image: UInt8[np.ndarray, "h w 3"], picture: UInt8[np.ndarray, "h w 4"], alpha: float = 1.0
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """An RGBA picture laid over an RGB image of the same size; `alpha` in 0..1 makes it see-through."""
+    """Composite an RGBA picture over an RGB image of the same size; `alpha` in 0..1 scales its opacity."""
     cover = picture[..., 3:].astype(np.float32) * (alpha / 255.0)
     mixed = image.astype(np.float32) * (1.0 - cover) + picture[..., :3].astype(np.float32) * cover
     return np.rint(mixed).astype(np.uint8)
@@ -73,7 +73,7 @@ def overlay_mesh(
     alpha: float = 0.7,
     colors: Float[np.ndarray, "N 3"] | tuple[float, float, float] = SKIN,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A mesh drawn over the picture it was found in; arguments as in `render_mesh`, `alpha` as in `blend`."""
+    """Render a mesh over the picture it was predicted from; arguments as in `render_mesh`, `alpha` as in `blend`."""
     height, width = image.shape[:2]
     return blend(image, render_mesh(vertices_camera, faces, camera, (width, height), colors=colors), alpha)
 
@@ -88,7 +88,7 @@ def _picture_size(camera: Camera, size: tuple[int, int] | None) -> tuple[int, in
 def _split_colors(
     colors: Float[np.ndarray, "N 3"] | tuple[float, float, float], face_count: int, vertex_count: int
 ) -> tuple[Float[np.ndarray, "F 3"] | None, Float[np.ndarray, "V 3"] | None]:
-    """(face colours, None) or (None, vertex colours), whichever the number of rows says."""
+    """(face colours, None) or (None, vertex colours), depending on the number of rows."""
     table = np.asarray(colors, np.float64)
     if table.ndim == 1:
         return np.broadcast_to(table, (face_count, 3)), None
@@ -108,9 +108,9 @@ def _shade(
     face_colors: Float[np.ndarray, "F 3"] | None,
     vertex_colors: Float[np.ndarray, "V 3"] | None,
 ) -> Float[np.ndarray, "N 3"]:
-    """RGB in 0..1 at every covered pixel: a key light over the left shoulder, a weak fill from below, a faint sheen.
+    """RGB in 0..1 at every covered pixel: a key light from the upper left, a weak fill light, a faint highlight.
 
-    Light adds up in linear intensities; a square and a square root stand for the display's gamma, being quick.
+    Shading is in linear intensities; square and square root approximate the display's gamma, for speed.
     """
     to_eye = -vertices / np.linalg.norm(vertices, axis=-1, keepdims=True)
     columns = [vertex_normals(vertices, faces), to_eye] + ([] if vertex_colors is None else [vertex_colors**2])
@@ -131,7 +131,7 @@ def _shade(
 
     key, fill = _unit((-0.45, -0.65, -0.6)), _unit((0.7, 0.5, -0.5))
     lit = 0.30 + 0.70 * np.clip(normal @ key, 0, None) + 0.22 * np.clip(normal @ fill, 0, None)
-    # A grazing view darkens, which draws a soft outline where one finger passes in front of another.
+    # Darkening at grazing angles gives soft outlines where one finger passes in front of another.
     lit *= 0.55 + 0.45 * np.sqrt(np.clip(np.einsum("nc,nc->n", normal, eye), 0, 1))
     sheen = np.clip(np.einsum("nc,nc->n", normal, _unit_rows(key + eye)), 0, 1)
     for _ in range(4):
@@ -149,7 +149,7 @@ def _unit(direction: tuple[float, float, float]) -> Float[np.ndarray, "3"]:
 
 
 def _average_down(canvas: Float[np.ndarray, "H W 4"], factor: int) -> Float[np.ndarray, "h w 4"]:
-    """Block means; colour is averaged over the covered part of a block only, so edges are not darkened."""
+    """Block means; colour is averaged over the covered part of a block only, so that edges are not darkened."""
     if factor == 1:
         return canvas
     size = (canvas.shape[1] // factor, canvas.shape[0] // factor)

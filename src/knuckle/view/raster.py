@@ -1,6 +1,6 @@
-"""A z-buffer in NumPy: which face is seen at each pixel, where on that face, and how far away.
+"""A z-buffer in NumPy: the visible face at each pixel, the barycentric coordinates on it, and the depth.
 
-Every triangle is cut into rows of pixels and all rows of all triangles are worked on at once, so there is no
+Every triangle is split into scanlines and all scanlines of all triangles are processed at once, so there is no
 Python loop over faces or pixels. Several thousand faces on a 1024 x 1024 grid take about a tenth of a second.
 """
 
@@ -16,11 +16,11 @@ _DEPTH_LEVELS = float(2**42 - 1)
 
 
 class Raster(NamedTuple):
-    """What is seen at each of the N covered pixels of a picture, in row-major order.
+    """The visible surface at each of the N covered pixels of a picture, in row-major order.
 
-    rows, columns: (N,) pixel position.  face: (N,) index of the seen face.
-    weights: (N, 3) share of the face's three corners at that point in space (perspective-correct, sum 1).
-    depth: (N,) in the units the depths were given in.
+    rows, columns: (N,) pixel position.  face: (N,) index of the visible face.
+    weights: (N, 3) barycentric coordinates of the point on the face (perspective-correct, sum 1).
+    depth: (N,) in the unit of the given depths.
     """
 
     rows: Int[np.ndarray, " N"]
@@ -45,10 +45,10 @@ def rasterise(
         size: (width, height) of the picture.
 
     Returns:
-        A `Raster`; empty where nothing is seen.
+        A `Raster`; empty where nothing is visible.
 
     Raises:
-        ValueError: there are more faces than the packed key has room for.
+        ValueError: there are more faces than the packed key can hold.
 
     Note:
         Faces with a corner at or behind the camera (depth <= 0), a corner that is not finite, or no area in the
@@ -85,7 +85,7 @@ def rasterise(
 
 
 def _barycentric_planes(corners: Float[np.ndarray, "F 3 2"]) -> Float[np.ndarray, "F 3 3"]:
-    """Affine functions (a, b, c) of the pixel, a u + b v + c, one for each corner's share; not finite without area."""
+    """Affine functions (a, b, c), a u + b v + c, of the three barycentric coordinates; not finite without area."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     doubled_area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     planes = []
@@ -96,7 +96,7 @@ def _barycentric_planes(corners: Float[np.ndarray, "F 3 2"]) -> Float[np.ndarray
 
 
 def _expand(counts: Int[np.ndarray, " N"]) -> tuple[Int[np.ndarray, " M"], Int[np.ndarray, " M"]]:
-    """For counts (2, 0, 3): which entry each of the 5 belongs to (0 0 2 2 2), and its number there (0 1 0 1 2)."""
+    """For counts (2, 0, 3): the entry each of the 5 belongs to (0 0 2 2 2), and its index in it (0 1 0 1 2)."""
     owner = np.repeat(np.arange(len(counts)), counts)
     first = np.cumsum(counts) - counts
     return owner, np.arange(len(owner)) - first[owner]

@@ -1,4 +1,4 @@
-"""A hand seen from four sides in one picture, for looking at it with one's own eyes."""
+"""A hand from several views in one picture, for visual inspection."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from knuckle.view.bones import draw_skeleton
 from knuckle.view.mesh import SKIN, blend, render_mesh
 
 # Rows are the camera's x, y, z axes in the hand frame (x to the thumb, y to the fingers, z out of the palm, for the
-# right hand): "palm" looks at the palm with the fingers up, "fingertips" looks down along the fingers, and so on.
+# right hand): "palm" views the palm with the fingers up, "fingertips" views the hand along its fingers, and so on.
 VIEWS: dict[str, tuple[tuple[float, float, float], ...]] = {
     "palm": ((1, 0, 0), (0, -1, 0), (0, 0, -1)),
     "back": ((-1, 0, 0), (0, -1, 0), (0, 0, 1)),
@@ -25,13 +25,13 @@ _BACKGROUND = (238, 240, 243)
 def view_camera(
     points: Float[np.ndarray, "N 3"], view: str, size: int, *, distance: float = 4.0
 ) -> tuple[Float[np.ndarray, "4 4"], Camera]:
-    """A camera that looks at all the points from a named side.
+    """A camera with all the points in view, from a named side.
 
     Args:
         points: (N, 3) in the hand frame, metres.
         view: a key of `VIEWS`.
         size: width and height of the picture, pixels.
-        distance: of the camera from the middle, in radii of the points' bounding sphere; farther is flatter.
+        distance: of the camera from the centre, in radii of the points' bounding sphere; larger is less perspective.
 
     Returns:
         (T_camera_hand, camera): the pose (4, 4) to move the points into the camera frame with, and the camera.
@@ -42,14 +42,14 @@ def view_camera(
     if view not in VIEWS:
         raise ValueError(f"view must be one of {', '.join(VIEWS)} but got {view!r}")
     if len(points) == 0:
-        raise ValueError("points must hold at least one point but got none; there is nothing to look at")
+        raise ValueError("points must hold at least one point but got none; there is nothing to view")
     rotation = np.asarray(VIEWS[view], np.float64)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     radius = max(float(np.linalg.norm(points - middle, axis=-1).max()), 1e-9)
     pose = np.eye(4)
     pose[:3, :3] = rotation
     pose[:3, 3] = np.asarray([0, 0, distance * radius]) - rotation @ middle
-    # The sphere's outline is seen at asin(1 / distance) from the axis; 4 % of margin is left around it.
+    # The sphere's outline is at an angle of asin(1 / distance) from the axis; this leaves a margin of 4 %.
     focal = 0.48 * size * np.sqrt(distance**2 - 1)
     centre = (size - 1) / 2
     K = np.asarray([[focal, 0, centre], [0, focal, centre], [0, 0, 1.0]])
@@ -65,9 +65,9 @@ def render_view(
     colors: Float[np.ndarray, "N 3"] | tuple[float, float, float] = SKIN,
     focus: Float[np.ndarray, "M 3"] | None = None,
 ) -> UInt8[np.ndarray, "size size 4"]:
-    """A mesh in the hand frame seen from one named side of `VIEWS`; RGBA as from `render_mesh`.
+    """Render a mesh in the hand frame from a named view of `VIEWS`; RGBA as from `render_mesh`.
 
-    `focus` names the points that fill the picture (the joints, say, to leave most of the forearm out); None: all.
+    `focus` gives the points that fill the picture (such as the joints, to crop most of the forearm); None: all.
     """
     pose, camera = view_camera(vertices if focus is None else focus, view, size)
     return render_mesh(vertices @ pose[:3, :3].T + pose[:3, 3], faces, camera, colors=colors)
@@ -84,7 +84,7 @@ def render_sheet(
     joints: Float[np.ndarray, "21 3"] | None = None,
     focus: Float[np.ndarray, "M 3"] | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """A mesh from several sides, side by side.
+    """Render a mesh from several views, side by side.
 
     Args:
         vertices: (V, 3) in the hand frame, metres.
@@ -93,7 +93,7 @@ def render_sheet(
         views: keys of `VIEWS`, left to right.
         title: written in the corner of the first view, before the view's name.
         colors: as in `render_mesh`.
-        joints: (21, 3) in the hand frame: drawn as a skeleton over a see-through mesh.
+        joints: (21, 3) in the hand frame: drawn as a skeleton over a semi-transparent mesh.
         focus: the points that fill the picture; None takes all vertices.
 
     Returns:

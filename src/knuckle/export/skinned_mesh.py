@@ -1,4 +1,4 @@
-"""What a skinned mesh file needs of one hand: a mesh in rest, a tree of bones, and how the bones move."""
+"""A hand as a skinned mesh: rest mesh, bone hierarchy, skinning weights, and the motion of the bones."""
 
 from dataclasses import dataclass, field
 
@@ -9,8 +9,8 @@ MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Skin:
-    """One hand at rest, with one shape and on one side, ready to be written as a skinned mesh.
+class SkinnedMesh:
+    """The rest mesh, bones and skinning weights of one hand, of one shape and side.
 
     Everything is in the hand frame, metres: origin at the wrist, y towards the fingers, z out of the palm, x to the
     thumb of a right hand and away from the thumb of a left one.
@@ -18,10 +18,11 @@ class Skin:
     Attributes:
         side: "left" or "right".
         vertices: (V, 3).  faces: (F, 3), wound so that normals point outwards on this side.
-        uv: (T, 2) texture coordinates, v up.  faces_uv: (F, 3) indices into `uv`, corner for corner as `faces`.
-        weights_index, weights_value: (V, 4) bones that move a vertex and how much each does; values sum to 1.
-        bone_names: B names.  bone_parent: (B,) index, -1 for the root.  bone_positions: (B, 3) the point each turns
-            about.  tips: name -> (bone, position (3,)): the ends of the fingers, which no bone turns about.
+        uv: (T, 2) texture coordinates, v up.  faces_uv: (F, 3) indices into `uv` of the corners of `faces`.
+        weights_index, weights_value: (V, 4) bone indices and skinning weights of each vertex; weights sum to 1.
+        bone_names: B names.  bone_parent: (B,) index, -1 for the root.  bone_positions: (B, 3) the pivot of
+            each bone.  tips: name -> (bone, position (3,)): the fingertips, which are not pivots.
+        correctives: name -> (V, 3) displacement at rest for a morph target.
     """
 
     side: str
@@ -40,13 +41,14 @@ class Skin:
 
 @dataclass(frozen=True)
 class Motion:
-    """How the bones of a `Skin` stand in each of N frames.
+    """Motion of the bones of a `SkinnedMesh` over N frames.
 
     Attributes:
-        rotations: (N, B, 3, 3) of each bone against its parent, 1 at rest; the root's is against the camera's axes.
-        translation: (N, 3) where the root's pivot is, metres.
-        corrective_weights: (N, C) how much each of the skin's correctives counts; None where it has none.
-        fps: frames a second.
+        rotations: (N, B, 3, 3) of each bone relative to its parent, identity at rest; the root's is relative to
+            the camera or hand frame.
+        translation: (N, 3) position of the root's pivot, metres.
+        corrective_weights: (N, C) weights of the mesh's correctives; None where it has none.
+        fps: frames per second.
     """
 
     rotations: Float[np.ndarray, "N B 3 3"]
@@ -58,11 +60,11 @@ class Motion:
 def split_seams(
     faces: Int[np.ndarray, "F 3"], faces_uv: Int[np.ndarray, "F 3"]
 ) -> tuple[Int[np.ndarray, " S"], Int[np.ndarray, " S"], Int[np.ndarray, "F 3"]]:
-    """One index for position and texture together, as graphics cards want: vertices on a UV seam are doubled.
+    """One index for position and texture coordinate, as GPUs require: vertices on a UV seam are duplicated.
 
     Returns:
-        (vertex (S,), texture (S,), faces (F, 3)): of each of the S new vertices, which old vertex and which texture
-        coordinate it takes; and the faces in new indices.
+        (vertex (S,), texture (S,), faces (F, 3)): for each of the S new vertices the index of its old vertex and of
+        its texture coordinate; and the faces in new indices.
     """
     pairs = np.stack([faces.ravel(), faces_uv.ravel()], axis=-1).astype(np.int64)
     unique, index = np.unique(pairs, axis=0, return_inverse=True)
@@ -72,7 +74,7 @@ def split_seams(
 def local_rotations(
     bone_transforms: Float[np.ndarray, "N B 4 4"], bone_parent: Int[np.ndarray, " B"]
 ) -> Float[np.ndarray, "N B 3 3"]:
-    """Each bone's rotation against its parent, from every bone's rotation against its rest pose."""
+    """Rotation of each bone relative to its parent, from the rotations of all bones relative to their rest pose."""
     turned = bone_transforms[..., :3, :3]
     local = turned.copy()
     for bone, parent in enumerate(bone_parent):

@@ -1,7 +1,7 @@
-"""How recorded joints are to be read: in which unit, in which joint order, from the wrist or the palm.
+"""Conventions of recorded joints: unit, joint order, and whether the root is the wrist or the palm's centre.
 
-A file says none of this. The size of a hand gives the unit away, and the proportions of its bones the order: read in
-a wrong one, fingertips hang on wrists. Both are told from bone lengths alone, so the pose does not matter.
+Files rarely state them. The unit is determined from the size of the hand and the order from the proportions of its
+bones. Both depend on distances between joints rather than on the pose.
 """
 
 from collections.abc import Mapping
@@ -15,27 +15,28 @@ from knuckle.handmodel import HandModel
 from knuckle.handmodel.biomechanics import bone_lengths
 from knuckle.skeleton import ORDERS, palm_to_wrist
 
-# Metres in one unit. Root mean square distances of the joints from their centre are 0.020 m (a toddler's fist) to
-# 0.084 m (a large man's spread hand) within the open hand's limits, so factors of ten cannot be mistaken.
+# Metres per unit. Root mean square distances of the joints from their centre are 0.020 m (a toddler's fist) to 0.084 m
+# (a large man's spread hand) within the open hand's limits, so units that differ by a factor of ten are unambiguous.
 UNITS: Mapping[str, float] = MappingProxyType({"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001})
-_SIZE = (0.018, 0.11)
-# A bone off by exp(0.25) from the average hand's share costs 1, whatever is off by more than four times that, 4.
-_TOLERANCE, _WORST = 0.25, 4.0
-# Another order is believed when it explains the bones this much better and well enough. On 55 + 55 + 292 recorded
-# hands the second-best order costs at least 1.15 times the right one frame by frame, and 2.1 times in the mean.
-_BETTER, _GOOD_ENOUGH = 0.67, 0.7
-# Joints drawn at random cost 1.2 to 2.7 as given; the worst real hand 0.6, the oddest shape of the open hand 0.9.
-NO_HAND = 1.3
+_SIZE_RANGE = (0.018, 0.11)
+# Truncated cost of a bone: |log ratio to the average hand's proportion| over the tolerance, at most the maximum.
+_TOLERANCE, _MAX_BONE_COST = 0.25, 4.0
+# Another order is accepted where its cost is below this fraction of the common order's and below this threshold. On 402
+# recorded hands the second-best order costs at least 1.15 times the right one per frame, and 2.1 times in the mean.
+_MAX_COST_RATIO, _MAX_COST = 0.67, 0.7
+# Above this cost joints are not a hand's: random joints cost 1.2 to 2.7, real hands at most 0.6, the most extreme shape
+# of the open hand 0.9.
+MAX_PROPORTION_COST = 1.3
 _PALM_RECIPE = "middle_2"
 
 
 @dataclass(frozen=True)
-class Order:
-    """A joint order that data might be in.
+class JointOrder:
+    """A candidate joint order.
 
     Attributes:
-        description: in words.
-        names: keys of skeleton.ORDERS that are this order; may be none.
+        description: for people.
+        names: keys of skeleton.ORDERS with this permutation; may be empty.
         permutation: `common = joints[..., permutation, :]`.
         palm: joint 0 of the common order is the palm's centre, not the wrist.
     """
@@ -52,12 +53,12 @@ class Order:
 
     @property
     def is_common(self) -> bool:
-        """Joints in this order can be used as they are."""
+        """Whether this is the common order."""
         return self.permutation == ORDERS["common"] and not self.palm
 
 
-def candidate_orders() -> tuple[Order, ...]:
-    """The common order first, then every other one that is known or simple, each from the wrist and from the palm."""
+def candidate_orders() -> tuple[JointOrder, ...]:
+    """The common order first, then all named and all regular orders, each with the wrist and with the palm as root."""
     orders: dict[tuple[int, ...], str] = {}
     for fingers, fingers_are in ((range(5), "thumb to little finger"), (range(4, -1, -1), "little finger to thumb")):
         for levels, levels_are in ((range(4), "base to tip"), (range(3, -1, -1), "tip to base")):
@@ -71,18 +72,18 @@ def candidate_orders() -> tuple[Order, ...]:
                 for stored, text in (([0, *inner], f"wrist, then {layers}"), ([*inner, 0], f"{layers}, wrist last")):
                     orders.setdefault(tuple(stored.index(joint) for joint in range(21)), text)
     for name, permutation in ORDERS.items():
-        orders.setdefault(permutation, f"as {name} has it")
+        orders.setdefault(permutation, f"that of {name}")
     found = []
     for palm in (False, True):
         for permutation, text in orders.items():
             names = tuple(name for name, other in ORDERS.items() if other == permutation)
             root = ", with the palm's centre for the wrist" if palm else ""
-            found.append(Order(text + root, names, permutation, palm))
+            found.append(JointOrder(text + root, names, permutation, palm))
     return tuple(found)
 
 
 def find_unit(joints: Float[np.ndarray, "N 21 3"]) -> tuple[str | None, float]:
-    """The unit that makes the joints as large as a hand, whatever their order.
+    """The unit in which the joints have the size of a hand; independent of their order.
 
     Returns:
         (name, size): a key of UNITS, or None where none does; and the median over the frames of the root mean square
@@ -91,33 +92,35 @@ def find_unit(joints: Float[np.ndarray, "N 21 3"]) -> tuple[str | None, float]:
     centred = joints - joints.mean(axis=1, keepdims=True)
     size = float(np.median(np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))))
     for name, metres in UNITS.items():
-        if _SIZE[0] <= size * metres <= _SIZE[1]:
+        if _SIZE_RANGE[0] <= size * metres <= _SIZE_RANGE[1]:
             return name, size
     return None, size
 
 
-def find_order(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> tuple[Order, float]:
-    """The order in which the bones have a hand's proportions, all frames together.
+def find_order(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> tuple[JointOrder, float]:
+    """The joint order in which the bones have a hand's proportions, over all frames.
 
     Args:
         joints: (N, 21, 3), N >= 1, any unit and side.
         model: gives the proportions.
 
     Returns:
-        (order, cost): the common order unless another explains the bones much better; and that order's cost, see
+        (order, cost): the common order unless another has a much lower cost; and that order's cost, see
         `proportion_cost`.
     """
     orders = candidate_orders()
     costs = [float(proportion_cost(order.to_common(joints), model).mean()) for order in orders]
     best = int(np.argmin(costs))
-    if costs[best] < _BETTER * costs[0] and costs[best] < _GOOD_ENOUGH:
+    if costs[best] < _MAX_COST_RATIO * costs[0] and costs[best] < _MAX_COST:
         return orders[best], costs[best]
     return orders[0], costs[0]
 
 
 def proportion_cost(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> Float[np.ndarray, " N"]:
-    """How far the bones' lengths are from the average hand's, size aside: about 0.3 for real hands, 1 to 3 for none."""
+    """Mean truncated deviation of bone proportions from the average hand's: about 0.3 for hands, 1 to 3 for others.
+
+    Invariant to scale: log ratios are taken relative to their median."""
     lengths = np.maximum(bone_lengths(joints), np.finfo(np.float64).tiny)
     ratio = np.log(lengths / bone_lengths(model.joints_rest))
     ratio -= np.median(ratio, axis=1, keepdims=True)
-    return np.minimum(np.abs(ratio) / _TOLERANCE, _WORST).mean(axis=1)
+    return np.minimum(np.abs(ratio) / _TOLERANCE, _MAX_BONE_COST).mean(axis=1)

@@ -1,22 +1,22 @@
-"""Places on a hand's skin by name, and a quick measure of how fingers overlap, for fitting poses."""
+"""Named places on a hand's surface, and a fast measure of finger interpenetration, for fitting poses."""
 
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 from scipy.spatial import KDTree
 
 from knuckle.handmodel import HandModel
-from knuckle.handmodel.contact import distances, winding_numbers
+from knuckle.handmodel.contact import mesh_distances, winding_numbers
 from knuckle.skeleton import FINGER_JOINTS, FINGERS
 
 _BONES = {"proximal": 1, "middle": 2, "distal": 3}  # counted from a finger's first joint
 _THUMB_BONES = {"metacarpal": 1, "proximal": 2, "distal": 3}
 
 
-class Skin:
-    """The rest mesh of a hand, read once.
+class HandSurface:
+    """The surface of a hand at rest, with precomputed capsules and depth field.
 
-    The overlap is measured between the skin of each finger's last two bones and capsules round the bones of the
-    others, whose radii are those of the skin round them, tapering; and, for fingertips, with the palm as it rests.
+    Penetration is measured between the surface of each finger's last two bones and tapered capsules around the bones of
+    the other fingers, with radii fitted to the surface; and, for fingertips, with the palm at rest.
     """
 
     def __init__(self, model: HandModel):
@@ -41,14 +41,14 @@ class Skin:
         probes = [np.flatnonzero((self._finger == finger) & (self._level == level))[::3] for finger, level in groups]
         self._probes = np.concatenate(probes)
         self._firsts = np.cumsum([0, *(len(probe) for probe in probes[:-1])])
-        # Own capsules do not count, nor what shares a web: only a fingertip can reach another's first bone.
+        # A finger's own capsules are excluded, and neighbours at the web: only a fingertip can reach a first bone.
         self._counts = np.array(
             [[owner != finger and (part > 0 or level == 2) for owner, part in owners] for finger, level in groups]
         )
         self._palm = _depth_field(vertices, model.faces[(self._finger[model.faces] == -1).all(axis=1)])
 
     def place(self, name: str) -> int:
-        """The vertex at a place such as "index.middle.radial@0.5"."""
+        """The vertex at a named place such as "index.middle.radial@0.5"."""
         model = self._model
         joints, vertices = model.joints_rest, model.vertices
         finger, _, rest = name.partition(".")
@@ -68,42 +68,42 @@ class Skin:
         within = (aside < 0.006) & (height > 0) & (height < 0.03) & np.isin(self._finger, (number, -1))
         return int(np.argmin(np.where(within, aside, np.inf)))
 
-    def facing(self, vertices: np.ndarray, vertex: int) -> np.ndarray:
-        """(3,) the outward normal of the posed skin at a vertex."""
+    def normal(self, vertices: np.ndarray, vertex: int) -> np.ndarray:
+        """(3,) the outward normal of the posed surface at a vertex."""
         faces = self._model.faces[(self._model.faces == vertex).any(axis=1)]
         a, b, c = (vertices[faces[:, i]] for i in range(3))
         normal = np.cross(b - a, c - a).sum(axis=0)
         return normal / np.linalg.norm(normal)
 
-    def overlaps(self, vertices: np.ndarray, joints: np.ndarray, margin: float) -> np.ndarray:
-        """How deep, in metres, skin lies in capsules that are wider by a margin: one number a pair, 0 outside."""
+    def penetrations(self, vertices: np.ndarray, joints: np.ndarray, margin: float) -> np.ndarray:
+        """Penetration depths in metres of the surface into capsules enlarged by a margin: one per pair, 0 outside."""
         points, start = vertices[self._probes], joints[self._starts]
         axis = joints[self._ends] - start
         offset = points[:, None] - start
         share = np.clip(np.einsum("pcx,cx->pc", offset, axis) / np.einsum("cx,cx->c", axis, axis), 0, 1)
         radius = self._radii[:, 0] * (1 - share) + self._radii[:, 1] * share
-        deep = radius + margin - np.linalg.norm(offset - share[..., None] * axis, axis=-1)
-        fingers = np.maximum.reduceat(deep, self._firsts, axis=0)[self._counts]
+        depth = radius + margin - np.linalg.norm(offset - share[..., None] * axis, axis=-1)
+        fingers = np.maximum.reduceat(depth, self._firsts, axis=0)[self._counts]
         palm = np.maximum.reduceat(self._palm(points) + margin, self._firsts)[1::2]
         return np.maximum(np.concatenate([fingers, palm]), 0)
 
 
 def _depth_field(vertices: np.ndarray, faces: np.ndarray) -> RegularGridInterpolator:
-    """How deep a point lies under the palm's skin, from a grid: negative outside, down to -1 cm."""
+    """Depth of a point below the palm's surface, from a grid: negative outside, clipped at -1 cm."""
     axes = [np.arange(low, high, 0.003) for low, high in ((-0.06, 0.06), (-0.01, 0.11), (-0.02, 0.04))]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     distance = KDTree(vertices[np.unique(faces)]).query(grid)[0]
     depth = np.full(len(grid), -0.01)
     near = np.flatnonzero(distance < 0.014)
     sign = np.where(winding_numbers(grid[near], vertices, faces) > 0.5, 1.0, -1.0)
-    depth[near] = np.maximum(sign * distances(grid[near], vertices, faces), -0.01)
+    depth[near] = np.maximum(sign * mesh_distances(grid[near], vertices, faces), -0.01)
     return RegularGridInterpolator(
         axes, depth.reshape([len(axis) for axis in axes]), bounds_error=False, fill_value=-0.01
     )
 
 
 def _taper(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[float, float]:
-    """Radii of the capsule start-end at both ends, by a straight line through its points' distances."""
+    """Radii at both ends of the capsule start-end, by linear regression on its points' distances."""
     axis = end - start
     share = np.clip((points - start) @ axis / (axis @ axis), 0, 1)
     distance = np.linalg.norm(points - start - share[:, None] * axis, axis=1)
