@@ -29,6 +29,8 @@ _LOSSES = {"joints": 1.0, "corners": 1.0}
 class ToyConfig:
     width: int = 16
     dropout: float = 0.3
+    noise: float = 1.0
+    batch_norm: bool = True
     crop: CropConfig = field(
         default_factory=lambda: CropConfig(
             size=32,
@@ -52,10 +54,11 @@ class ToyOutput(NamedTuple):
 
 
 class ToyNetwork(nn.Module):
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout: float, batch_norm: bool) -> None:
         super().__init__()
+        norm = nn.BatchNorm2d(width) if batch_norm else nn.Identity()
         self.trunk = nn.Sequential(
-            nn.Conv2d(3, width, 5, 4, 2), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, width, 3, 2, 1), nn.ReLU()
+            nn.Conv2d(3, width, 5, 4, 2), norm, nn.ReLU(), nn.Conv2d(width, width, 3, 2, 1), nn.ReLU()
         )
         self.dropout = nn.Dropout(dropout)
         self.joints = nn.Linear(width + 1, 63)
@@ -85,7 +88,7 @@ class Toy:
         return self._config.stages
 
     def network(self, pretrained: bool = False) -> nn.Module:
-        return ToyNetwork(self._config.width, self._config.dropout)
+        return ToyNetwork(self._config.width, self._config.dropout, self._config.batch_norm)
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
         return Crops(sets, self._config.crop, self._config.augment, cache, ("joints_camera",), advance)
@@ -93,7 +96,7 @@ class Toy:
     def forward(self, network: nn.Module, batch: Batch, now: Moment) -> ToyOutput:
         # Noise of its own, from the generator it is given.
         assert batch.camera is not None
-        noise = torch.randn(len(batch), 1, 1, 1, generator=now.generator)
+        noise = self._config.noise * torch.randn(len(batch), 1, 1, 1, generator=now.generator)
         return network(batch.image + noise, batch.camera.K)
 
     def losses(self, output: ToyOutput, batch: Batch, now: Moment) -> dict[str, Mean]:

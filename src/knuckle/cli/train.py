@@ -95,7 +95,7 @@ def train(
         system, data, out, set or (), steps, minutes, batch, rate, seed, device, devices, nodes, threads, workers,
         precision, save_every, log_every, from_checkpoint, pretrained, board,
     )  # fmt: skip
-    print(f"trained; the checkpoint is {run_job(job)}")
+    run_job(job)
     return 0
 
 

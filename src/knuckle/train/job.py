@@ -80,16 +80,23 @@ def run_job(job: TrainJob) -> Path:
         raise ValueError("data must name a data set at least, such as a folder of `knuckle synth`, but names none")
     system = with_lengths(open_system(job.system, settings=list(job.settings)), job)
     ranks = join_ranks(job.device, job.devices, job.nodes)
+    try:
+        last = _trained(system, [DataSet(spec) for spec in specs], job, ranks)
+    finally:
+        ranks.close()
+    return last
+
+
+def _trained(system: System, sets: Sequence[DataSet], job: TrainJob, ranks: Ranks) -> Path:
     # Examples are made on threads already.
     cv2.setNumThreads(1)
     dtype = choose_precision(ranks.device, job.precision)
     if ranks.rank == 0:
         print(_opening(job, ranks, dtype), file=sys.stderr)
-    sets = [DataSet(spec) for spec in specs]
     source = _source(system, sets, job.out / "records", ranks)
     config = TrainConfig(
         name=job.system,
-        data=tuple(f"{s.text}@{s.share:g}" if s.share else s.text for s in specs),
+        data=tuple(f"{s.spec.text}@{s.spec.share:g}" if s.spec.share else s.spec.text for s in sets),
         minutes=job.minutes,
         seed=job.seed,
         threads=job.threads,
@@ -98,8 +105,9 @@ def run_job(job: TrainJob) -> Path:
         log_every=job.log_every,
         save_every=job.save_every,
     )
+    board = job.out if job.board and ranks.rank == 0 else None
     try:
-        return train(
+        last = train(
             system,
             source,
             job.out,
@@ -107,12 +115,15 @@ def run_job(job: TrainJob) -> Path:
             ranks=ranks,
             start_from=job.from_checkpoint,
             pretrained=job.pretrained,
-            report=TerminalLog(job.out if job.board and ranks.rank == 0 else None),
+            report=TerminalLog(board),
         )
     except KeyboardInterrupt:
         if ranks.rank == 0 and (kept := checkpoint.newest(job.out)):
             print(f"the last checkpoint is {kept}; the same command goes on from there", file=sys.stderr)
         raise
+    if ranks.rank == 0:
+        print(f"trained; the checkpoint is {last}")
+    return last
 
 
 def with_lengths(system: System, job: TrainJob) -> System:

@@ -38,6 +38,10 @@ class Ranks(Protocol):
         """Until all have come here."""
         ...
 
+    def close(self) -> None:
+        """Takes leave of the others."""
+        ...
+
 
 class Alone:
     """One process."""
@@ -54,6 +58,9 @@ class Alone:
         return [text]
 
     def wait(self) -> None:
+        return
+
+    def close(self) -> None:
         return
 
 
@@ -96,12 +103,18 @@ class FabricRanks:
     def wait(self) -> None:
         self._connected(self._fabric.barrier)
 
+    def close(self) -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
     def _connected(self, call: Callable[[], Result]) -> Result:
         try:
             return call()
         except RuntimeError as error:
+            # "[file:line] Read error [address]: Connection reset by peer": the last part is what a person can use.
+            reason = str(error).splitlines()[0].rpartition("]: ")[2][:80]
             raise RankLost(
-                f"process {self.rank} of {self.count} has lost the others ({str(error).splitlines()[0][:120]}); "
+                f"process {self.rank} of {self.count} has lost another one ({reason}); "
                 "the same command goes on from the last checkpoint"
             ) from error
 
