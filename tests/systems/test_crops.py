@@ -76,7 +76,7 @@ def test_two_dimensional_labels_alone_are_what_2d_asks_for(tmp_path):
     with pytest.raises(ValueError, match=r"one set at least must have joints_camera but .*:2d has only labels in the"):
         crops(tmp_path / "b", drawn_samples(3), suffix=":2d", needs_somewhere=("joints_camera",))
     needy = replace(SMALL, needs=("joints_camera",))
-    with pytest.raises(ValueError, match="hands need joints_image and joints_camera"):
+    with pytest.raises(ValueError, match="hands must have joints_image and joints_camera, extend"):
         crops(tmp_path / "c", drawn_samples(3), needy, suffix=":2d")
 
 

@@ -143,7 +143,7 @@ def test_labels_that_a_system_needs_are_asked_for(data, tmp_path, capsys):
     flat[3] += ":2d"
     assert main(flat) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert "hands need joints_image and joints_camera and object_corners_camera" in line
+    assert "hands must have joints_image and joints_camera and object_corners_camera" in line
 
 
 class TestTwoProcesses:

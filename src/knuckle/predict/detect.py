@@ -36,7 +36,7 @@ def letterbox(width: int, height: int, size: int) -> Float[np.ndarray, "2 3"]:
     return np.array([[scale, 0.0, offset_x], [0.0, scale, offset_y]])
 
 
-def box_of_joints(uv: Float[np.ndarray, "21 2"]) -> Float[np.ndarray, "4"]:
+def box_of_joints(uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "4"]:
     """The box around a hand (x0, y0, x1, y1) by its joints: their box and some flesh."""
     low, high = uv.min(0), uv.max(0)
     pad = PADDING * float((high - low).max())

@@ -23,13 +23,14 @@ from knuckle.predict.crop import MARGIN, Square, direction_of_labels, hand_direc
 from knuckle.predict.detect import box_of_joints, covered
 from knuckle.sample import Batch, Sample, collate
 from knuckle.sample.sample import ARRAY_FIELDS
-from knuckle.systems.records import ConcatRecords, Record, open_records, records_folder, write_records
+from knuckle.systems.records import ConcatRecords, NoRecords, Record, open_records, records_folder, write_records
 from knuckle.systems.system import Part
 
 # What every record has; further labels come along where a system asks for them.
 _ALWAYS = ("joints_camera", "joints_image", "in_frame")
 _MASKS = ("mask_complete", "mask_visible", "object_mask")
 _ASSUMED_FOV = 1.05  # radians, of a patch whose camera is not known: only its pixels are used
+_NO_HAND = "must have a hand of use to this system but has none: hands must have {}"
 _MISSING_FLAG, _CATEGORY = 2, "S64"
 
 
@@ -49,8 +50,8 @@ class CropConfig:
         labels: fields of Sample that come along beside joints and side, such as mask_complete, object_corners_camera.
         vertices: how many the meshes have, if vertices_camera is among the labels.
         needs: fields that an example must have; others are left out.
-        min_joints, min_extent: joints within the picture, and pixels of it that they extend over, below which a hand
-            is left out: it teaches nothing but guessing.
+        min_joints, min_extent: joints (of 21) within the picture, and pixels of it that they extend over, below which
+            a hand is left out: it teaches nothing but guessing.
         empty_places: places without a hand that are kept of each whole picture, beside those on arms; 0 for neither.
         empty_side: their least and greatest side in shorter sides of the picture.
     """
@@ -114,6 +115,9 @@ class Crops:
         self._config, self._augment, self._rule = config, augment, config.rule
         folders = [_patches(data, config, cache, advance) for data in sets]
         records = [open_records(folder) for folder in folders]
+        for data, part in zip(sets, records, strict=True):
+            if not np.isfinite(part["joints_image"]).any():
+                raise ValueError(f"{data.name} {_NO_HAND.format(_wanted(config))}")
         self._records = ConcatRecords(records)
         self.parts = [
             Part(data.name, count, data.spec.share) for data, count in zip(sets, self._records.lengths, strict=True)
@@ -183,10 +187,14 @@ def _patches(data: DataSet, config: CropConfig, cache: Path, advance: Callable[[
 
         try:
             write_records(folder, counted())
-        except ValueError as error:
-            wanted = " and ".join(("joints_image", *config.needs))
-            raise ValueError(f"{data.name}: {error}; hands need {wanted}, and {config.min_extent:g} pixels") from None
+        except NoRecords:
+            raise ValueError(f"{data.name} {_NO_HAND.format(_wanted(config))}") from None
     return folder
+
+
+def _wanted(config: CropConfig) -> str:
+    needed = " and ".join(dict.fromkeys(("joints_image", *config.needs)))
+    return f"{needed}, extend over {config.min_extent:g} pixels, and lie mostly within the picture"
 
 
 def _records_of(data: DataSet, config: CropConfig) -> Iterator[Record]:
@@ -208,7 +216,9 @@ def _patch(hand: Sample, config: CropConfig) -> Sample | None:
     with np.errstate(invalid="ignore"):
         in_frame = ((uv > -0.5) & (uv < size - 0.5)).all(1)
     known = uv[np.isfinite(uv).all(1)]
-    if in_frame.sum() < config.min_joints or np.ptp(known, axis=0).max() < config.min_extent:
+    # Some sets label the fingertips alone.
+    enough = config.min_joints * len(known) / 21
+    if len(known) < 2 or in_frame.sum() < enough or np.ptp(known, axis=0).max() < config.min_extent:
         return None
     right = square_of_labels(uv, config.rule)
     assert right is not None, "min_joints and min_extent have seen to it"

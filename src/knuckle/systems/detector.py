@@ -25,7 +25,7 @@ from knuckle.predict.contract import Contract, CropRule
 from knuckle.predict.crop import hand_direction
 from knuckle.predict.detect import STRIDE, box_of_joints
 from knuckle.sample import Sample
-from knuckle.systems.records import ConcatRecords, Record, open_records, records_folder, write_records
+from knuckle.systems.records import ConcatRecords, NoRecords, Record, open_records, records_folder, write_records
 from knuckle.systems.system import Graph, Moment, Part, Stage
 
 # Pictures with more hands than this are cut down to the first ones.
@@ -241,8 +241,10 @@ def _kept(data: DataSet, config: SceneConfig, cache: Path, advance: Callable[[st
 
     try:
         write_records(folder, records())
-    except ValueError as error:
-        raise ValueError(f"{data.name}: {error}; all hands of a picture need joints_image and side") from None
+    except NoRecords:
+        raise ValueError(
+            f"{data.name} must have a picture in which every hand has joints_image and side but has none"
+        ) from None
     return folder
 
 

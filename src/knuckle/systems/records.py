@@ -16,6 +16,10 @@ import numpy as np
 Record = dict[str, Any]
 
 
+class NoRecords(ValueError):
+    """There was nothing to write."""
+
+
 def records_folder(cache: Path, key: Mapping[str, Any], name: str) -> Path:
     """Where the records that `key` describes belong: what was decoded, of which files, how.
 
@@ -36,7 +40,8 @@ def write_records(folder: Path, records: Iterable[Record]) -> int:
         The number of records.
 
     Raises:
-        ValueError: there are none, or they differ in shape.
+        NoRecords: there are none.
+        ValueError: they differ in shape.
     """
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -61,7 +66,7 @@ def write_records(folder: Path, records: Iterable[Record]) -> int:
         if count == 0:
             shutil.rmtree(unfinished, ignore_errors=True)
     if count == 0:
-        raise ValueError("the data must hold at least one picture of use to this system but got none")
+        raise NoRecords(f"{folder} must get at least one record but there was none")
     (unfinished / "layout.json").write_text(json.dumps({"count": count, "arrays": layout}))
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
@@ -71,8 +76,9 @@ def write_records(folder: Path, records: Iterable[Record]) -> int:
 def open_records(folder: Path) -> dict[str, np.ndarray]:
     """Maps the records of a folder into memory, read-only."""
     layout = json.loads((folder / "layout.json").read_text())
+    # As plain arrays: taking a row of a memmap costs several times as much.
     return {
-        name: np.memmap(folder / f"{name}.bin", dtype=np.dtype(kind), mode="r", shape=(layout["count"], *shape))
+        name: np.asarray(np.memmap(folder / f"{name}.bin", np.dtype(kind), "r", shape=(layout["count"], *shape)))
         for name, (kind, shape) in layout["arrays"].items()
     }
 
