@@ -143,6 +143,17 @@ class DataSet:
         for picture in read(masks, vertices):
             yield replace(picture, hands=[_labelled_in_picture(hand, self.spec.only_2d) for hand in picture.hands])
 
+    def hands(self) -> Iterator[tuple[Sample, str]]:
+        """The labels of all hands without their pictures, each with its group: all that a system of poses needs."""
+        if self.spec.name == SHARDS:
+            for picture in self._shards(masks=False, vertices=False):
+                for hand in picture.hands:
+                    yield _labelled_in_picture(replace(hand, image=None), self.spec.only_2d), picture.group
+            return
+        reader = self._open(images=False)
+        for i in range(len(reader)):
+            yield _labelled_in_picture(reader[i], self.spec.only_2d), reader.group(i)
+
     def fingerprint(self) -> str:
         """Changes when a file of the set does: of all their names, sizes and times of change."""
         digest = hashlib.sha256(f"{self.spec.name} {self.spec.split} {self.spec.only_2d}".encode())
@@ -160,7 +171,9 @@ class DataSet:
         reader = open_reader(self.spec.name, self.spec.root, split, images=False)
         # Some meshes take gigabytes to read: those readers can leave them out.
         chosen = {"vertices": vertices} if "vertices" in inspect.signature(type(reader)).parameters else {}
-        return open_reader(self.spec.name, self.spec.root, split, images, **chosen) if images else reader
+        if not images:
+            return reader
+        return open_reader(self.spec.name, self.spec.root, split, images=True, **chosen)
 
     def _reader(self, masks: bool, vertices: bool) -> Iterator[LabelledPicture]:
         reader = self._open(images=True, vertices=vertices)

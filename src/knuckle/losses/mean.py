@@ -38,12 +38,12 @@ def weighted_mean(values: Tensor, weights: Tensor | None = None) -> Mean:
 def fill_missing(truth: Tensor, guess: Tensor) -> tuple[Tensor, Tensor]:
     """Labels without gaps, and where there were any.
 
-    A missing label is NaN in a Batch, and so is every gradient that it comes near, even under a weight of 0. Here it
-    becomes the network's own answer: an error of 0, without a gradient.
+    A missing label is NaN in a Batch, and makes gradients NaN even under a weight of 0. It is replaced by the detached
+    prediction: an error of 0 without a gradient.
 
     Args:
         truth: (..., D), whole rows of NaN where there is no label.
-        guess: (..., D) what the network says.
+        guess: (..., D) the prediction.
 
     Returns:
         (..., D) truth to compute with, and (...) True where there is a label.

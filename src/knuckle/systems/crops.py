@@ -30,28 +30,28 @@ from knuckle.systems.system import Part
 _ALWAYS = ("joints_camera", "joints_image", "in_frame")
 _MASKS = ("mask_complete", "mask_visible", "object_mask")
 _ASSUMED_FOV = 1.05  # radians, of a patch whose camera is not known: only its pixels are used
-_NO_HAND = "must have a hand of use to this system but has none: hands must have {}"
+_NO_HAND = "must have a usable hand but has none: hands must have {}"
 _MISSING_FLAG, _CATEGORY = 2, "S64"
 
 
 @dataclass(frozen=True)
 class CropConfig:
-    """How crops are cut, and how wrong they are made.
+    """How crops are cut, and how they are jittered.
 
     Attributes:
         size, orientation, margin, hands: see `knuckle.predict.contract.CropRule`.
         patch: side in pixels of what is kept of each hand.
-        patch_reach: its side over that of a crop that is exactly right: room to shift, turn and zoom.
+        patch_reach: its side over that of the exact crop: room to shift, turn and zoom.
         shift: standard deviation of the crop's centre, in its sides.
         zoom: of the logarithm of its side.
         turn: of its direction in the picture, in extents of the hand; with orientation "picture", radians.
-        first_pass: how many times as wrong a crop is where the detector gave it, not an earlier pass of the network.
-        first_pass_share: of the examples.
+        first_pass: factor on the jitter for crops as a detector gives them, not an earlier pass of the network.
+        first_pass_share: part of the examples with that factor.
         labels: fields of Sample that come along beside joints and side, such as mask_complete, object_corners_camera.
         vertices: how many the meshes have, if vertices_camera is among the labels.
         needs: fields that an example must have; others are left out.
         min_joints, min_extent: joints (of 21) within the picture, and pixels of it that they extend over, below which
-            a hand is left out: it teaches nothing but guessing.
+            a hand is left out: a network could only guess it.
         empty_places: places without a hand that are kept of each whole picture, beside those on arms; 0 for neither.
         empty_side: their least and greatest side in shorter sides of the picture.
     """
@@ -100,7 +100,7 @@ class Crops:
         advance: called with a set's name and its number of examples so far while patches are cut.
 
     Raises:
-        ValueError: a set has no hand of use, or no set has what is needed.
+        ValueError: a set has no usable hand, or no set has the labels needed.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Crops:
         return replace(seen, image=photometric_augment(np.asarray(seen.image), other, self._augment, rng))
 
     def _jittered(self, uv: np.ndarray, rng: np.random.Generator) -> Square:
-        """The square around the joints, as wrong as a detector or an earlier pass may have it."""
+        """The square around the joints with the errors of a detector, or of an earlier pass."""
         config = self._config
         slack = config.first_pass if rng.random() < config.first_pass_share else 1.0
         noise = slack * rng.normal(0.0, 1.0, 4)
@@ -242,7 +242,7 @@ def _empty_patches(picture: LabelledPicture, config: CropConfig) -> list[Sample]
         return []
     boxes = np.array([_box_of(hand) for hand in picture.hands]).reshape(-1, 4)
     size = np.array(picture.image.shape[1::-1])
-    # A hand that nobody has placed may be anywhere.
+    # A hand whose place is not labelled may be anywhere.
     if np.isnan(boxes).any() or ((boxes[:, 2:] - boxes[:, :2]) > 0.4 * size.min()).any():
         return []
     rng = np.random.default_rng(zlib.crc32(picture.image.tobytes()))

@@ -2,7 +2,7 @@
 
 One answer a cell at an eighth of the input: Zhou et al., Objects as Points, 2019, with the distances to the four edges
 of Tian et al., FCOS, ICCV 2019, and the direction from the wrist to the knuckles, so that the hand network gets upright
-crops. It judges no joints: what it is uncertain of, the hand network's presence settles.
+crops. It estimates no joints: the hand network's presence decides where the detector is uncertain.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -156,7 +156,7 @@ class Detector:
 class Scenes:
     """The source of whole pictures with all their hands: an example is a list of Samples of one view.
 
-    Pictures with a hand whose joints nobody has placed are left out: it would be taught to be no hand.
+    Pictures with a hand without joint labels are left out: that hand would be a false negative.
 
     Args:
         sets: opened.
@@ -177,7 +177,7 @@ class Scenes:
         advance: Callable[[str, int], None] = lambda name, count: None,
     ) -> None:
         self._config, self._augment = config, augment
-        records = [open_records(_kept(data, config, cache, advance)) for data in sets]
+        records = [open_records(_scenes_folder(data, config, cache, advance)) for data in sets]
         self._records = ConcatRecords(records)
         self.parts = [
             Part(data.name, count, data.spec.share) for data, count in zip(sets, self._records.lengths, strict=True)
@@ -227,7 +227,7 @@ class Scenes:
         return centre, side, rng.normal(0.0, config.turn)
 
 
-def _kept(data: DataSet, config: SceneConfig, cache: Path, advance: Callable[[str, int], None]) -> Path:
+def _scenes_folder(data: DataSet, config: SceneConfig, cache: Path, advance: Callable[[str, int], None]) -> Path:
     key = {"data": data.fingerprint(), "patch": config.patch, "scenes": 1}
     folder = records_folder(cache, key, data.name)
     if folder.exists():

@@ -26,8 +26,8 @@ class Stage:
         name: for the log.
         steps: its length; where a run goes by the clock, its share of the time is its share of all steps.
         batch: examples a step, over all replicas and processes together.
-        rates: highest learning rate by prefix of the parameters' names; the longest prefix that fits counts, "" fits
-            all. What none fits is frozen: no gradient, and in evaluation mode.
+        rates: highest learning rate by prefix of the parameters' names; the longest matching prefix counts, "" matches
+            all. Parameters without a match are frozen: no gradient, and in evaluation mode.
         losses: weights by name; a loss that is absent, or 0, is off.
         mix: share of each batch by name of the data set, over the shares that the command line gives.
         optimiser: "muon" (Muon for matrices, AdamW for the rest), "adamw", "adam" or "sgd" (with momentum 0.9).
@@ -104,7 +104,7 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def group(self, index: int) -> str:
-        """What must not be on both sides of training and held-out examples: the picture, video or subject."""
+        """What must not be divided between training and held-out examples: the picture, video or subject."""
         ...
 
     def sample(self, index: int, rng: np.random.Generator) -> Any:
@@ -156,7 +156,7 @@ class System(Protocol):
             advance: called with a set's name and the number of examples so far while something is decoded.
 
         Raises:
-            ValueError: a set has nothing of use to this system; the message says what it lacks.
+            ValueError: a set has no usable example; the message says which labels are needed.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""A training run and an export as a person asks for them: names, folders and a few numbers."""
+"""Training runs and exports by name: data sets, folders and a few numbers."""
 
 import sys
 import tempfile
@@ -73,7 +73,7 @@ def run_job(job: TrainJob) -> Path:
 
     Raises:
         ValueError: the job asks for what does not exist, or the folder holds a run with other settings.
-        KeyboardInterrupt: told to end; what was trained is saved.
+        KeyboardInterrupt: interrupted; a checkpoint has been written.
     """
     specs = [parse_spec(text) for text in job.data]
     if not specs:
@@ -178,7 +178,7 @@ def _stage(stage: Stage, job: TrainJob, every: int) -> Stage:
 
 
 def _source(system: System, sets: Sequence[DataSet], cache: Path, ranks: Ranks) -> Source:
-    """The first process decodes, the others find what it left."""
+    """The source; rank 0 fills the cache, and the other ranks read it."""
     last = [time.monotonic()]
 
     def advance(name: str, count: int) -> None:

@@ -102,7 +102,7 @@ def train(
 
     Raises:
         ValueError: the run in that folder was begun with another configuration; the message says what differs.
-        KeyboardInterrupt: the process was told to end; the step at hand was finished and a checkpoint written.
+        KeyboardInterrupt: the process was interrupted; the step at hand was finished and a checkpoint written.
         RankLost: another process of the run has ended.
         FloatingPointError: the gradient is no longer finite.
     """
@@ -136,9 +136,9 @@ def train(
             batches = _batches(source, order, stage, number, at, config, ranks)
             replicas.begin(stage, make_batch(source, order.indices(stage, number, 0), range(2), (config.seed, 5)))
             while True:
-                told, at.seconds = _agreed(ranks, stop.asked, time.monotonic() - began)
+                stop_requested, at.seconds = _agreed(ranks, stop.asked, time.monotonic() - began)
                 progress = _progress(system.stages, config, at)
-                stopped = told or (stop_after is not None and at.step - first >= stop_after)
+                stopped = stop_requested or (stop_after is not None and at.step - first >= stop_after)
                 if stopped or progress >= 1.0:
                     break
                 set_rates(learner.optimiser, stage, progress)
@@ -193,7 +193,7 @@ def held_out_errors(
 
 
 class _Log:
-    """Numbers of some steps, as lines of log.jsonl and to whoever wants them; in the first process alone."""
+    """Numbers of some steps, as lines of log.jsonl and to the report; on rank 0 only."""
 
     def __init__(self, run: Path | None, report: Callable[[dict[str, float]], None], step: int) -> None:
         self._run, self._report = run, report
@@ -229,7 +229,7 @@ class _Log:
 def _batches(
     source: Source, order: Order, stage: Stage, number: int, at: _Position, config: TrainConfig, ranks: Ranks
 ) -> Iterator[Maker]:
-    """What makes the parts of each batch of a stage, from its step at hand on."""
+    """Functions that make the parts of each batch of a stage, from the current step on."""
     seeds = ((config.seed, 2, step) for step in itertools.count(at.step))
     if config.workers:
         ahead = prefetched(source, order, stage, number, at.stage_step, seeds, config.workers, ranks.rank, ranks.count)
@@ -263,11 +263,13 @@ def _progress(stages: Sequence[Stage], config: TrainConfig, at: _Position) -> fl
 
 
 def _agreed(ranks: Ranks, stop: bool, seconds: float) -> tuple[bool, float]:
-    """Whether any process was told to stop, and the first one's clock."""
+    """Whether any process was asked to stop, and the clock of rank 0."""
     if ranks.count == 1:
         return stop, seconds
-    told = ranks.sum(torch.tensor([float(stop), seconds * (ranks.rank == 0)], dtype=torch.float64, device=ranks.device))
-    return bool(told[0] > 0), float(told[1])
+    summed = ranks.sum(
+        torch.tensor([float(stop), seconds * (ranks.rank == 0)], dtype=torch.float64, device=ranks.device)
+    )
+    return bool(summed[0] > 0), float(summed[1])
 
 
 def _new_learner(system: System, device: torch.device, pretrained: bool) -> _Learner:

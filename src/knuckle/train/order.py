@@ -16,7 +16,7 @@ class Order:
     """The order of a source's examples.
 
     Whole groups are held out, the same ones in every run: a group is a picture, a video or a subject. Sets in which
-    every group is too large are trained on whole.
+    every group is too large are used for training as a whole.
 
     Args:
         source: of the examples.

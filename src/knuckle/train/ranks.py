@@ -1,8 +1,8 @@
-"""Processes that train together: each computes a part of every batch, and sums go around between them.
+"""Processes that train together: each computes a part of every batch, and gradients are summed over all.
 
 `Alone` is one process. `FabricRanks` are several on one machine or many, with or without GPUs, through Lightning
-Fabric, which starts them, finds their devices and connects them. A process that ends takes the others with it, and
-they say so.
+Fabric, which starts them, finds their devices and connects them. When one process ends, the others
+end with a message.
 """
 
 from collections.abc import Callable
@@ -31,15 +31,15 @@ class Ranks(Protocol):
         ...
 
     def texts(self, text: str) -> list[str]:
-        """What each process says, in the order of their ranks."""
+        """The text of every process, ordered by rank."""
         ...
 
     def wait(self) -> None:
-        """Until all have come here."""
+        """A barrier: returns when every process has called it."""
         ...
 
     def close(self) -> None:
-        """Takes leave of the others."""
+        """Leaves the process group."""
         ...
 
 
@@ -134,18 +134,18 @@ def join_ranks(device: str, devices: int = 1, nodes: int = 1) -> Ranks:
     return Alone(device) if devices == nodes == 1 else FabricRanks(device, devices, nodes)
 
 
-def require_same(ranks: Ranks, what: str, told: Callable[[str, str], list[str]]) -> None:
+def require_same(ranks: Ranks, text: str, compare: Callable[[str, str], list[str]]) -> None:
     """Raises where the processes disagree on how to train.
 
     Args:
-        what: this process's view as text.
-        told: gives the differences of two views, a line each.
+        text: this process's settings.
+        compare: gives the differences of two such texts, a line each.
 
     Raises:
         ValueError: in every process alike.
     """
-    views = ranks.texts(what)
+    views = ranks.texts(text)
     for rank, view in enumerate(views):
         if view != views[0]:
-            lines = "; ".join(told(views[0], view)[:5])
+            lines = "; ".join(compare(views[0], view)[:5])
             raise ValueError(f"all processes must train alike but process {rank} differs from the first: {lines}")
