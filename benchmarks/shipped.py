@@ -30,7 +30,7 @@ def _row(name: str, options: str = "", quarter: bool = False) -> Row:
             _synth("tiny-test-gestures", 500, 144, 1002, "gesture"),
         ),
         tiny_set,
-        "--steps 800 --batch 64 --set crop.size=64 --set crop.patch=100",
+        "--steps 300 --batch 64 --set crop.size=64 --set crop.patch=100",
     )
     full_set, full_images = ("full-crops-25000", 25000) if quarter else ("full-crops-100000", 100000)
     full = _trial(
