@@ -183,7 +183,7 @@ def _predict_video(predictor: Predictor, path: Path, out: Path, options: RunOpti
     summary.pictures += frames
     # Counts in headers are off by a frame or two; a truncated file lacks many.
     if frames == 0 or frames < 0.95 * expected - 2:
-        raise PictureError(f"breaks off after frame {frames} of {expected}; the frames before it were processed")
+        raise PictureError(f"is truncated after frame {frames} of {expected}; the frames before it were processed")
 
 
 def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
