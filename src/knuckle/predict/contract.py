@@ -134,8 +134,8 @@ class Contract:
         """
         if METADATA_KEY not in metadata:
             raise ContractError(
-                f"must say in its metadata, under {METADATA_KEY!r}, what it needs and gives but does not; "
-                "export its checkpoint with `knuckle export`"
+                f"must have a contract in its metadata, under {METADATA_KEY!r}, but has none; export its checkpoint "
+                "with `knuckle export`, or add one as docs/training.md shows"
             )
         try:
             data = json.loads(metadata[METADATA_KEY])
