@@ -3,10 +3,14 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tiny_sets
+from known_networks import box_corners, write_onnx
 from knuckle.cli import COMMANDS, main, make_app
+from knuckle.handmodel import HandModel
+from knuckle.predict import Contract, CropRule
 from mano_fixture import mano_arrays, write_mano_pickle
 
 ROOT = Path(__file__).parents[1]
@@ -17,6 +21,14 @@ SCRIPTS = [ROOT / "tools" / "train_weights.sh"]
 
 def python_blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def write_foreign_network(path: Path) -> None:
+    """An ONNX file of another maker: the inputs and outputs of docs/training.md's example, and no metadata."""
+    crop = CropRule(size=224, orientation="picture", hands="right")
+    contract = Contract("", crop=crop, coordinates="metric", inputs=("image", "K"), outputs=("joints", "corners"))
+    joints = HandModel.open().joints_rest - HandModel.open().joints_rest.mean(0) + np.array([0.0, 0.0, 0.5])
+    write_onnx(path, contract, {"joints": joints, "corners": box_corners([0.0, 0.0, 0.5])}, metadata={})
 
 
 def command_lines(text: str) -> list[str]:
@@ -40,10 +52,11 @@ COMMAND_LINES = sorted(
 
 @pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path, monkeypatch, rng):
-    # What the pages speak of and a person has: the repository's examples, a data set, a MANO file.
+    # What the pages speak of and a person has: the repository's examples, a data set, a MANO file, a network.
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     tiny_sets.freihand(tmp_path / "FreiHAND_pub_v2")
     write_mano_pickle(tmp_path / "MANO_RIGHT.pkl", mano_arrays(rng, left=False))
+    write_foreign_network(tmp_path / "mine.onnx")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}  # later blocks of a page go on from earlier ones
     for number, block in enumerate(python_blocks(page), start=1):

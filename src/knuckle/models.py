@@ -1,4 +1,4 @@
-"""Models that a person names by a path: an exported ONNX file, or a checkpoint's folder, exported for a while."""
+"""Models given by a path: an exported ONNX file, or a checkpoint's folder, which is exported to a temporary file."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,20 +15,20 @@ from knuckle.sample import Hand, Sample
 
 
 def is_model(path: Path) -> bool:
-    """Whether a path is that of a model, and not of what one has predicted."""
+    """Whether a path is that of a model, not of predictions."""
     return path.suffix == ".onnx" or (path / "weights.safetensors").exists()
 
 
 @contextmanager
 def onnx_file(path: Path) -> Iterator[Path]:
-    """The ONNX file of a model, as long as it is needed.
+    """The ONNX file of a model, while the context lasts.
 
     Args:
-        path: an .onnx file, or a checkpoint's folder (config.json, weights.safetensors); that takes knuckle[train].
+        path: an .onnx file, or a checkpoint's folder (config.json, weights.safetensors), which needs knuckle[train].
 
     Raises:
-        FileNotFoundError: there is neither at the path.
-        ModuleNotFoundError: it is a checkpoint, and torch or its like is not installed.
+        FileNotFoundError: the path is neither.
+        ModuleNotFoundError: it is a checkpoint, and a package of knuckle[train] is not installed.
     """
     if path.suffix == ".onnx":
         yield path
@@ -63,7 +63,7 @@ def predictions_of(
         advance: called after every file or hand.
 
     Raises:
-        ValueError: crops of the truth are asked for where nothing is run, or as read_predictions and run_model raise.
+        ValueError: crops is "truth" but path is not a model; or as of read_predictions and run_model.
     """
     if is_model(path):
         return run_model(path, source, crops, advance)
@@ -83,12 +83,12 @@ def run_model(
     Args:
         path: see onnx_file.
         source: the set's truth and pictures.
-        crops: "detector" finds the hands as `knuckle predict` does, and they are matched to the truth. "truth" cuts
-            each crop around the true joints, mirrored by the true side, as papers do; every labelled hand is answered.
+        crops: "detector" finds the hands as `knuckle predict` does, and matches them to the truth. "truth" crops around
+            the true joints, mirrored by the true side, as papers do; every labelled hand has a prediction.
         advance: called after every hand.
 
     Raises:
-        ValueError: the set has no pictures, or the model is not a hand network of knuckle's.
+        ValueError: the set has no pictures, or the model is not a hand network with a contract.
     """
     samples = source.samples
     if samples is None:

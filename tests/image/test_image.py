@@ -63,8 +63,8 @@ def test_what_is_no_picture_is_named_in_one_line(tmp_path):
     cases = {
         "empty.jpg": (b"", "is empty"),
         "text.jpg": (b"hello, this is text and not a picture", "convert it"),
-        "cut.jpg": (whole[: len(whole) // 2], "breaks off"),
-        "cut.png": (png[: len(png) // 2], "breaks off"),
+        "cut.jpg": (whole[: len(whole) // 2], "truncated"),
+        "cut.png": (png[: len(png) // 2], "truncated"),
         "bomb.png": (bomb, "at most"),
     }
     for name, (data, wanted) in cases.items():

@@ -144,7 +144,7 @@ def test_a_video_follows_a_guided_network():
         assert hand.side == "left"
         np.testing.assert_allclose(hand.joints_network, scene.joints, atol=1e-6)
         np.testing.assert_allclose(hand.object.corners_camera, scene.corners, atol=1e-6)
-    assert len(predictor._first._network.crops) > 3
+    assert len(predictor._guide._network.crops) > 3
 
 
 def test_parts_are_passed_in():
@@ -160,7 +160,7 @@ def test_parts_are_passed_in():
     replaced = scene.predictor(contract_of(), explain=explain, config=PredictorConfig(passes=1))
     assert replaced(PICTURE, CAMERA) == [hand]
     np.testing.assert_allclose(asked[0][0].joints_camera, predictor.find(PICTURE, CAMERA, 1)[0].joints_camera)
-    with pytest.raises(ValueError, match="guide must say side and presence"):
+    with pytest.raises(ValueError, match="guide must give side and presence"):
         scene.predictor(contract_of(hands="right"), guide=scene.network(contract_of(hands="right")))
     with pytest.raises(ValueError, match="passes and redetect_every must be 1 or more"):
         PredictorConfig(passes=0)

@@ -95,7 +95,7 @@ def _entry(**changes) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({}, r"must say in its metadata, under 'knuckle', what it needs and gives but does not; export its checkpoint"),
+        ({}, r"must have a contract in its metadata, under 'knuckle', but has none; export its checkpoint"),
         ({METADATA_KEY: "{"}, "has damaged metadata"),
         ({METADATA_KEY: "[1]"}, "has damaged metadata"),
         (_entry(version=2), "must have metadata of version 1 but has version 2"),

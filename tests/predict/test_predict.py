@@ -299,7 +299,7 @@ def test_a_video_gives_a_line_a_frame_and_tells_where_it_breaks_off(model, predi
     assert all(len(line["hands"]) == 1 for line in lines)
     (tmp_path / "cut.avi").write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
     summary = predict_files(predictor, [tmp_path / "cut.avi"], tmp_path / "out", RunOptions())
-    assert "breaks off after frame" in summary.problems[0]
+    assert "is truncated after frame" in summary.problems[0]
     assert summary.pictures == len((tmp_path / "out" / "cut.jsonl").read_text().splitlines()) > 3
     (tmp_path / "broken.mp4").write_bytes(b"not a video at all")
     assert "video" in predict_files(predictor, [tmp_path / "broken.mp4"], tmp_path / "out", RunOptions()).problems[0]

@@ -17,11 +17,11 @@ COMMANDS = {
     "fit": ("knuckle.cli.fit:fit", "Fit angles, shape and placement to recorded joints; .npz, .glb, .bvh, .json."),
     "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
     "check": ("knuckle.cli.check:check", "Find anatomically impossible poses in a recording, and why."),
-    "train": ("knuckle.cli.train:train", "Train a network on generated pictures."),
+    "train": ("knuckle.cli.train:train", "Train a network on generated pictures and data sets."),
     "export": ("knuckle.cli.train:export", "Turn a checkpoint into one ONNX file."),
-    "synth": ("knuckle.cli.synth:synth", "Draw labelled pictures of hands."),
+    "synth": ("knuckle.cli.synth:synth", "Render labelled pictures of hands."),
     "eval": ("knuckle.cli.evaluate:evaluate", "Score predictions on a data set under a named protocol."),
-    "submit": ("knuckle.cli.evaluate:submit", "Write predictions as a leaderboard takes them, and check the file."),
+    "submit": ("knuckle.cli.evaluate:submit", "Write predictions in a leaderboard's format, and check the file."),
 }
 
 # Imported by the training commands only; other extras are named where they are imported.

@@ -1,10 +1,10 @@
-"""`knuckle eval` and `knuckle submit`: score predictions, and write them as the leaderboards take them."""
+"""`knuckle eval` and `knuckle submit`: score predictions, and write them in the formats of the leaderboards."""
 
 import sys
 from pathlib import Path
 from typing import Literal
 
-# Written out, so that --help need not load anything; a test holds them against knuckle.evaluate.PROTOCOLS.
+# Repeated here, so that --help imports nothing; a test compares them with knuckle.evaluate.PROTOCOLS.
 ProtocolName = Literal[
     "freihand",
     "rhd-zimmermann",
@@ -46,10 +46,10 @@ def evaluate(
 
     Protocols: freihand (leaderboard), rhd-zimmermann, stb-zimmermann (palm root, scale given, AUC 20-50),
     dexter-object (fingertips), ho3d-v2, ho3d-v3 (leaderboards), fpha-ho (with objects), fpha-subjects, obman, hop,
-    dexycb-s0, interhand, own (shards, truth.json, .npy arrays or COCO-WholeBody hands of one's own).
+    dexycb-s0, interhand, own (your own data: shards, truth.json, .npy arrays or COCO-WholeBody hands).
 
-    What a protocol does (root, alignment, thresholds, units) is printed above its numbers. All numbers are in
-    millimetres and pixels; 95 % intervals are from the bootstrap, over whole videos where there are many.
+    The protocol's rules (root, alignment, thresholds, units) are printed above its numbers. All numbers are in
+    millimetres and pixels; 95 % intervals are bootstrapped, over whole videos where there are many.
 
     Examples:
 
@@ -66,9 +66,9 @@ def evaluate(
     predictions
         A folder with one JSON per picture (knuckle predict, MediaPipe, OpenPose, MMPose) or with joints.npy and
         vertices.npy; a .npy, .npz (joints, vertices or MANO parameters), pred.json or pred.zip, DexYCB's .txt; or a
-        model to run on the pictures: an exported .onnx, or a checkpoint's folder (with knuckle[train]).
+        model to run on the pictures: an exported .onnx, or a checkpoint's folder (which needs knuckle[train]).
     protocol
-        How to score: which data set, split, root, alignment and thresholds. Each says what it does when it is run.
+        How to score: the data set, split, root, alignment and thresholds.
     root
         The data set's folder.
     json
@@ -76,12 +76,12 @@ def evaluate(
     plots
         Write PCK curves, errors per joint and a sheet of the worst cases into this folder.
     missing
-        What a hand that was not found costs: 50 mm and 50 px, nothing, or a stop.
+        A hand that was not found: counts as 50 mm and 50 px (penalty), is left out (skip), or is an error.
     crops
-        Where a model that is run looks: where the detector finds hands, or where the true joints are, mirrored by the
-        true side, as papers evaluate; then nothing is missed.
+        Crops of a model: around the hands that the detector finds, or around the true joints and mirrored by the true
+        side, as papers evaluate; then no hand is missed.
     format
-        Whose output it is; recognised by itself where this is not given.
+        Format of the predictions; detected if not given.
     order
         Joint order of .npy and .npz predictions, a name in knuckle.skeleton.ORDERS.
     unit
@@ -93,9 +93,9 @@ def evaluate(
     flat_hand_mean
         The zero pose of MANO predictions is the flat hand.
     resamples
-        How often the set is drawn again for the intervals; 0 for none.
+        Number of bootstrap samples for the intervals; 0 for none.
     seed
-        Of the bootstrap.
+        Random seed of the bootstrap.
     """
     import numpy as np
     from rich.console import Console
@@ -168,7 +168,7 @@ def submit(
     mano: Path | None = None,
     flat_hand_mean: bool = False,
 ) -> int:
-    """Write predictions as the FreiHAND or HO-3D server takes them, and check the file.
+    """Write predictions in the format of the FreiHAND or HO-3D server, and check the file.
 
     Joints and meshes are put into the server's order and axes. The file is then read again, and its counts, shapes,
     unit, axes, joint order and side are checked before it is called ready; the exit status is 1 when it is not.
@@ -182,13 +182,13 @@ def submit(
     predictions
         As for knuckle eval.
     protocol
-        Whose server.
+        The server.
     out
         The .zip to write.
     root
-        The data set's folder, to know which picture comes where. Arrays that are in the split's order need none.
+        The data set's folder, for the order of the pictures. Not needed for arrays in the order of the split.
     format
-        Whose output it is; recognised by itself where this is not given.
+        Format of the predictions; detected if not given.
     order
         Joint order of .npy and .npz predictions, a name in knuckle.skeleton.ORDERS.
     unit

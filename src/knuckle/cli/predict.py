@@ -18,10 +18,10 @@ def predict(
     model: Path | None = None,
     threads: int = 2,
 ) -> int:
-    """Find the hands in pictures and videos: joints, mesh, angles, in metres and in the camera's frame.
+    """Find hands in pictures and videos: joints, mesh and angles, in metres, in the camera's frame.
 
-    A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line a frame. What cannot be read is named in
-    one line and passed over; the exit status is then 1.
+    A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line for each frame. A file that cannot be read is
+    reported in one line and skipped; the exit status is then 1.
 
     Examples:
 
@@ -34,23 +34,24 @@ def predict(
     Parameters
     ----------
     sources
-        Pictures, folders of them, patterns, or videos.
+        Pictures, videos, folders, or patterns.
     out
         Folder for the results.
     save
-        What to write, with commas: json, overlay, glb, npz.
+        Formats to write, separated by commas: json, overlay, glb, npz.
     camera
-        JSON file with the camera's fx, fy, cx, cy in pixels, or its matrix as K.
+        JSON file with the camera's intrinsics in pixels: fx, fy, cx, cy, or the matrix K.
     fov
-        The camera's angle of view along the longer side, in degrees, where nothing better is known. Without either,
-        EXIF is asked, and then 60 degrees are assumed; distances are estimates then.
+        The camera's field of view along the longer side, in degrees. Without --camera and --fov it is taken from EXIF
+        data, else 60 degrees are assumed, and distances are estimates.
     max_hands
-        In one picture.
+        Maximum number of hands in a picture.
     model
-        Another hand network than the package's: an .onnx file of knuckle export, or a checkpoint's folder (with
-        knuckle[train]). Where it cannot say the side or needs a good crop, the package's looks first.
+        A hand network to use instead of the package's: an .onnx file with a contract, as knuckle export writes it, or a
+        checkpoint's folder (which needs knuckle[train]). For a network that cannot tell sides, or whether there is a
+        hand, the package's network is run first.
     threads
-        For each network.
+        CPU threads of each network.
     """
     # Here, so that `knuckle --help` does not wait for OpenCV and ONNX Runtime.
     import cv2
@@ -63,7 +64,7 @@ def predict(
     from knuckle.weights import weights_path
 
     cv2.setNumThreads(threads)
-    # OpenCV tells of every file it stumbles over; the summary does so once, in one line.
+    # OpenCV logs every file that it cannot read; the summary reports it once, in one line.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     kinds = tuple(kind.strip() for kind in save.split(",") if kind.strip())
     options = RunOptions(kinds, None if camera is None else read_camera(camera), math.radians(fov), max_hands)

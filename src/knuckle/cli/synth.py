@@ -23,8 +23,8 @@ def synth(
     """Render labelled pictures of hands and write them as WebDataset shards.
 
     Every picture comes with its camera, 21 joints, 23 angles, shape, boxes and masks. The same seed gives the same
-    bytes whatever the number of workers. An interrupted call resumes after the last complete shard when
-    repeated; with more images it extends the set.
+    bytes with any number of workers. An interrupted call resumes after the last complete shard when repeated; with
+    more images it extends the set.
 
     Examples:
 
@@ -39,7 +39,7 @@ def synth(
     out
         Folder for the shards and manifest.json.
     images
-        How many pictures.
+        Number of pictures.
     preset
         crop: one hand fills the picture; gesture: the same with more finger gestures; detector: whole frames with
         zero to three hands; plain: one bare hand without occluders.
@@ -54,7 +54,7 @@ def synth(
     hdri
         A folder of .hdr panoramas for light and background; light is procedural otherwise.
     sheet
-        Also write OUT/sheet.png: the first pictures (64 at most) with their labels drawn on.
+        Also write OUT/sheet.png: the first pictures (at most 64), overlaid with their labels.
     """
     # Here, so that `knuckle --help` does not wait for OpenCV.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

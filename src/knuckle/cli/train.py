@@ -31,7 +31,7 @@ def train(
 ) -> int:
     """Train a system on generated pictures, on data sets, or on both.
 
-    Called again with the same OUT it goes on where it was stopped, with the same results.
+    Called again with the same OUT, it resumes where it was stopped, with the same results.
 
     Examples:
 
@@ -51,41 +51,41 @@ def train(
     data
         A folder of `knuckle synth`, or NAME:ROOT[:SPLIT] with NAME a data set's (freihand, rhd, stb, ho3d-v2, ho3d-v3,
         dexycb, fpha, obman, interhand, ganerated, hop, coco, truth, weak, ...); :2d at its end uses only its labels in
-        the picture, @0.3 takes three of ten examples from it. Given several times, all are mixed.
+        the picture, @0.3 makes it three tenths of each batch. Repeat the option to mix data sets.
     out
-        Folder for checkpoints, the log and what is decoded of the pictures.
+        Folder for checkpoints, the log and the cache of decoded pictures.
     set
-        name=value for any entry of the system's configuration, as config.json of a checkpoint shows them.
+        name=value, for any entry of the system's configuration; a checkpoint's config.json lists them.
     steps
-        Length of the schedule, over all stages; the system's own where it is 0.
+        Number of steps of all stages together; the system's own if 0.
     minutes
-        Length of the schedule by the clock instead.
+        Duration of all stages together instead, in minutes.
     batch
-        Examples a step, over all processes; the system's own where it is 0.
+        Batch size, over all processes; the system's own if 0.
     rate
-        Highest learning rate; the system's own where it is 0.
+        Peak learning rate; the system's own if 0.
     seed
-        Of all randomness.
+        Random seed.
     device
         cpu or cuda.
     devices
-        Processes on each machine, one a GPU.
+        Processes on each machine; one for each GPU.
     nodes
-        Machines; the command is started on each (torchrun, Slurm, or MASTER_ADDR and NODE_RANK).
+        Machines; start the command on each (torchrun, Slurm, or MASTER_ADDR and NODE_RANK).
     threads
-        On a CPU: as many copies of the network, each with a part of the batch.
+        On a CPU: copies of the network, each on a thread and a part of the batch.
     workers
-        Processes that make examples ahead, for a GPU.
+        Processes that prepare examples in advance, for a GPU.
     precision
-        auto: bfloat16 where the hardware multiplies it, else float32.
+        auto: bfloat16 where the hardware has instructions for it, else float32.
     save_every
         Steps between checkpoints.
     log_every
         Steps between lines of the log.
     from_checkpoint
-        A checkpoint whose weights to begin with, with a schedule of its own.
+        A checkpoint whose weights to start from, with a new schedule.
     pretrained
-        Begin with the pretrained backbone of a system that has one; it is fetched.
+        Start from the pretrained backbone of a system that has one; it is downloaded.
     board
         Also write TensorBoard's files into OUT (needs the extra "board").
     """
@@ -100,7 +100,7 @@ def train(
 
 
 def export(checkpoint: Path, *, out: Path, half: bool = False, int8: str | None = None) -> int:
-    """Turn a checkpoint into one ONNX file that says in its metadata how to use it.
+    """Turn a checkpoint into an ONNX file with a contract: metadata that describe its inputs and outputs.
 
     Examples:
 
@@ -111,14 +111,14 @@ def export(checkpoint: Path, *, out: Path, half: bool = False, int8: str | None 
     Parameters
     ----------
     checkpoint
-        A folder step-... that `knuckle train` left.
+        A folder step-... that `knuckle train` wrote.
     out
         The file to write, ending in .onnx.
     half
-        Keep the weights as float16, in half the space; joints then move by some hundredths of a pixel.
+        Store the weights as float16, in half the space; joints then move by some hundredths of a pixel.
     int8
-        A data set, as for `knuckle train`, of which some 500 examples are taken to turn the network into 8-bit
-        integers: about twice as fast; joints then move by about half a percent of the crop's side.
+        Quantise to 8-bit integers, with ranges from some 500 examples of this data set (as --data of `knuckle train`):
+        about twice as fast; joints then move by about half a percent of the crop's side.
     """
     from knuckle.train.job import export_checkpoint
 

@@ -1,4 +1,4 @@
-"""Pictures: reading them safely, cutting a camera's view out of them, and what a real camera does to them."""
+"""Pictures: safe reading, cropping, and photometric augmentation."""
 
 from knuckle.image.cut import cut
 from knuckle.image.exif import focal_length_pixels

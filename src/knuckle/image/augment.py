@@ -1,7 +1,7 @@
-"""What a camera, its user and the light do to a picture: cheap versions, each drawing from the generator it is given.
+"""Photometric augmentation: cheap models of light, lens, sensor and compression; randomness from a given generator.
 
-All take and return (H, W, 3) uint8 RGB and leave what they were given untouched. None moves a pixel; moving is
-the crop's business.
+All functions take and return (H, W, 3) uint8 RGB and do not modify their arguments. Geometric augmentation is in
+the crop.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Other = UInt8[np.ndarray, "h2 w2 3"]
 
 
 def recolour(picture: Picture, rng: np.random.Generator, strength: float = 1.0) -> Picture:
-    """White balance, exposure, contrast, gamma and saturation in two passes over the bytes."""
+    """Random white balance, exposure, contrast, gamma and saturation."""
     gain = np.exp(rng.normal(0.0, 0.08 * strength, 3) + rng.normal(0.0, 0.2 * strength))
     gamma = np.exp(rng.normal(0.0, 0.2 * strength))
     offset = rng.normal(0.0, 12.0 * strength)
@@ -29,14 +29,14 @@ def recolour(picture: Picture, rng: np.random.Generator, strength: float = 1.0) 
 
 
 def shade(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Uneven light: a smooth field of brightness, a little of it coloured."""
+    """Uneven light: a smooth, slightly coloured field of brightness."""
     field = 1.0 + rng.normal(0.0, 0.25, (3, 3, 1)) + rng.normal(0.0, 0.06, (3, 3, 3))
     field = cv2.resize(np.clip(field, 0.3, 1.8).astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     return cv2.multiply(picture, field, dtype=cv2.CV_8U)
 
 
 def blur(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Out of focus, moved, or taken with fewer pixels."""
+    """Defocus, motion blur, or a lower resolution."""
     kind = rng.integers(3)
     if kind == 0:
         return cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.6))
@@ -44,8 +44,8 @@ def blur(picture: Picture, rng: np.random.Generator) -> Picture:
         length, angle = rng.integers(3, 8), rng.uniform(0.0, np.pi)
         kernel = np.zeros((length, length), np.float32)
         middle = (length - 1) / 2
-        way = np.array([np.cos(angle), np.sin(angle)]) * middle
-        cv2.line(kernel, tuple(np.rint(middle - way).astype(int)), tuple(np.rint(middle + way).astype(int)), 1.0)
+        half = np.array([np.cos(angle), np.sin(angle)]) * middle
+        cv2.line(kernel, tuple(np.rint(middle - half).astype(int)), tuple(np.rint(middle + half).astype(int)), 1.0)
         return cv2.filter2D(picture, -1, kernel / kernel.sum())
     height, width = picture.shape[:2]
     factor = rng.uniform(0.35, 0.8)
@@ -56,7 +56,7 @@ def blur(picture: Picture, rng: np.random.Generator) -> Picture:
 
 
 def noise(picture: Picture, rng: np.random.Generator) -> Picture:
-    """A sensor's noise, some of it in clumps as cheap cameras' filters leave it."""
+    """Sensor noise, in half of the cases with a coarse grain, as left by the filters of cheap cameras."""
     height, width = picture.shape[:2]
     coarse = int(rng.integers(1, 3))
     grain = rng.standard_normal((-(-height // coarse), -(-width // coarse), 3), dtype=np.float32)
@@ -67,18 +67,18 @@ def noise(picture: Picture, rng: np.random.Generator) -> Picture:
 
 
 def jpeg(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Stored with loss and read again."""
+    """JPEG compression of random quality."""
     quality = int(rng.integers(25, 85))
     _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 def mix_amplitude(picture: Picture, other: Other, rng: np.random.Generator, size: int = 32) -> Picture:
-    """Gives the picture some of another one's low-frequency amplitudes and keeps its phases.
+    """Fourier augmentation: mixes in another picture's low-frequency amplitudes and keeps the phases.
 
-    The amplitudes carry light, colour and texture, the phases the shapes; of all augmentations this one is said to
-    do most to carry a network from drawn hands to photographed ones. Only the lowest frequencies are changed: it is
-    done on a thumbnail and the change is scaled up.
+    Amplitudes carry light, colour and texture, phases carry shape; it is reported to help most in transferring
+    networks from synthetic to real hands. Only the lowest frequencies are changed: computed on a thumbnail, the change
+    is scaled up.
 
     Args:
         picture: to be changed.
@@ -100,12 +100,12 @@ def mix_amplitude(picture: Picture, other: Other, rng: np.random.Generator, size
 
 
 def cover(picture: Picture, other: Other, rng: np.random.Generator, reach: float = 0.35) -> Picture:
-    """Something in front: a shape filled with a part of another picture or with one colour.
+    """An occluder: a shape filled with a part of another picture or with one colour.
 
     Args:
-        picture: to be covered in part.
-        other: of at least the same size; where the filling is taken from.
-        reach: largest half-axis in sides of the picture.
+        picture: to be partly covered.
+        other: that the filling is taken from; at least as large.
+        reach: maximum half-axis relative to the size of the picture.
     """
     height, width = picture.shape[:2]
     mask = np.zeros((height, width), np.uint8)
@@ -128,11 +128,11 @@ def cover(picture: Picture, other: Other, rng: np.random.Generator, reach: float
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Probabilities of what may happen to a picture between the scene and the file; 0 leaves it out.
+    """Probabilities of the photometric augmentations; 0 turns one off.
 
     Attributes:
-        cover: something in front of it, at most `cover_reach` sides of the picture from its middle to its edge.
-        mix_amplitude: another picture's low-frequency amplitudes.
+        cover: an occluder, its half-axes at most `cover_reach` relative to the size of the picture.
+        mix_amplitude: Fourier augmentation.
         shade, recolour, blur, noise, jpeg: see the functions.
     """
 
@@ -147,7 +147,7 @@ class AugmentConfig:
 
 
 def photometric_augment(picture: Picture, other: Other, config: AugmentConfig, rng: np.random.Generator) -> Picture:
-    """What may have happened to a picture between the scene and the file, in the order in which it happens.
+    """Random photometric augmentation, in the order from the scene to the file.
 
     Args:
         picture: to be changed.

@@ -1,4 +1,4 @@
-"""Cutting a part out of a picture, turned and scaled, without aliasing."""
+"""Cropping a rotated, scaled part of a picture, without aliasing."""
 
 import math
 
@@ -8,7 +8,7 @@ from jaxtyping import Float, UInt8
 
 from knuckle.camera import crop_affine
 
-# What lies outside the picture: mid grey, which the networks see as zero.
+# Padding outside the picture: mid grey, which is zero at the networks' input.
 OUTSIDE = (128, 128, 128)
 
 
@@ -18,18 +18,18 @@ def square(
     """The affine map from picture pixels to the pixels of an upright square crop.
 
     Args:
-        centre: (u, v) in the picture that becomes the middle of the crop.
+        centre: (u, v) in the picture, of the crop.
         side: pixels of the picture along one side of the crop.
-        angle: radians by which picture directions are turned, (1, 0) towards (0, 1), so that they stand upright.
+        angle: radians by which directions of the picture are rotated, from (1, 0) towards (0, 1).
         size: pixels along one side of the crop.
-        mirrored: afterwards swap left and right.
+        mirrored: swap left and right afterwards.
 
     Returns:
         (2, 3): crop = A @ (u, v, 1), pixel centres at integers in both.
     """
     scale = size / side
     a, b, x, c, d, y = crop_affine(
-        # Picture directions turn by the angle where the crop's box turns the other way.
+        # Directions of the picture rotate by the angle, the box of the crop by its negative.
         (float(centre[0]), float(centre[1])),
         (-scale if mirrored else scale, scale),
         math.cos(angle),
@@ -45,7 +45,7 @@ def apply_affine(affine: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "*b
 
 
 def invert_affine(affine: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
-    """The way back: crop pixels to picture pixels."""
+    """The inverse map, from crop pixels to picture pixels."""
     (a, b, x), (c, d, y) = affine.tolist()
     scale = a * d - b * c
     if scale == 0:
@@ -64,8 +64,8 @@ def cut(
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
     """Warps a picture into a crop of `size` (width, height).
 
-    Where the crop is less than half as fine as the picture, the part in question is first averaged down, as
-    bilinear lookups alone would skip pixels.
+    Where the crop has less than half the resolution of the picture, the relevant part is first downsampled by
+    averaging, as bilinear lookups alone would skip pixels.
 
     Args:
         picture: RGB.

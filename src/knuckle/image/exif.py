@@ -1,4 +1,4 @@
-"""The one thing knuckle wants from EXIF beside the orientation: the focal length, and so the field of view."""
+"""The focal length in EXIF data, which gives the field of view."""
 
 import math
 import struct
@@ -10,14 +10,14 @@ _DIAGONAL_35MM = math.hypot(36.0, 24.0)
 
 
 def focal_length_pixels(data: bytes, width: int, height: int) -> float | None:
-    """The focal length in pixels by the EXIF tag FocalLengthIn35mmFilm.
+    """The focal length in pixels, from the EXIF tag FocalLengthIn35mmFilm.
 
     Args:
         data: the bytes of a JPEG file.
         width, height: of the whole, uncropped picture.
 
     Returns:
-        Pixels, or None where the file has no such tag (or a senseless one).
+        Pixels; None where the file has no such tag or an implausible value.
     """
     tiff = _tiff_block(data)
     if tiff is None:
@@ -29,7 +29,7 @@ def focal_length_pixels(data: bytes, width: int, height: int) -> float | None:
             return None
         focal = _entries(tiff, order, first[_EXIF_POINTER]).get(_FOCAL_35MM, 0)
     except (KeyError, struct.error):
-        return None  # a damaged block is as good as none: the picture itself is still fine
+        return None  # a damaged block is ignored: the picture itself may be intact
     if not 4 <= focal <= 2000:
         return None
     return focal / _DIAGONAL_35MM * math.hypot(width, height)

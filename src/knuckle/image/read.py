@@ -1,7 +1,7 @@
-"""Reading picture files that nobody vouches for.
+"""Reading picture files from untrusted sources.
 
-The size is taken from the header and judged before anything is decoded, so a small file that unfolds into
-gigabytes is refused; a file that breaks off is named rather than half shown.
+The size in the header is checked before anything is decoded, so that a small file that would decompress to gigabytes
+is refused; a truncated file is an error rather than half a picture.
 """
 
 import struct
@@ -11,33 +11,33 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-# 100 megapixels: more than almost every camera gives, and 300 MB once decoded.
+# 100 megapixels: more than almost every camera has, and 300 MB when decoded.
 MAX_PIXELS = 100_000_000
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class PictureError(ValueError):
-    """A file that is not a picture knuckle can read; the message is one line, names the cause and what to do."""
+    """A file that cannot be read as a picture; the message is one line with the cause and what to do."""
 
 
 def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h w 3"]:
-    """Reads a picture as 8-bit RGB, upright by its EXIF orientation.
+    """Reads a picture as 8-bit RGB, rotated upright by its EXIF orientation.
 
-    Grey, 16-bit and CMYK pictures are converted; transparent ones are laid on mid grey.
+    Greyscale, 16-bit and CMYK pictures are converted; transparent pictures are composited on mid grey.
 
     Args:
         path: a JPEG, PNG, WebP or BMP file.
-        max_pixels: width times height that is accepted at most.
+        max_pixels: maximum of width times height.
 
     Raises:
-        PictureError: the file cannot be read, is no picture, breaks off, or is larger than `max_pixels`.
+        PictureError: the file cannot be read, is not a picture, is truncated, or is larger than `max_pixels`.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise PictureError(
-            f"{path}: cannot be read ({error.strerror or error}); check the path and its rights"
+            f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions"
         ) from None
     try:
         return decode_picture(data, max_pixels)
@@ -51,7 +51,7 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarra
     if width * height > max_pixels:
         raise PictureError(f"must have at most {max_pixels} pixels but got {width} x {height}; shrink it first")
     if not _is_complete(data):
-        raise PictureError("breaks off before its end; copy or download it again")
+        raise PictureError("is truncated; copy or download it again")
     transparent = data.startswith(_PNG) and data[25] in (4, 6)
     flags = cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_COLOR
     try:
@@ -69,10 +69,10 @@ def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarra
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height by the header of a JPEG, PNG, WebP or BMP file, before any EXIF rotation.
+    """Width and height in the header of a JPEG, PNG, WebP or BMP file, before any EXIF rotation.
 
     Raises:
-        PictureError: the bytes are empty or begin like none of these.
+        PictureError: the bytes are empty or of another format.
     """
     if not data:
         raise PictureError("is empty; copy or download it again")
@@ -102,7 +102,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])
             return width, height
         at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
-    raise PictureError("breaks off within its header; copy or download it again")
+    raise PictureError("is truncated within its header; copy or download it again")
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
@@ -119,9 +119,9 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _is_complete(data: bytes) -> bool:
-    """Whether the mark that ends the file is there; decoders would fill the missing part with grey."""
+    """Whether the end marker of the file exists; decoders fill the missing part of a truncated file with grey."""
     if data.startswith(b"\xff\xd8"):
-        # Cameras append thumbnails and padding, so the mark is looked for and not expected at the very end.
+        # Cameras append thumbnails and padding, so the marker need not be at the very end.
         return data.rfind(b"\xff\xd9") > len(data) // 2
     if data.startswith(_PNG):
         return b"IEND" in data[-64:]

@@ -1,1 +1,1 @@
-"""Networks (torch): tensors in, tensors out. They know nothing of cameras, crops or labels."""
+"""Networks (torch): tensors in, tensors out, independent of cameras, crops and labels."""

@@ -1,7 +1,7 @@
-"""The parts both shipped networks are made of.
+"""Building blocks of both shipped networks.
 
-Plain 3x3 convolutions throughout: depthwise ones have fewer multiplications but train slower on a CPU,
-where the time goes into moving the feature maps.
+Plain 3x3 convolutions throughout: depthwise convolutions have fewer multiplications but train slower on a CPU,
+where memory traffic of the feature maps dominates.
 """
 
 import torch
@@ -10,19 +10,19 @@ from torch.nn import functional
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution and batch normalisation, without a bias and without the non-linearity."""
+    """Convolution without bias, and batch normalisation."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions and a way around them; with `stride` 2 the way around averages 2x2 pixels."""
+    """Two 3x3 convolutions with a residual connection, which averages 2x2 pixels where `stride` is 2."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.first = conv_norm(inputs, outputs, stride=stride)
         self.second = conv_norm(outputs, outputs)
-        # Starting from the identity lets the learning rate be high from the first steps on.
+        # Initialised as the identity, which admits a high learning rate from the first steps on.
         nn.init.zeros_(self.second[1].weight)  # pyright: ignore[reportArgumentType]
         around: list[nn.Module] = [nn.AvgPool2d(2)] if stride == 2 else []
         if inputs != outputs:
@@ -35,12 +35,12 @@ class Residual(nn.Module):
 
 
 class Trunk(nn.Module):
-    """A small residual network. Returns the features of every stage, finest first.
+    """A small residual network that returns the features of every stage, finest first.
 
     Args:
-        stem: channels of each strided convolution in front of the stages.
+        stem: channels of each strided convolution before the stages.
         widths: channels of each stage; every stage halves the resolution.
-        blocks: residual blocks of each stage.
+        blocks: number of residual blocks in each stage.
     """
 
     def __init__(self, stem: tuple[int, ...], widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
@@ -60,7 +60,7 @@ class Trunk(nn.Module):
             channels = width
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) pixels -> one feature map a stage."""
+        """(B, 3, H, W) pixels -> one feature map for each stage."""
         x = self.stem(x)
         features = []
         for stage in self.stages:
@@ -70,7 +70,7 @@ class Trunk(nn.Module):
 
 
 class Mixer(nn.Module):
-    """One pre-norm transformer layer over the joints: each looks at the others, then thinks for itself."""
+    """A pre-norm transformer layer over the joints: self-attention, then an MLP (named `think` in checkpoints)."""
 
     def __init__(self, width: int, heads: int = 4) -> None:
         super().__init__()
@@ -92,17 +92,17 @@ class Mixer(nn.Module):
 
 
 def pixels_to_input(pictures: Tensor) -> Tensor:
-    """(B, H, W, 3) RGB of 0..255, any dtype -> (B, 3, H, W) of about -2..2. Grey 128 becomes 0, as padding is."""
+    """(B, H, W, 3) RGB of 0..255, any dtype -> (B, 3, H, W) of about -2..2. Grey 128 becomes 0, as padding."""
     return (pictures.permute(0, 3, 1, 2).float() - 128.0) / 64.0
 
 
 def up_to(x: Tensor, like: Tensor) -> Tensor:
-    """Repeats the pixels of a map of half the resolution until it fits `like`."""
+    """Upsamples a map of half the resolution to the size of `like`, by nearest neighbours."""
     return functional.interpolate(x, size=like.shape[-2:], mode="nearest")
 
 
 def normal_(module: nn.Module, deviation: float) -> None:
-    """Small normal weights and zero biases for a layer that ends a network."""
+    """Initialises an output layer with small normal weights and zero biases."""
     with torch.no_grad():
         for name, values in module.named_parameters():
             nn.init.normal_(values, std=deviation) if name.endswith("weight") else nn.init.zeros_(values)

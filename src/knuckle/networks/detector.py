@@ -1,4 +1,4 @@
-"""From a whole picture to the hands in it: a heatmap of their centres and, in each cell, box, direction and side."""
+"""Hand detector: a heatmap of hand centres and, in each cell, box, direction and side."""
 
 from typing import NamedTuple
 
@@ -11,18 +11,18 @@ from knuckle.networks.blocks import Trunk, conv_norm, normal_, pixels_to_input, 
 class DetectorOutput(NamedTuple):
     """Per cell of a map with one cell for every 8 pixels."""
 
-    centre: Tensor  # (B, h, w) logit: the middle of a hand's box lies in this cell
+    centre: Tensor  # (B, h, w) logit: the centre of a hand's box lies in this cell
     edges: Tensor  # (B, 4, h, w) log of the (left, top, right, bottom) distances from the cell's centre, in cells
-    direction: Tensor  # (B, 2, h, w) x and y of the direction from the wrist to the knuckles; shorter where unsure
+    direction: Tensor  # (B, 2, h, w) x and y of the direction from the wrist to the knuckles; shorter where uncertain
     side: Tensor  # (B, h, w) logit: a left hand
 
 
 class DetectorNetwork(nn.Module):
-    """Residual trunk down to 1/32, and a way back up to 1/8 of the picture's size.
+    """Residual trunk down to 1/32 of the picture's size, with a feature pyramid up to 1/8.
 
     Args:
         stem, widths, blocks: see `Trunk`; two strided convolutions and three stages make 1/32.
-        width: channels on the way up.
+        width: channels of the pyramid.
     """
 
     def __init__(

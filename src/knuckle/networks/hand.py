@@ -11,21 +11,21 @@ from knuckle.skeleton import JOINT_NAMES
 
 
 class HandOutput(NamedTuple):
-    """The output for each crop; lengths in sides of the crop, u and v from its upper left corner."""
+    """The output for each crop; lengths relative to the side of the crop, u and v from its upper left corner."""
 
     heat: Tensor  # (B, 21, h, w) logits over the cells
-    rough: Tensor  # (B, 21, 3) u, v and depth as the heatmaps have them
-    joints: Tensor  # (B, 21, 3) u, v and depth after the joints corrected each other
-    log_scale: Tensor  # (B, 21) logarithm of the mean absolute error to expect in each coordinate
+    rough: Tensor  # (B, 21, 3) u, v and depth from the heatmaps
+    joints: Tensor  # (B, 21, 3) u, v and depth after self-attention over the joints
+    log_scale: Tensor  # (B, 21) logarithm of the expected absolute error of each coordinate
     side: Tensor  # (B,) logit: this crop shows a left hand
     presence: Tensor  # (B,) logit: there is a hand
 
 
 class HandNetwork(nn.Module):
-    """Residual trunk, one heatmap and one depth map a joint, and a few layers of attention over the joints.
+    """Residual trunk, one heatmap and one depth map per joint, and a few layers of self-attention over the joints.
 
-    The heatmaps keep what a convolution is good at, finding things wherever they are; a joint's features are
-    then gathered under its own heatmap, and attention lets seen joints place the hidden ones.
+    Heatmaps are translation-equivariant, as convolutions are; the features of each joint are then pooled under its
+    heatmap, and attention infers hidden joints from visible ones.
 
     Args:
         stem, widths, blocks: see `Trunk`.
@@ -66,7 +66,7 @@ class HandNetwork(nn.Module):
         merged = functional.relu(self.merge(merged))
         heat, depth = self.maps(merged).float().chunk(2, dim=1)
 
-        # Cell centres; expectations are taken in float32, bfloat16 has steps of half a pixel here.
+        # Cell centres; expectations are in float32, as bfloat16 has steps of half a pixel here.
         rows, columns = heat.shape[-2:]
         weights = heat.flatten(2).softmax(-1)
         across = (torch.arange(columns, device=heat.device) + 0.5) / columns

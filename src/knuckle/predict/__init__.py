@@ -1,4 +1,4 @@
-"""From pictures to hands: detector, crop, hand network, placing in the camera's frame, fit."""
+"""From pictures to hands: detector, crop, hand network, placement in the camera's frame, fit."""
 
 from knuckle.predict.config import PredictorConfig
 from knuckle.predict.contract import Contract, ContractError, CropRule

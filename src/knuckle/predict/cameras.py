@@ -1,4 +1,4 @@
-"""Which camera took a picture: the one that was given, the one the file tells of, or a usual one."""
+"""The camera of a picture: given, from the file's EXIF data, or assumed."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from knuckle.predict.config import ASSUMED_FOV
 
 @dataclass(frozen=True)
 class SourcedCamera:
-    """A camera and how it is known; distances are estimates where it was assumed."""
+    """A camera and its source; distances are estimates where it is assumed."""
 
     camera: Camera
     source: Literal["given", "exif", "assumed"]
@@ -28,10 +28,10 @@ class SourcedCamera:
 
 
 def read_camera(path: Path) -> np.ndarray:
-    """The matrix of a camera file: JSON with fx, fy, cx, cy, or with K as three rows of three.
+    """The intrinsics in a camera file: JSON with fx, fy, cx, cy, or with K as three rows of three.
 
     Raises:
-        ValueError: it holds neither.
+        ValueError: the file has neither.
     """
     try:
         data = json.loads(path.read_text())
@@ -41,7 +41,7 @@ def read_camera(path: Path) -> np.ndarray:
             K = np.array([[data["fx"], 0, data["cx"]], [0, data["fy"], data["cy"]], [0, 0, 1]], float)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} must be JSON with fx, fy, cx, cy or K but cannot be used ({error!r})") from None
-    Camera(K)  # says what is wrong with it
+    Camera(K)  # raises where it is no matrix of intrinsics
     return K
 
 
@@ -49,10 +49,10 @@ def camera_of(size: tuple[int, int], data: bytes = b"", K: np.ndarray | None = N
     """The camera of one picture.
 
     Args:
-        size: of the picture.
-        data: bytes of its file, for EXIF; none for a video.
-        K: given matrix, or None.
-        fov: given angle of view of the longer side in radians, 0 for none.
+        size: (width, height) of the picture.
+        data: bytes of its file, for EXIF; empty for a video.
+        K: given intrinsics, or None.
+        fov: given field of view along the longer side in radians, 0 for none.
     """
     if K is not None:
         return SourcedCamera(Camera(K, size), "given")

@@ -1,60 +1,60 @@
-"""The numbers of prediction that were tuned or chosen, each with its reason."""
+"""Tuned parameters of prediction, each with its reason."""
 
 import math
 from dataclasses import dataclass
 
-# Of the longer side of a picture whose camera nobody knows: between a webcam's and a phone's.
+# Field of view along the longer side where the camera is unknown: between a webcam's and a phone's.
 ASSUMED_FOV = math.radians(60.0)
 
 
 @dataclass(frozen=True)
 class PredictorConfig:
-    """What a `Predictor` and a `VideoPredictor` go by.
+    """Parameters of `Predictor` and `VideoPredictor`.
 
     Attributes:
-        detection_threshold: the detector's probability of a hand from which a place is looked at. Low, as the hand
-            network sorts out what is none.
-        spare_places: the detector proposes so many more places than hands are wanted, for the same reason.
-        score_threshold: score from which what was seen at a place is called a hand.
-        passes: how often the hand network sees a hand, each time through the crop that the pass before suggests; the
-            last pass takes the mean over the crop as it is and mirrored.
-        worth_a_pass: part of the score threshold below which, after the first pass, there is no second one.
-        presence_threshold: in a video, probability of a hand below which a hand that was followed is gone.
-        uncertainty_of_no_hand: mean uncertainty, in extents of the hand, that takes a score down to 1 / e: networks
-            are unsure of the joints of a face or an ear.
-        default_uncertainty: that of a network that says none, in extents of the hand: a coordinate is then expected
-            to be some 5 mm off.
-        same_hand_overlap, same_hand_nested: two hands whose boxes overlap by more than the first, or of which one lies
-            by more than the second within the other, are one seen twice.
-        smallest_step, largest_step: how much smaller or larger a crop may be than the one before it: a network that
-            is lost would otherwise run away, into a fingertip or out of the picture.
-        same_crop_shift, same_crop_zoom, same_crop_turn: crops that differ by less (sides, logarithm of sides, radians)
-            show a hand as well as each other.
-        fit_uncertainty_share: of the joints' uncertainty, for the fit: their errors go together, as of a hand that is
-            displaced, and say less against the pose than so many independent ones would.
-        nearest: metres from the camera that no joint comes closer than.
-        redetect_every: in a video, frames between two searches for further hands; for lost ones at once.
-        side_memory, side_limit: a hand never changes sides, but for a second a fist may look like the other one: log
-            odds of the frames add up, with a memory of some fifty of them, and no single one counts for more than this.
+        detection_threshold: minimum probability of the detector for a detection to be kept. Low, as the hand network
+            rejects false detections.
+        extra_detections: number of detections kept beyond the number of hands wanted, for the same reason.
+        score_threshold: minimum score of a hand.
+        passes: number of passes of the hand network, each through the crop suggested by the previous one. The last
+            pass averages over the crop and its mirror image.
+        early_rejection: a hand whose score after the first pass is below this fraction of score_threshold is dropped.
+        presence_threshold: in a video, a tracked hand whose presence probability falls below it is lost.
+        uncertainty_scale: mean joint uncertainty, relative to the hand's extent, that reduces the score by a factor
+            of e: the joints of a face or an ear are uncertain.
+        default_uncertainty: of a network that gives none, relative to the hand's extent; about 5 mm a coordinate.
+        same_hand_overlap, same_hand_nested: two detections are one hand if the intersection over union of their boxes
+            exceeds the first, or the fraction of the smaller box inside the larger one exceeds the second.
+        min_rescale, max_rescale: bounds on the size of a crop relative to the previous pass: the crop of a failed
+            estimate would otherwise collapse onto a fingertip or grow beyond the picture.
+        same_crop_shift, same_crop_zoom, same_crop_turn: crops that differ by less (in sides, in the logarithm of the
+            side, in radians) are equivalent, and the pass through the second one is skipped.
+        fit_uncertainty_share: factor on the uncertainty of the joints in the fit: their errors are correlated, and
+            are weaker evidence against a pose than as many independent errors.
+        min_depth: minimum distance of any joint from the camera, metres.
+        redetect_every: in a video, frames between two runs of the detector; it runs at once when all hands are lost.
+        side_memory, side_limit: in a video, the side is decided by log-odds summed over frames, decayed by side_memory
+            a frame (about fifty frames) and clipped to side_limit a frame, as a fist may look like the other side for a
+            second.
     """
 
     detection_threshold: float = 0.15
-    spare_places: int = 3
+    extra_detections: int = 3
     score_threshold: float = 0.3
     passes: int = 2
-    worth_a_pass: float = 0.7
+    early_rejection: float = 0.7
     presence_threshold: float = 0.3
-    uncertainty_of_no_hand: float = 0.25
+    uncertainty_scale: float = 0.25
     default_uncertainty: float = 0.03
     same_hand_overlap: float = 0.5
     same_hand_nested: float = 0.75
-    smallest_step: float = 0.85
-    largest_step: float = 1.4
+    min_rescale: float = 0.85
+    max_rescale: float = 1.4
     same_crop_shift: float = 0.06
     same_crop_zoom: float = 0.1
     same_crop_turn: float = 0.15
     fit_uncertainty_share: float = 0.4
-    nearest: float = 0.02
+    min_depth: float = 0.02
     redetect_every: int = 10
     side_memory: float = 0.98
     side_limit: float = 4.0

@@ -1,29 +1,29 @@
-"""What an exported network needs and what it gives, written into its ONNX file, so that any system predicts alike.
+"""The contract of an exported network: its inputs and outputs, written into its ONNX file, so that any system runs.
 
-The metadata of the file has one entry, `knuckle`, with the JSON of a `Contract`. Its inputs and outputs have the names
-listed here; every one has the crop (or picture) as its first axis.
+The metadata of the file has one entry, `knuckle`, with the JSON of a `Contract`. Inputs and outputs have the names
+listed here; the first axis of each is the batch.
 
     input       shape             what
     image       (B, H, W, 3)      uint8 RGB, the crop
     K           (B, 3, 3)         float32, intrinsics of the crop, mirrored where the crop is
-    box         (B, 4)            float32, the crop's square x0, y0, x1, y1 in the picture, before it is turned
+    box         (B, 4)            float32, the crop's square x0, y0, x1, y1 in the picture, before it is rotated
 
-    output      shape             what, for a hand
-    joints      (B, 21, 3)        as `coordinates` says; always there
-    uncertainty (B, 21)           mean absolute error to expect in each coordinate, in the unit of the first coordinate:
+    output      shape             what, of a hand network
+    joints      (B, 21, 3)        in the contract's `coordinates`; required
+    uncertainty (B, 21)           expected absolute error of each coordinate, in the unit of the first coordinate:
                                   pixels of the crop, or metres
     left        (B,)              probability that the crop, mirrored or not, shows a left hand
     presence    (B,)              probability that it shows a hand at all
-    vertices    (B, V, 3)         as the joints
-    corners     (B, 8, 3)         of the held object's box, in the order of skeleton.BOX_CORNERS, as the joints
+    vertices    (B, V, 3)         of a mesh, in the same coordinates
+    corners     (B, 8, 3)         of the held object's box (skeleton.BOX_CORNERS), in the same coordinates
     category    (B, C)            probabilities of the held object's categories
-    mask        (B, h, w)         probability that a cell shows the hand; not used here
+    mask        (B, h, w)         probability that a cell shows the hand; not used in prediction
 
-    output      shape             what, for a detector
+    output      shape             what, of a detector
     maps        (B, 8, h, w)      see knuckle.predict.detect
 
-Of a mirrored crop all outputs are the mirrored scene's: a left hand is a right one there, and its object's box has the
-numbers of its corners from there (knuckle.skeleton.MIRRORED_BOX_CORNERS).
+All outputs for a mirrored crop describe the mirrored scene: a left hand is a right hand there, and the corners of its
+object's box are numbered as there (knuckle.skeleton.MIRRORED_BOX_CORNERS).
 """
 
 import json
@@ -38,23 +38,22 @@ OUTPUTS = {
     "hand": ("joints", "uncertainty", "left", "presence", "vertices", "corners", "category", "mask"),
     "detector": ("maps",),
 }
-# The one that a network cannot do without.
 REQUIRED_OUTPUT = {"hand": "joints", "detector": "maps"}
 
 
 class ContractError(ValueError):
-    """An ONNX file does not say what knuckle needs to know of it; the message says what to do."""
+    """An ONNX file has no usable contract; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class CropRule:
-    """How the square that a network sees is cut out of a picture.
+    """How the square input of a network is cropped from a picture.
 
     Attributes:
         size: pixels along one side of the network's input.
-        orientation: "upright", so that the hand points up, or "picture", along the picture's own axes.
-        margin: side of the square over the longer side of the joints' extent.
-        hands: "either" side's, as they are, or "right": left hands are mirrored.
+        orientation: "upright": rotated so that the hand points up; "picture": along the axes of the picture.
+        margin: side of the square over the longer side of the joints' bounding box.
+        hands: "either": of both sides, not mirrored; "right": left hands are mirrored.
     """
 
     size: int = 128
@@ -75,9 +74,9 @@ class Contract:
 
     Attributes:
         system: the name of the system it was exported from.
-        kind: "hand" looks at crops, "detector" at whole pictures.
-        crop: of a hand network; a detector's has only a size.
-        coordinates: what joints, vertices and corners are. "sight": u, v in pixels of the crop and the depth along
+        kind: "hand", for crops, or "detector", for whole pictures.
+        crop: of a hand network; only the size of a detector's counts.
+        coordinates: of joints, vertices and corners. "sight": u, v in pixels of the crop and the depth along
             the line of sight of joint 9 in such pixels (knuckle.predict.place). "2.5d": u, v in pixels of the crop and
             the depth behind `root` in lengths of `bone`. "metric": metres in the frame of the crop's camera.
         root, bone: of 2.5D coordinates.
@@ -110,16 +109,16 @@ class Contract:
         if not all(isinstance(j, int) and 0 <= j < 21 for j in joints) or len(self.bone) != 2:
             raise ValueError(f"root and bone must name joints 0 to 20 but got {self.root} and {self.bone}")
         if "category" in self.outputs and not self.categories:
-            raise ValueError("categories must name what the output category counts but is empty")
+            raise ValueError("categories must name the classes of the output category but is empty")
 
     @property
     def needs_guide(self) -> bool:
-        """Whether another network has to say first where the hand is and which side's."""
+        """Whether another network must first give the place and the side of a hand."""
         return self.crop.hands == "right" or not {"left", "presence"} <= set(self.outputs)
 
     @property
-    def says_side(self) -> bool:
-        """Whether the side is for this network to say: it says one, and sees hands as they are."""
+    def predicts_side(self) -> bool:
+        """Whether the network predicts the side: it has that output, and its crops are not mirrored by side."""
         return self.crop.hands == "either" and "left" in self.outputs
 
     def to_metadata(self) -> dict[str, str]:
@@ -128,15 +127,15 @@ class Contract:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> "Contract":
-        """Read back what to_metadata gave.
+        """Read the entry that to_metadata wrote.
 
         Raises:
-            ContractError: the file is another maker's, of a newer version, or its entry is damaged.
+            ContractError: the file has no contract, one of another version, or a damaged one.
         """
         if METADATA_KEY not in metadata:
             raise ContractError(
-                f"must say in its metadata, under {METADATA_KEY!r}, what it needs and gives but does not; "
-                "export its checkpoint with `knuckle export`"
+                f"must have a contract in its metadata, under {METADATA_KEY!r}, but has none; export its checkpoint "
+                "with `knuckle export`, or add one as docs/training.md shows"
             )
         try:
             data = json.loads(metadata[METADATA_KEY])

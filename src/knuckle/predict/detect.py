@@ -1,4 +1,4 @@
-"""From the detector's maps to boxes: decoded in NumPy, and the way a picture is laid into its input."""
+"""Decoding of the detector's maps into boxes, and the letterbox that fits a picture into its input."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ from jaxtyping import Float
 
 # Pixels of the detector's input along one side of a cell of its maps.
 STRIDE = 8
-# Flesh around the joints, in longer sides of the joints' box.
+# Padding around the joints' bounding box for the flesh, relative to its longer side.
 PADDING = 0.08
 
 
 @dataclass(frozen=True)
 class Detection:
-    """One hand as the detector has it.
+    """One detected hand.
 
     Attributes:
         box: (x0, y0, x1, y1) around the hand without its arm, pixels.
         score: probability that it is a hand.
-        left: probability that it is a left hand; of no use as trained so far, the hand network says the side.
-        direction: (2,) from the wrist to the knuckles; at most of length 1, shorter where unsure.
+        left: probability that it is a left hand; not used, as the hand network's is far more accurate.
+        direction: (2,) from the wrist to the knuckles, of length 1 or shorter; the shorter, the less certain.
     """
 
     box: Float[np.ndarray, "4"]
@@ -29,7 +29,7 @@ class Detection:
 
 
 def letterbox(width: int, height: int, size: int) -> Float[np.ndarray, "2 3"]:
-    """The affine map that lays a whole picture into the middle of a square of `size`, as large as fits."""
+    """The affine map that scales a whole picture to fit a square of `size`, centred."""
     scale = size / max(width, height)
     offset_x = (size - scale * width) / 2 + scale / 2 - 0.5
     offset_y = (size - scale * height) / 2 + scale / 2 - 0.5
@@ -37,32 +37,32 @@ def letterbox(width: int, height: int, size: int) -> Float[np.ndarray, "2 3"]:
 
 
 def box_of_joints(uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "4"]:
-    """The box around a hand (x0, y0, x1, y1) by its joints: their box and some flesh."""
+    """The box around a hand (x0, y0, x1, y1): the bounding box of its joints, padded."""
     low, high = uv.min(0), uv.max(0)
     pad = PADDING * float((high - low).max())
     return np.concatenate([low - pad, high + pad])
 
 
 def overlap(box: Float[np.ndarray, "4"], others: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
-    """Intersection over union of one box with each of others."""
+    """Intersection over union of a box with each of the others."""
     both, mine, theirs = _areas(box, others)
     return both / np.maximum(mine + theirs - both, 1e-9)
 
 
 def nested(box: Float[np.ndarray, "4"], others: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
-    """The part of the smaller of two boxes that lies in the larger one, of one box with each of others."""
+    """Intersection over the smaller area, of a box with each of the others."""
     both, mine, theirs = _areas(box, others)
     return both / np.maximum(np.minimum(mine, theirs), 1e-9)
 
 
 def covered(boxes: Float[np.ndarray, "n 4"], by: Float[np.ndarray, "4"]) -> Float[np.ndarray, " n"]:
-    """The part of each box that another one covers."""
+    """The fraction of each box that the box `by` covers."""
     both, _, theirs = _areas(by, boxes)
     return both / np.maximum(theirs, 1e-9)
 
 
 def _areas(box: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """Of the intersections of a box with each of others (n,), of itself, and of the others (n,)."""
+    """Areas of the intersections of a box with each of the others (n,), of the box, and of the others (n,)."""
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     both = np.prod(np.maximum(sides, 0.0), axis=1)
     return both, float(np.prod(box[2:] - box[:2])), np.prod(others[:, 2:] - others[:, :2], axis=1)
@@ -71,15 +71,15 @@ def _areas(box: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, float, np.n
 def read_maps(
     maps: Float[np.ndarray, "8 h w"], threshold: float, maximum: int, overlap_limit: float = 0.3
 ) -> list[Detection]:
-    """Peaks of the centre map, best first, each a hand unless a better one covers the same place.
+    """Peaks of the centre map, best first, after non-maximum suppression.
 
     Args:
-        maps: the detector's output for one picture, of each cell: probability that it is a hand's centre; the
-            hand's box as (left, top, right, bottom) distances from the cell's middle in pixels; direction; probability
+        maps: the detector's output for one picture, for each cell: probability that it is a hand's centre; the
+            hand's box as (left, top, right, bottom) distances from the cell's centre in pixels; direction; probability
             of a left hand.
-        threshold: probabilities below it are no hands.
-        maximum: how many hands are wanted at most.
-        overlap_limit: intersection over union from which two boxes are one hand.
+        threshold: minimum probability of a hand.
+        maximum: number of hands.
+        overlap_limit: intersection over union above which the box with the lower score is suppressed.
 
     Returns:
         Detections in pixels of the detector's input.

@@ -1,4 +1,4 @@
-"""What is known of a hand on the way: after a pass through one crop, and placed in the camera's frame."""
+"""Intermediate results: a hand as estimated from one crop, and placed in the camera's frame."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,19 +12,19 @@ from knuckle.sample import HeldObject
 
 @dataclass(frozen=True)
 class CropEstimate:
-    """What one pass through one crop gives, brought back to the picture.
+    """The outputs of the network for one crop, mapped back to the picture.
 
     Attributes:
         square: the crop.
         joints: (21, 3) u, v in pixels of the picture, and a depth by the contract's coordinates: in pixels of the
             picture along the line of sight ("sight"), in lengths of the bone behind the root ("2.5d"), or z in metres
             ("metric").
-        uncertainty: (21,) mean absolute error to expect in each coordinate, pixels of the picture.
-        relative_uncertainty: its mean in extents of the hand.
-        left_log_odds: logarithm of the odds of a left hand against a right one; 0 where the network does not say.
-        presence: probability of a hand; 1 where the network does not say.
-        vertices: (V, 3) as joints, where the network gives them.
-        corners: (8, 3) of the held object's box as joints, in the order of skeleton.BOX_CORNERS.
+        uncertainty: (21,) expected absolute error of each coordinate, pixels of the picture.
+        relative_uncertainty: its mean, relative to the extent of the hand.
+        left_log_odds: log-odds of a left hand; 0 where the network does not predict the side.
+        presence: probability of a hand; 1 where the network does not predict it.
+        vertices: (V, 3) in the coordinates of the joints, where the network predicts them.
+        corners: (8, 3) of the held object's box, likewise, in the order of skeleton.BOX_CORNERS.
         category: (C,) probabilities of the held object's categories.
     """
 
@@ -46,17 +46,17 @@ class CropEstimate:
 
 @dataclass(frozen=True)
 class HandEstimate:
-    """A hand as the network has it, placed in the camera's frame, before the fit.
+    """The network's estimate of a hand in the camera's frame, before the fit.
 
     Attributes:
         side: "left" or "right".
         score: 0 to 1.
         uv: (21, 2) pixels of the picture.
-        joints_camera: (21, 3) metres; of an average adult's size where the network says none.
-        uncertainty: (21,) metres, the mean distance to expect between joint and truth.
-        left_log_odds: logarithm of the odds of a left hand, over all passes; 0 where nobody said.
-        vertices_camera: (V, 3) metres, the network's own mesh, where it gives one.
-        object: what the hand holds, where the network says so.
+        joints_camera: (21, 3) metres; scaled to an average adult's hand where the network predicts no size.
+        uncertainty: (21,) metres, expected distance of each joint from the truth.
+        left_log_odds: log-odds of a left hand, summed over all passes; 0 where the side is not predicted.
+        vertices_camera: (V, 3) metres, the network's own mesh, where it predicts one.
+        object: the held object, where the network predicts one.
     """
 
     side: Literal["left", "right"]

@@ -1,4 +1,4 @@
-"""From what a network says of a hand to the hand that explains it: joints, mesh, angles and pose of one body."""
+"""From a network's estimate to a `Hand` that explains it: consistent joints, mesh, angles and pose."""
 
 import math
 from typing import Any, Protocol, runtime_checkable
@@ -20,22 +20,22 @@ class Explain(Protocol):
     """Turns a network's estimate into a `Hand`."""
 
     def __call__(self, estimate: HandEstimate, camera: Camera, initial: Any = None) -> tuple[Hand, Any]:
-        """The hand, and what to give as `initial` for the same hand in a video's next frame.
+        """The hand, and the `initial` for the same hand in the next frame of a video.
 
         Args:
-            estimate: as placed in the camera's frame.
+            estimate: of the network, in the camera's frame.
             camera: that took the picture.
-            initial: from the frame before; None where there is none.
+            initial: from the previous frame; None if there is none.
         """
         ...
 
 
 class FitExplain:
-    """The hand that the open hand's angles and shape make of the network's joints, within human limits.
+    """Fits the angles and the shape of the hand model to the network's joints, within human limits.
 
     Args:
-        model: the open hand, or another of its interface.
-        config: how far the network's uncertainty is trusted.
+        model: the open hand, or another with its interface.
+        config: for fit_uncertainty_share and min_depth.
     """
 
     def __init__(self, model: HandModel, config: PredictorConfig) -> None:
@@ -52,21 +52,21 @@ class FitExplain:
             initial=initial,
             shape_regularisation=1.0,
             iterations=20,
-            # A millimetre is far below what the network is off; further steps change nothing that can be measured.
+            # A millimetre is far below the network's error; further steps change nothing measurable.
             tolerance=1e-3,
-            # Further starts doubled the time of the worst hands and made none of them better.
+            # Restarts doubled the time of the worst hands and improved none of them.
             restart_above=math.inf,
         )
         residual = float(fitted.error)
         pose = settle(camera, fitted.joints, estimate.uv, estimate.uncertainty) @ fitted.T_camera_hand
         posed = self._model(fitted.angles, shape=fitted.shape, T_camera_hand=pose, side=estimate.side)
         joints, vertices = np.asarray(posed.joints), posed.vertices
-        behind = self._config.nearest - float(joints[:, 2].min())
-        if behind > 0:
-            # A pose that makes no sense of what is close to the lens: nothing that was seen lies behind it.
-            away = behind * camera.rays(estimate.uv).mean(0)
-            pose[:3, 3] += away
-            joints, vertices = joints + away, vertices + away
+        too_near = self._config.min_depth - float(joints[:, 2].min())
+        if too_near > 0:
+            # A wrong pose close to the lens: nothing visible lies behind the camera.
+            offset = too_near * camera.rays(estimate.uv).mean(0)
+            pose[:3, 3] += offset
+            joints, vertices = joints + offset, vertices + offset
         hand = Hand(
             side=estimate.side,
             score=min(estimate.score, 1.0),
@@ -76,7 +76,7 @@ class FitExplain:
             shape=fitted.shape,
             T_camera_hand=pose,
             joint_uncertainty_mm=1e3 * estimate.uncertainty,
-            # How far the joints had to be moved, against how far off they are expected to be.
+            # The residual of the fit relative to the expected error of the joints.
             plausibility=math.exp(-residual / max(2.0 * float(estimate.uncertainty.mean()), 1e-6)),
             camera=camera,
             vertices_camera=vertices,

@@ -1,4 +1,4 @@
-"""Exported networks behind plain functions of NumPy arrays: an ONNX file, held against the contract it carries."""
+"""Exported networks as functions of NumPy arrays: an ONNX file, checked against the contract it carries."""
 
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
@@ -11,7 +11,7 @@ from knuckle.image.cut import apply_affine, cut, invert_affine
 from knuckle.predict.contract import Contract, ContractError
 from knuckle.predict.detect import Detection, letterbox, read_maps
 
-# Shapes after the first axis; None is any size.
+# Shapes without the batch axis; None is any size.
 _OUTPUT_SHAPES: dict[str, tuple[int | None, ...]] = {
     "joints": (21, 3),
     "uncertainty": (21,),
@@ -33,17 +33,17 @@ class HandDetector(Protocol):
     """Finds hands in whole pictures."""
 
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"], threshold: float, maximum: int) -> list[Detection]:
-        """At most `maximum` hands of a score of `threshold` and more, best first, in pixels of the picture."""
+        """At most `maximum` hands with a score of `threshold` or more, best first, in pixels of the picture."""
         ...
 
 
 @runtime_checkable
 class HandNetwork(Protocol):
-    """What an exported hand network is to the rest: its contract, and outputs for crops."""
+    """An exported hand network: its contract, and its outputs for crops."""
 
     @property
     def contract(self) -> Contract:
-        """How crops are cut, and what the outputs mean."""
+        """How its input is cropped, and what its outputs mean."""
         ...
 
     def __call__(
@@ -57,19 +57,19 @@ class HandNetwork(Protocol):
 
         Args:
             picture: RGB.
-            affines: of each crop, pixels of the picture to those of the crop.
-            K: of the crops' cameras, where the contract asks for it.
-            boxes: squares in the picture before they are turned, where the contract asks for them.
+            affines: for each crop, from pixels of the picture to those of the crop.
+            K: intrinsics of the crops, where the contract asks for them.
+            boxes: squares in the picture before rotation, where the contract asks for them.
         """
         ...
 
 
 class DetectorGraph:
-    """A `HandDetector` from an ONNX file. Thread-safe: it holds nothing but the graph.
+    """A `HandDetector` from an ONNX file. Thread-safe and stateless.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ContractError: it is not an ONNX file, not knuckle's, or not a detector.
+        ContractError: it is not an ONNX file, has no usable contract, or is not a detector.
     """
 
     def __init__(self, path: Path | str, threads: int = 2) -> None:
@@ -79,8 +79,8 @@ class DetectorGraph:
         """See `HandDetector`."""
         size = self.contract.crop.size
         affine = letterbox(picture.shape[1], picture.shape[0], size)
-        laid = cut(picture, affine, (size, size))
-        maps = np.asarray(self._session.run(["maps"], {"image": laid[None]})[0])
+        letterboxed = cut(picture, affine, (size, size))
+        maps = np.asarray(self._session.run(["maps"], {"image": letterboxed[None]})[0])
         back = invert_affine(affine)
         return [
             Detection(apply_affine(back, d.box.reshape(2, 2)).reshape(4), d.score, d.left, d.direction)
@@ -89,11 +89,11 @@ class DetectorGraph:
 
 
 class HandGraph:
-    """A `HandNetwork` from an ONNX file. Thread-safe: it holds nothing but the graph.
+    """A `HandNetwork` from an ONNX file. Thread-safe and stateless.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ContractError: it is not an ONNX file, not knuckle's, or not a hand network.
+        ContractError: it is not an ONNX file, has no usable contract, or is not a hand network.
     """
 
     def __init__(self, path: Path | str, threads: int = 2) -> None:
@@ -124,7 +124,7 @@ class HandGraph:
         outputs = {name: np.asarray(values) for name, values in zip(self._wanted, found, strict=True)}
         for name in ("joints", "vertices", "corners"):
             if name in outputs and not np.isfinite(outputs[name]).all():
-                raise ValueError(f"{self._path}: {name} must be finite but are not; was the network trained to an end?")
+                raise ValueError(f"{self._path}: {name} must be finite but are not; did its training diverge?")
         return outputs
 
 
@@ -133,7 +133,7 @@ def _open(path: Path, kind: Literal["hand", "detector"], threads: int) -> tuple[
         raise FileNotFoundError(f"{path} must be an existing ONNX file but is not; check the path")
     try:
         session = _session(path, threads)
-    except Exception as error:  # ONNX Runtime's own have no common ground but this
+    except Exception as error:  # ONNX Runtime's own exceptions have no other common base
         reason = str(error).rpartition("failed:")[2].strip().rstrip(".")
         raise ContractError(f"{path} must be an ONNX file but cannot be opened as one ({reason})") from None
     try:
@@ -151,8 +151,8 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that sleep between two layers cost a quarter of the time; ones that spin between two pictures would keep
-    # the cores from other work.
+    # Threads that sleep between layers make it a quarter slower; threads that spin between pictures would keep the
+    # cores from other work.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -179,15 +179,15 @@ def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> N
 
 
 def _check_shape(node: onnxruntime.NodeArg, wanted: tuple[int | None, ...], kind: str) -> None:
-    """Sizes that the graph leaves open (names, None) are taken on trust; so is a shape that it does not tell at all."""
+    """Symbolic sizes (names, None) and a shape that the graph does not declare cannot be checked, and pass."""
     shape = list(node.shape)
     if not shape:
         return
     fits = len(shape) == len(wanted) + 1 and all(
         want is None or not isinstance(have, int) or have == want for have, want in zip(shape[1:], wanted, strict=True)
     )
-    # Several crops are seen at once, whole pictures one by one.
-    alone = isinstance(shape[0], int) and (kind == "hand" or shape[0] != 1)
-    if not fits or alone:
+    # Several crops are run in one batch, whole pictures one by one.
+    fixed_batch = isinstance(shape[0], int) and (kind == "hand" or shape[0] != 1)
+    if not fits or fixed_batch:
         expected = ", ".join(["B", *("any" if want is None else str(want) for want in wanted)])
         raise ContractError(f"must have {node.name} of the shape ({expected}) but has {shape}; {_AGAIN}")

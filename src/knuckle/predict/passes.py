@@ -1,4 +1,4 @@
-"""Passes of a hand network over crops of a picture: what one crop gives, where to look next, and means."""
+"""Passes of a hand network over crops of a picture: run, refine the crop, average."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ from knuckle.skeleton import MIRRORED_BOX_CORNERS
 
 
 class CropPasses:
-    """A hand network that is run on crops of pictures. Thread-safe: it keeps nothing from one call to the next.
+    """Runs a hand network on crops of pictures. Thread-safe and stateless.
 
     Args:
         network: see `HandNetwork`.
-        config: how far one pass may lead from the one before.
+        config: for the bounds on the change between two passes.
     """
 
     def __init__(self, network: HandNetwork, config: PredictorConfig) -> None:
@@ -30,12 +30,12 @@ class CropPasses:
         self._config = config
         self.contract = network.contract
         self._metric = self.contract.coordinates == "metric"
-        # A Camera for every crop is made only where the network needs one: it takes longer than the rest here.
+        # A Camera for every crop is made only where the network needs it: it takes longer than the rest of this class.
         self._with_cameras = self._metric or "K" in self.contract.inputs
 
     @property
     def rule(self) -> CropRule:
-        """How crops are cut."""
+        """How the input is cropped."""
         return self.contract.crop
 
     def run(self, picture: np.ndarray, camera: Camera, crops: Sequence[tuple[Square, bool]]) -> list[CropEstimate]:
@@ -44,7 +44,7 @@ class CropPasses:
         Args:
             picture: (h, w, 3) uint8 RGB.
             camera: that took it.
-            crops: squares of the picture; True looks at the mirror image.
+            crops: squares of the picture, and whether to mirror them.
         """
         if not crops:
             return []
@@ -52,7 +52,7 @@ class CropPasses:
         affines = [square.affine(size, mirrored) for square, mirrored in crops]
         cameras: list[Camera] = []
         if self._with_cameras:
-            # Without a warp: a crop of a crop would lead back past this picture, to the one it was cut from.
+            # Without its warp: crops are relative to this picture, not to one that it may have been cropped from.
             base = Camera(camera.K)
             cameras = [
                 base.crop_around(square.centre, square.side, (size, size), rotation=-square.angle, mirror=mirrored)
@@ -71,30 +71,30 @@ class CropPasses:
             for i, each in enumerate(_rows(outputs, len(crops)))
         ]
 
-    def refine(self, picture: np.ndarray, camera: Camera, before: list[CropEstimate]) -> list[CropEstimate]:
-        """Through the crops that the joints suggest: a detector's box may have cut fingers off."""
-        again = self.run(picture, camera, [(self._suggested(estimate), False) for estimate in before])
+    def refine(self, picture: np.ndarray, camera: Camera, previous: list[CropEstimate]) -> list[CropEstimate]:
+        """Another pass, through the crops around the estimated joints: a detector's box may have cut off fingers."""
+        refined = self.run(picture, camera, [(self._suggested(estimate), False) for estimate in previous])
         return [
             replace(new, left_log_odds=new.left_log_odds + old.left_log_odds)
-            for new, old in zip(again, before, strict=True)
+            for new, old in zip(refined, previous, strict=True)
         ]
 
-    def refine_mirrored(self, picture: np.ndarray, camera: Camera, before: list[CropEstimate]) -> list[CropEstimate]:
-        """Through the crop that the joints suggest, as it is and mirrored, and the mean of both.
+    def refine_mirrored(self, picture: np.ndarray, camera: Camera, previous: list[CropEstimate]) -> list[CropEstimate]:
+        """Another pass, through the crops around the estimated joints and their mirror images; the mean of both.
 
-        Where the crop before was as good as the one now suggested it is not seen again, only mirrored.
+        Where the previous crop is equivalent to the new one, only its mirror image is run.
         """
-        suggested = [self._suggested(estimate) for estimate in before]
-        kept = [self._nearly_same(old.square, square) for old, square in zip(before, suggested, strict=True)]
+        suggested = [self._suggested(estimate) for estimate in previous]
+        kept = [self._nearly_same(old.square, square) for old, square in zip(previous, suggested, strict=True)]
         wanted: list[tuple[Square, bool]] = []
-        for old, square, keep in zip(before, suggested, kept, strict=True):
+        for old, square, keep in zip(previous, suggested, kept, strict=True):
             wanted += [(old.square, True)] if keep else [(square, False), (square, True)]
-        seen = iter(self.run(picture, camera, wanted))
+        estimates = iter(self.run(picture, camera, wanted))
         return [
-            _mean_estimate([old, next(seen)], 0.0)
+            _mean_estimate([old, next(estimates)], 0.0)
             if keep
-            else _mean_estimate([next(seen), next(seen)], old.left_log_odds)
-            for old, keep in zip(before, kept, strict=True)
+            else _mean_estimate([next(estimates), next(estimates)], old.left_log_odds)
+            for old, keep in zip(previous, kept, strict=True)
         ]
 
     def _pixel_estimate(
@@ -119,8 +119,8 @@ class CropPasses:
 
         def to_picture(points: np.ndarray) -> np.ndarray:
             points = crop.to_camera(points.astype(float))
-            # What a network puts behind the camera has no pixel.
-            points[:, 2] = np.maximum(points[:, 2], self._config.nearest)
+            # A point behind the camera has no projection.
+            points[:, 2] = np.maximum(points[:, 2], self._config.min_depth)
             return np.concatenate([camera.project(points), points[:, 2:]], axis=1)
 
         joints = to_picture(outputs["joints"])
@@ -137,20 +137,20 @@ class CropPasses:
         square: Square,
         mirrored: bool,
     ) -> CropEstimate:
-        """`unit` is of the uncertainty and `extent` of the hand, both in pixels of the picture."""
+        """The estimate; `unit` of the uncertainty and `extent` of the hand are in pixels of the picture."""
         uncertainty = np.full(21, self._config.default_uncertainty * extent)
         if "uncertainty" in outputs:
             uncertainty = unit * outputs["uncertainty"].astype(float)
         corners = to_picture(outputs["corners"]) if "corners" in outputs else None
         if corners is not None and mirrored:
             corners = corners[list(MIRRORED_BOX_CORNERS)]
-        odds = _log_odds(float(outputs["left"])) if "left" in outputs else 0.0
+        log_odds = _log_odds(float(outputs["left"])) if "left" in outputs else 0.0
         return CropEstimate(
             square,
             to_picture(outputs["joints"]),
             uncertainty,
             float(uncertainty.mean()) / extent,
-            -odds if mirrored else odds,
+            -log_odds if mirrored else log_odds,
             float(outputs["presence"]) if "presence" in outputs else 1.0,
             to_picture(outputs["vertices"]) if "vertices" in outputs else None,
             corners,
@@ -158,10 +158,10 @@ class CropPasses:
         )
 
     def _suggested(self, estimate: CropEstimate) -> Square:
-        """The crop that an estimate's joints suggest, no more than a step smaller or larger."""
+        """The crop around an estimate's joints, its change in size bounded."""
         square = square_of_joints(estimate.uv, rule=self.rule)
-        smallest, largest = self._config.smallest_step, self._config.largest_step
-        side = float(np.clip(square.side, smallest * estimate.square.side, largest * estimate.square.side))
+        low, high = self._config.min_rescale, self._config.max_rescale
+        side = float(np.clip(square.side, low * estimate.square.side, high * estimate.square.side))
         return square._replace(side=side)
 
     def _nearly_same(self, one: Square, other: Square) -> bool:

@@ -1,9 +1,8 @@
-"""Between a network's joints (two pixels and a depth) and joints in the camera's frame, in metres.
+"""From a network's joints (two pixels and a depth) to joints in the camera's frame, in metres, and back.
 
-The depth of the network that ships ("sight" coordinates) is counted along the line of sight of the hand, not along the
-camera's axis, and in pixels: a step along the line of sight and a step across it that are equally long in metres are
-equally many pixels. So what the network has to say does not depend on where in the picture the hand is, how far away,
-or how large.
+The depth of the shipped network ("sight" coordinates) is measured along the line of sight of the hand, not along the
+camera's axis, and in pixels: equal steps in metres along the line of sight and across it are equally many pixels. So
+the outputs do not depend on the hand's position in the picture, its distance, or its size.
 """
 
 from typing import Literal
@@ -19,7 +18,7 @@ from knuckle.predict.estimate import CropEstimate, HandEstimate
 from knuckle.sample import HeldObject
 from knuckle.skeleton import BONES
 
-# The joint that depths are counted from: the knuckle of the middle finger, near the middle of the hand.
+# The root of depths: the knuckle of the middle finger, near the centre of the hand.
 ROOT = 9
 
 
@@ -34,29 +33,29 @@ def place_hand(
     """A hand in the camera's frame.
 
     Args:
-        contract: says what the depths are.
+        contract: for the kind of coordinates.
         camera: of the picture.
         estimate: pixels of the picture and depths.
-        bone_lengths: metres, of an average adult; the size of a hand whose coordinates say none.
+        bone_lengths: metres, of an average adult; the size of the hand where the coordinates are not metric.
         score: of the hand.
-        side: where it is known; None takes the network's word.
+        side: where it is known; the network's if None.
     """
     parts = [part for part in (estimate.joints, estimate.vertices, estimate.corners) if part is not None]
-    # The joints come first, so that their numbers stay.
-    seen = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    # The joints come first, so that the root keeps its index.
+    points = np.concatenate(parts) if len(parts) > 1 else parts[0]
     focal = focal_length(camera.K)
     if contract.coordinates == "metric":
-        placed = camera.unproject(seen[:, :2], seen[:, 2])
+        placed = camera.unproject(points[:, :2], points[:, 2])
         metres_per_pixel = float(placed[contract.root, 2]) / focal
     else:
         if contract.coordinates == "sight":
-            placed, distance = from_sight(camera.K, seen), 1.0
+            placed, distance = from_sight(camera.K, points), 1.0
         else:
-            placed, _ = camera.lift_25d(seen[:, :2], seen[:, 2], bone=contract.bone)
+            placed, _ = camera.lift_25d(points[:, :2], points[:, 2], bone=contract.bone)
             distance = float(placed[contract.root, 2])
         scale = scale_to_size(placed[:21], bone_lengths, estimate.uncertainty)
         placed, metres_per_pixel = scale * placed, scale * distance / focal
-    # Absolute errors of three coordinates to a distance in space: twice, where they are normal and alike.
+    # From the absolute error of a coordinate to a distance in space: a factor of 2 for three equal, normal errors.
     uncertainty = 2.0 * metres_per_pixel * estimate.uncertainty
     if side is None:
         side = "left" if estimate.left_log_odds > 0 else "right"
@@ -80,7 +79,7 @@ def _held_object(corners: Float[np.ndarray, "8 3"], category: np.ndarray | None,
 
 
 def sight_lines(intrinsics: Float[np.ndarray, "3 3"], uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-    """Directions (x, y, 1) of pixels, by the camera's matrix."""
+    """Directions (x, y, 1) of pixels, by the camera's intrinsics."""
     return np.column_stack([uv, np.ones(len(uv))]) @ np.linalg.inv(intrinsics).T
 
 
@@ -102,7 +101,7 @@ def to_sight(
 
 
 def from_sight(intrinsics: Float[np.ndarray, "3 3"], sighted: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-    """The way back, up to the one thing a picture does not say: joints at a root depth (z) of 1.
+    """Inverse of `to_sight` up to scale: joints with the root at a depth (z) of 1.
 
     Args:
         intrinsics: of the picture's camera.
@@ -111,7 +110,7 @@ def from_sight(intrinsics: Float[np.ndarray, "3 3"], sighted: Float[np.ndarray, 
     lines = sight_lines(intrinsics, sighted[:, :2])
     sight = lines[ROOT]
     along = 1.0 + sighted[:, 2] / (focal_length(intrinsics) * np.linalg.norm(sight))
-    # No joint may come to lie behind the camera, whatever the network says.
+    # No joint may lie behind the camera.
     along = np.maximum(along, 0.2)
     return lines * (along * (sight @ sight) / (lines @ sight))[:, None]
 
@@ -119,7 +118,7 @@ def from_sight(intrinsics: Float[np.ndarray, "3 3"], sighted: Float[np.ndarray, 
 def scale_to_size(
     joints: Float[np.ndarray, "21 3"], lengths: Float[np.ndarray, "20"], uncertainty: Float[np.ndarray, "21"]
 ) -> float:
-    """The factor that gives a hand's bones the wanted lengths, all in all.
+    """The factor that scales a hand's bones to the given lengths on average.
 
     Args:
         joints: in any unit.
@@ -133,7 +132,7 @@ def scale_to_size(
 
 
 def focal_length(intrinsics: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
-    """One focal length for a camera whose two differ a little; a turned camera's matrix has them mixed."""
+    """The geometric mean of a camera's two focal lengths, which the matrix of a rotated camera mixes."""
     K = intrinsics
     return abs(K[..., 0, 0] * K[..., 1, 1] - K[..., 0, 1] * K[..., 1, 0]) ** 0.5
 
@@ -146,18 +145,18 @@ def settle(
     steps: int = 3,
     stiffness: float = 0.1,
 ) -> Float[np.ndarray, "4 4"]:
-    """A small rigid motion after which a hand projects as closely as it can to where its joints were seen.
+    """The small rigid motion that minimises the reprojection error of a fitted hand.
 
-    A fit weighs depth, of which a network is unsure, like the picture's two directions, of which it is sure. This
-    gives the picture the last word on where the hand is and how it is turned, and leaves its pose alone.
+    The fit weights depth, which is uncertain, like the two directions of the picture, which are not. This lets the
+    picture determine place and orientation of the hand, and leaves its articulation unchanged.
 
     Args:
         camera: of the picture.
         joints: (21, 3) metres, the fitted hand.
-        uv: (21, 2) pixels where the network saw them.
+        uv: (21, 2) pixels, as the network predicted them.
         uncertainty: (21,) metres; only their ratios count.
         steps: of Gauss-Newton.
-        stiffness: radians by which a hand may turn for an error as large as its uncertainty.
+        stiffness: radians by which a hand may rotate for an error as large as its uncertainty.
 
     Returns:
         T: (4, 4), to be applied from the left in the camera's frame.
@@ -178,7 +177,7 @@ def settle(
     turns = np.zeros((21, 3, 3))
     for _ in range(steps):
         arms = (joints - centre) @ rotation.T
-        # A turn by w moves an arm a by w x a; its matrix is minus the cross matrix of a.
+        # A rotation by w moves an arm a by w x a; its matrix is minus the cross-product matrix of a.
         turns[:, 0, 1], turns[:, 1, 2], turns[:, 2, 0] = arms[:, 2], arms[:, 0], arms[:, 1]
         turns[:, 1, 0], turns[:, 2, 1], turns[:, 0, 2] = -arms[:, 2], -arms[:, 0], -arms[:, 1]
         rows = np.concatenate([fronts @ turns, fronts], axis=-1).reshape(-1, 6)

@@ -1,4 +1,4 @@
-"""From a picture to hands, in the order in which it happens."""
+"""From a picture to hands: detection, passes of the hand network, placement, fit."""
 
 import math
 from dataclasses import replace
@@ -24,24 +24,24 @@ from knuckle.weights import weights_path
 
 
 class Predictor:
-    """Hands in pictures. Thread-safe, and keeps nothing from one picture to the next.
+    """Finds hands in pictures. Thread-safe and stateless.
 
         hands = Predictor()(image)
 
-    A hand network that needs to know beforehand where the hand is and which side's (see `Contract.needs_guide`) has
-    the guide look first, and then sees each hand once, through the crop that its contract asks for.
+    A hand network that must be told the place and the side of a hand (see `Contract.needs_guide`) is run once for each
+    hand that the guide, another hand network, has found, on the crop that its contract asks for.
 
     Args:
-        detector: an ONNX file, or what `HandDetector` says; the package's if None.
-        hand: an ONNX file that `knuckle export` wrote, or what `HandNetwork` says; the package's if None.
+        detector: an ONNX file or a `HandDetector`; the package's if None.
+        hand: an ONNX file with a contract, as `knuckle export` writes it, or a `HandNetwork`; the package's if None.
         explain: turns the network's estimate into a `Hand`; fits the open hand if None.
-        guide: a hand network that needs no guide, as `hand`; the package's if None. Not used where `hand` needs none.
-        threads: for each network that is opened here.
-        config: all thresholds.
+        guide: a hand network that needs no guide itself; the package's if None. Used only where `hand` needs one.
+        threads: for each network opened here.
+        config: thresholds and other parameters.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ContractError: a file is not an ONNX file of knuckle's, or of another kind.
+        ContractError: a file is not an ONNX file with a contract, or is of another kind.
     """
 
     def __init__(
@@ -60,12 +60,13 @@ class Predictor:
         detector = weights_path("detector") if detector is None else detector
         self._detector = DetectorGraph(detector, threads) if isinstance(detector, (Path, str)) else detector
         self._hand = self._passes(hand, threads)
-        # What looks at a place first, and the network that only then can see it.
-        self._first, self._second = self._hand, None
-        if self._hand.contract.needs_guide:
-            self._first, self._second = self._passes(guide, threads), self._hand
-            if self._first.contract.needs_guide:
-                raise ValueError(f"guide must say side and presence by itself but got {self._first.contract}")
+        # The network that is run on detections: the hand network itself, unless it needs a guide.
+        self._guide = self._hand
+        self._guided = self._hand.contract.needs_guide
+        if self._guided:
+            self._guide = self._passes(guide, threads)
+            if self._guide.contract.needs_guide:
+                raise ValueError(f"guide must give side and presence by itself but got {self._guide.contract}")
         parents, children = np.array(BONES).T
         rest = np.asarray(self.model.joints_rest, float)
         self._bone_lengths = np.linalg.norm(rest[children] - rest[parents], axis=1)
@@ -80,12 +81,11 @@ class Predictor:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            camera: that took it; one with a field of view of 60 degrees is assumed if None, and then distances are
-                estimates.
-            max_hands: how many are looked for at most.
+            camera: that took it; if None a field of view of 60 degrees is assumed, and distances are estimates.
+            max_hands: maximum number of hands.
 
         Raises:
-            ValueError: the picture is no (H, W, 3) array of uint8, or the camera's size is another.
+            ValueError: the picture is not an (H, W, 3) array of uint8, or the camera has another size.
         """
         camera = checked_camera(image, camera)
         return [self.explain(found, camera)[0] for found in self.find(image, camera, max_hands)]
@@ -97,19 +97,19 @@ class Predictor:
         side: Literal["left", "right"],
         camera: Camera | None = None,
     ) -> Hand | None:
-        """The hand at a place that is known, through one crop and without detector and guide, as papers evaluate.
+        """The hand in the crop around known joints, in one pass without detector and guide, as papers evaluate.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            joints_image: pixels of the true joints, NaN where there is no label; only the crop is made of them.
-            side: the true one. The network's own word is taken where it sees hands of either side as they are.
-            camera: as in a call.
+            joints_image: pixels of the true joints, NaN where there is no label; used for the crop only.
+            side: the true side, used for mirroring; the result has the network's own where it predicts the side.
+            camera: as in `__call__`.
 
         Returns:
-            The hand; None where too few joints are known to make a crop of.
+            The hand; None where too few joints are labelled to define a crop.
 
         Raises:
-            ValueError: as in a call.
+            ValueError: as in `__call__`.
         """
         camera = checked_camera(image, camera)
         square = square_of_labels(joints_image, self._hand.rule)
@@ -120,45 +120,45 @@ class Predictor:
         return self.explain(found, camera)[0]
 
     def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[HandEstimate]:
-        """Detector and network: the hands before the fit, best first."""
-        places = self.detect(image, max_hands)
-        squares = [square_of_box(place.box, place.direction, self._first.rule) for place in places]
-        found = self.estimate(image, camera, squares, [place.score for place in places])
+        """The hands before the fit, best first."""
+        detections = self.detect(image, max_hands)
+        squares = [square_of_box(d.box, d.direction, self._guide.rule) for d in detections]
+        found = self.estimate(image, camera, squares, [d.score for d in detections])
         found = self.without_duplicates(found)[:max_hands]
-        return found if self._second is None else self._see_again(image, camera, found)
+        return self._run_guided(image, camera, found) if self._guided else found
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"], max_hands: int) -> list[Detection]:
-        """Places to look at, some more than hands are wanted."""
-        return self._detector(image, self.config.detection_threshold, max_hands + self.config.spare_places)
+        """Detections, best first; somewhat more than `max_hands`, as the hand network rejects false ones."""
+        return self._detector(image, self.config.detection_threshold, max_hands + self.config.extra_detections)
 
     def estimate(
         self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, squares: list[Square], scores: list[float]
     ) -> list[HandEstimate]:
-        """The network that looks first on given squares, pass by pass; what turns out to be no hand is left out.
+        """All passes of the network that is run on detections; squares without a hand are dropped.
 
         Args:
             image: the picture.
             camera: that took it.
-            squares: where to look.
-            scores: the detector's, of each.
+            squares: one for each detection.
+            scores: of the detections.
         """
         c = self.config
-        estimates = self._first.run(image, camera, [(square, False) for square in squares])
+        estimates = self._guide.run(image, camera, [(square, False) for square in squares])
         pairs = [
             (estimate, score)
             for estimate, score in zip(estimates, scores, strict=True)
-            if self._score(estimate, score) > c.worth_a_pass * c.score_threshold
+            if self._score(estimate, score) > c.early_rejection * c.score_threshold
         ]
         estimates = [estimate for estimate, _ in pairs]
         for _ in range(c.passes - 2):
-            estimates = self._first.refine(image, camera, estimates)
+            estimates = self._guide.refine(image, camera, estimates)
         if c.passes > 1:
-            estimates = self._first.refine_mirrored(image, camera, estimates)
+            estimates = self._guide.refine_mirrored(image, camera, estimates)
         scored = [
             (estimate, self._score(estimate, score)) for estimate, (_, score) in zip(estimates, pairs, strict=True)
         ]
         return [
-            place_hand(self._first.contract, camera, estimate, self._bone_lengths, score)
+            place_hand(self._guide.contract, camera, estimate, self._bone_lengths, score)
             for estimate, score in scored
             if score > c.score_threshold
         ]
@@ -166,71 +166,73 @@ class Predictor:
     def follow(
         self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, hands: list[HandEstimate]
     ) -> list[HandEstimate | None]:
-        """One pass for hands whose place is known from the frame before; None for those that are gone."""
-        squares = [square_of_joints(hand.uv, rule=self._first.rule) for hand in hands]
-        estimates = self._first.run(image, camera, [(square, False) for square in squares])
+        """One pass for hands whose place is known from the previous frame; None for those that are lost."""
+        squares = [square_of_joints(hand.uv, rule=self._guide.rule) for hand in hands]
+        estimates = self._guide.run(image, camera, [(square, False) for square in squares])
         present = [estimate.presence > self.config.presence_threshold for estimate in estimates]
         found = [
-            place_hand(self._first.contract, camera, estimate, self._bone_lengths, estimate.presence)
+            place_hand(self._guide.contract, camera, estimate, self._bone_lengths, estimate.presence)
             for estimate, there in zip(estimates, present, strict=True)
             if there
         ]
-        if self._second is not None:
-            # The side that the track has, which one frame may mistake, decides on the mirror.
+        if self._guided:
+            # Mirror by the side of the track: that of a single frame may be mistaken.
             sides = [hand.side for hand, there in zip(hands, present, strict=True) if there]
-            found = self._see_again(
+            found = self._run_guided(
                 image, camera, [replace(new, side=side) for new, side in zip(found, sides, strict=True)]
             )
-        seen = iter(found)
-        return [next(seen) if there else None for there in present]
+        remaining = iter(found)
+        return [next(remaining) if there else None for there in present]
 
-    def _see_again(self, image: np.ndarray, camera: Camera, found: list[HandEstimate]) -> list[HandEstimate]:
-        """The network that had to wait, once for each hand that the guide has found; score and side are the guide's,
-        the side only where the network does not say it.
+    def _run_guided(self, image: np.ndarray, camera: Camera, found: list[HandEstimate]) -> list[HandEstimate]:
+        """One pass of a network that needs a guide, for each hand that the guide has found.
+
+        The score is the guide's, and so is the side where the network does not predict it.
         """
         network = self._hand
         crops = [(square_of_joints(hand.uv, rule=network.rule), self._mirrors(hand.side)) for hand in found]
         placed = []
         for hand, estimate in zip(found, network.run(image, camera, crops), strict=True):
             side = self._side(estimate, hand.side)
-            again = place_hand(network.contract, camera, estimate, self._bone_lengths, hand.score, side)
-            said = network.contract.says_side
-            placed.append(again if said else replace(again, left_log_odds=hand.left_log_odds))
+            new = place_hand(network.contract, camera, estimate, self._bone_lengths, hand.score, side)
+            if not network.contract.predicts_side:
+                new = replace(new, left_log_odds=hand.left_log_odds)
+            placed.append(new)
         return placed
 
     def _mirrors(self, side: Literal["left", "right"]) -> bool:
         return self._hand.rule.hands == "right" and side == "left"
 
     def _side(self, estimate: CropEstimate, known: Literal["left", "right"]) -> Literal["left", "right"]:
-        if not self._hand.contract.says_side:
+        if not self._hand.contract.predicts_side:
             return known
         return "left" if estimate.left_log_odds > 0 else "right"
 
     def _score(self, estimate: CropEstimate, detected: float) -> float:
-        """Detector, presence, and above all how sure the network is of the joints: it makes little of a face or ear."""
-        certainty = math.exp(-estimate.relative_uncertainty / self.config.uncertainty_of_no_hand)
+        """Detector score and presence, reduced by the uncertainty of the joints, which is large on a face or an ear."""
+        certainty = math.exp(-estimate.relative_uncertainty / self.config.uncertainty_scale)
         return math.sqrt(detected * estimate.presence) * certainty
 
     def without_duplicates(self, found: list[HandEstimate]) -> list[HandEstimate]:
-        """Best first; of hands at the same place only the best."""
+        """Best first; of duplicates only the best."""
         kept: list[HandEstimate] = []
         for hand in sorted(found, key=lambda f: -f.score):
-            if not self.is_among(hand, kept):
+            if not self.is_duplicate(hand, kept):
                 kept.append(hand)
         return kept
 
-    def is_among(self, hand: HandEstimate, others: list[HandEstimate]) -> bool:
-        """Whether one of the others is the same hand seen again."""
+    def is_duplicate(self, hand: HandEstimate, others: list[HandEstimate]) -> bool:
+        """Whether one of the others is the same hand."""
         c = self.config
         box, boxes = box_of_joints(hand.uv), np.array([box_of_joints(other.uv) for other in others]).reshape(-1, 4)
         return bool(((overlap(box, boxes) > c.same_hand_overlap) | (nested(box, boxes) > c.same_hand_nested)).any())
 
 
 def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
-    """The camera given, if it fits the picture, or the assumed one.
+    """The given camera, checked against the picture, or the assumed one.
 
     Raises:
-        ValueError: the picture is no (H, W, 3) array of uint8, or the camera's size is another.
+        ValueError: the picture is not an (H, W, 3) array of uint8, or the camera has another size.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ValueError(

@@ -1,7 +1,7 @@
-"""Predicting whole lists of files: results written beside each other, problems collected and never in the way."""
+"""Predicting lists of files: results are written beside each other; a file that fails does not stop the others."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,16 @@ from knuckle.track import FilterSettings
 from knuckle.view.bones import draw_box, draw_skeleton
 from knuckle.view.mesh import overlay_mesh
 
-SAVES = ("json", "overlay", "glb", "npz")
-
 
 @dataclass(frozen=True)
 class RunOptions:
     """What to write, with which camera, and how many hands.
 
     Attributes:
-        save: of `SAVES`.
-        K: matrix of the camera of all files, or None.
-        fov: its angle of view in radians instead, 0 for none.
-        max_hands: in one picture.
+        save: formats, of `WRITERS`; a video has json and overlay only.
+        K: intrinsics of the camera of all files, or None.
+        fov: its field of view in radians instead, 0 for none.
+        max_hands: maximum in one picture.
     """
 
     save: Sequence[str] = ("json",)
@@ -42,14 +40,33 @@ class RunOptions:
     max_hands: int = 4
 
     def __post_init__(self) -> None:
-        unknown = set(self.save) - set(SAVES)
+        unknown = set(self.save) - set(WRITERS)
         if unknown:
-            raise ValueError(f"save must be among {', '.join(SAVES)} but got {', '.join(sorted(unknown))}")
+            raise ValueError(f"save must be among {', '.join(WRITERS)} but got {', '.join(sorted(unknown))}")
+
+
+@dataclass(frozen=True)
+class PictureResult:
+    """One picture, the camera it was taken with, and the hands found in it."""
+
+    name: str
+    image: np.ndarray
+    camera: SourcedCamera
+    hands: Sequence[Hand]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as it is written."""
+        return {
+            "image": self.name,
+            "size": [self.image.shape[1], self.image.shape[0]],
+            "camera": self.camera.to_json(),
+            "hands": [hand.to_json() for hand in self.hands],
+        }
 
 
 @dataclass
 class RunSummary:
-    """What came of a run: pictures (or frames) with results, hands in them, and one line for each problem."""
+    """The result of a run: the number of pictures (or frames) and of hands in them, and one line for each problem."""
 
     pictures: int = 0
     hands: int = 0
@@ -69,7 +86,7 @@ def predict_sources(
     on_start: Callable[[int], None] = lambda count: None,
     on_file: Callable[[], None] = lambda: None,
 ) -> RunSummary:
-    """As predict_files, of files, folders, patterns and videos; a source that stands for none is a problem.
+    """Like predict_files, for files, folders, patterns and videos; a source that matches no file is a problem.
 
     Args:
         predictor: finds the hands.
@@ -93,7 +110,7 @@ def predict_files(
     options: RunOptions,
     on_file: Callable[[Path], None] = lambda path: None,
 ) -> RunSummary:
-    """Predicts every file that can be read and writes `out/<stem>.json` (`.jsonl` for a video) and what else is asked.
+    """Predicts every file that can be read and writes `out/<stem>.json` (`.jsonl` for a video) and the other formats.
 
     Args:
         on_file: called after each file.
@@ -111,16 +128,6 @@ def predict_files(
     return summary
 
 
-def picture_json(name: str, size: tuple[int, int], camera: SourcedCamera, hands: Sequence[Hand]) -> dict[str, Any]:
-    """The result of one picture as it is written."""
-    return {
-        "image": name,
-        "size": list(size),
-        "camera": camera.to_json(),
-        "hands": [hand.to_json() for hand in hands],
-    }
-
-
 def overlay(image: np.ndarray, hands: Sequence[Hand], predictor: Predictor, mesh: bool = True) -> np.ndarray:
     """The picture with the hands' meshes, skeletons and held objects' boxes over it."""
     for hand in sorted(hands, key=lambda h: -h.joints_camera[:, 2].mean()):
@@ -136,25 +143,13 @@ def overlay(image: np.ndarray, hands: Sequence[Hand], predictor: Predictor, mesh
 def _predict_picture(predictor: Predictor, path: Path, out: Path, options: RunOptions, summary: RunSummary) -> None:
     data = path.read_bytes()
     image = decode_picture(data)
-    size = (image.shape[1], image.shape[0])
-    camera = camera_of(size, data, options.K, options.fov)
-    hands = predictor(image, camera.camera, options.max_hands)
+    camera = camera_of((image.shape[1], image.shape[0]), data, options.K, options.fov)
+    result = PictureResult(path.name, image, camera, predictor(image, camera.camera, options.max_hands))
     summary.pictures += 1
-    summary.hands += len(hands)
-    if "json" in options.save:
-        _write_text(out, ".json", json.dumps(picture_json(path.name, size, camera, hands)) + "\n")
-    if "overlay" in options.save:
-        drawn = cv2.cvtColor(overlay(image, hands, predictor), cv2.COLOR_RGB2BGR)
-        done, encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        if not done:
-            raise ValueError(f"the overlay of {size[0]} x {size[1]} pixels could not be encoded; shrink the picture")
-        with atomic_write(_named(out, ".overlay.jpg")) as unfinished:
-            unfinished.write_bytes(encoded.tobytes())
-    if "npz" in options.save:
-        with atomic_write(_named(out, ".npz")) as unfinished:
-            np.savez(unfinished, allow_pickle=False, **_arrays(hands))
-    if "glb" in options.save and hands:
-        _write_hands(_named(out, ".glb"), predictor, hands)
+    summary.hands += len(result.hands)
+    for name, write in WRITERS.items():
+        if name in options.save:
+            write(result, out, predictor)
 
 
 def _predict_video(predictor: Predictor, path: Path, out: Path, options: RunOptions, summary: RunSummary) -> None:
@@ -172,7 +167,8 @@ def _predict_video(predictor: Predictor, path: Path, out: Path, options: RunOpti
                 size = (image.shape[1], image.shape[0])
                 camera = camera_of(size, b"", options.K, options.fov)
                 hands = video(image, camera.camera, options.max_hands)
-                lines.write(json.dumps({"frame": frames} | picture_json(path.name, size, camera, hands)) + "\n")
+                result = PictureResult(path.name, image, camera, hands)
+                lines.write(json.dumps({"frame": frames} | result.to_json()) + "\n")
                 frames += 1
                 summary.hands += len(hands)
                 if "overlay" in options.save:
@@ -185,9 +181,9 @@ def _predict_video(predictor: Predictor, path: Path, out: Path, options: RunOpti
         if writer is not None:
             writer.release()
     summary.pictures += frames
-    # Counts in headers are off by a frame or two; a file that was cut lacks many.
+    # Counts in headers are off by a frame or two; a truncated file lacks many.
     if frames == 0 or frames < 0.95 * expected - 2:
-        raise PictureError(f"breaks off after frame {frames} of {expected}; the frames before it were processed")
+        raise PictureError(f"is truncated after frame {frames} of {expected}; the frames before it were processed")
 
 
 def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
@@ -203,9 +199,24 @@ def _named(out: Path, suffix: str) -> Path:
     return out.parent / (out.name + suffix)
 
 
-def _write_text(out: Path, suffix: str, text: str) -> None:
-    with atomic_write(_named(out, suffix)) as unfinished:
-        unfinished.write_text(text)
+def _write_json(result: PictureResult, out: Path, predictor: Predictor) -> None:
+    with atomic_write(_named(out, ".json")) as unfinished:
+        unfinished.write_text(json.dumps(result.to_json()) + "\n")
+
+
+def _write_overlay(result: PictureResult, out: Path, predictor: Predictor) -> None:
+    drawn = cv2.cvtColor(overlay(result.image, result.hands, predictor), cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    if not done:
+        height, width = result.image.shape[:2]
+        raise ValueError(f"the overlay of {width} x {height} pixels could not be encoded; shrink the picture")
+    with atomic_write(_named(out, ".overlay.jpg")) as unfinished:
+        unfinished.write_bytes(encoded.tobytes())
+
+
+def _write_npz(result: PictureResult, out: Path, predictor: Predictor) -> None:
+    with atomic_write(_named(out, ".npz")) as unfinished:
+        np.savez(unfinished, allow_pickle=False, **_arrays(result.hands))
 
 
 def _arrays(hands: Sequence[Hand]) -> dict[str, np.ndarray]:
@@ -229,7 +240,7 @@ def _arrays(hands: Sequence[Hand]) -> dict[str, np.ndarray]:
 
 
 def _object_arrays(objects: Sequence[HeldObject | None]) -> dict[str, np.ndarray]:
-    """NaN and an empty name stand for what is not there."""
+    """NaN and an empty name stand for what is missing."""
 
     def stacked(name: str, shape: tuple[int, ...]) -> np.ndarray:
         values = [None if held is None else getattr(held, name) for held in objects]
@@ -243,12 +254,23 @@ def _object_arrays(objects: Sequence[HeldObject | None]) -> dict[str, np.ndarray
     }
 
 
-def _write_hands(path: Path, predictor: Predictor, hands: Sequence[Hand]) -> None:
+def _write_glb(result: PictureResult, out: Path, predictor: Predictor) -> None:
+    if not result.hands:
+        return
     model, pairs = predictor.model, []
-    for hand in hands:
+    for hand in result.hands:
         pose = np.asarray(hand.T_camera_hand)[None]
         angles = np.array([list(hand.angles.values())])
         motion = motion_of(model, angles, pose[:, :3, :3], pose[:, :3, 3], hand.side)
         pairs.append((skinned_mesh_of(model, hand.shape, hand.side), motion))
-    with atomic_write(path) as unfinished:
+    with atomic_write(_named(out, ".glb")) as unfinished:
         write_glb(unfinished, pairs)
+
+
+# The formats of a picture's result: each writes one file named after `out`. Another format is one line here.
+WRITERS: Mapping[str, Callable[[PictureResult, Path, Predictor], None]] = {
+    "json": _write_json,
+    "overlay": _write_overlay,
+    "glb": _write_glb,
+    "npz": _write_npz,
+}

@@ -1,4 +1,4 @@
-"""What the user named, as a list of files: pictures, folders, globs and videos."""
+"""Sources as typed, to a list of files: pictures, videos, folders and patterns."""
 
 import glob
 from pathlib import Path
@@ -8,9 +8,9 @@ VIDEOS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
 
 
 def expand(sources: list[str]) -> tuple[list[Path], list[str]]:
-    """The files that sources stand for, in order, and one line for each source that stands for none.
+    """The files that the sources match, in order, and one line for each source that matches none.
 
-    A folder stands for the pictures and videos directly in it.
+    A folder matches the pictures and videos directly in it.
     """
     files: list[Path] = []
     problems: list[str] = []

@@ -1,4 +1,4 @@
-"""What is known of one hand in one picture (Sample), many as tensors (Batch), and results (Hand, HeldObject)."""
+"""One hand in one picture with its labels (Sample), many as tensors (Batch), and results (Hand, HeldObject)."""
 
 from knuckle.sample.batch import Batch, collate
 from knuckle.sample.hand import Hand

@@ -12,10 +12,10 @@ from knuckle.sample.sample import ARRAY_FIELDS, Sample
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Many samples as torch tensors. A loss asks what is there: `rows = batch.rows("joints_camera", "camera")`.
+    """Many samples as torch tensors. Losses query which labels exist: `rows = batch.rows("joints_camera", "camera")`.
 
-    A field that no sample has is None. In a field that only some have, the others' rows hold NaN (False or 0 where
-    the dtype has no NaN), so that a loss that forgot to ask is NaN and not slightly wrong: index with rows() or
+    A field that no sample has is None. In a field that only some have, the rows of the others are NaN (False or 0
+    where the dtype has no NaN), so that a loss that ignores this is NaN and not slightly wrong: index with rows() or
     joint_rows() before computing, `loss(predicted[rows], batch.joints_camera[rows])`.
 
     Attributes:
@@ -91,7 +91,7 @@ def _stack(name: str, values: Sequence[np.ndarray | None], dtype: np.dtype) -> n
         return None
     shapes = {v.shape for v in found}
     if len(shapes) > 1:
-        raise ValueError(f"{name} must have one shape in a batch but got {sorted(shapes)}; cut the samples alike first")
+        raise ValueError(f"{name} must have one shape in a batch but got {sorted(shapes)}; crop them alike first")
     floating = found[0].dtype.kind == "f"
     stacked = np.full((len(values), *found[0].shape), np.nan if floating else 0, dtype if floating else found[0].dtype)
     for i, value in enumerate(values):

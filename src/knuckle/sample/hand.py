@@ -1,4 +1,4 @@
-"""A found hand: what prediction returns, and its form in JSON."""
+"""A hand as prediction returns it, and its form in JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -36,22 +36,22 @@ class Hand:
 
     Attributes:
         side: "left" or "right".
-        score: 0 to 1, how sure it is that this is a hand.
+        score: 0 to 1, confidence that this is a hand.
         box: (4,) x0, y0, x1, y1 in pixels of the picture.
         joints_camera: (21, 3) metres.
         angles: radians by name, all of handmodel.ANGLE_NAMES; a sequence of 23 in that order is taken too.
         shape: (10,) of the open hand.
         T_camera_hand: (4, 4) proper for both sides.
-        joint_uncertainty_mm: (21,) mean distance to expect between each joint and the truth, millimetres.
-        plausibility: 0 to 1, how well a human hand explains the network's joints.
-        camera: the camera that joints_camera are in the frame of.
-        vertices_camera: (V, 3) metres, None where read back from JSON.
-        joints_network: (21, 3) metres, the network's own output in the camera's frame before any fit, where kept.
-        vertices_network: (V, 3) metres, the network's own mesh likewise, of the network's own topology.
-        object: what the hand holds; None where it holds nothing or nobody looked.
+        joint_uncertainty_mm: (21,) expected distance of each joint from the truth, millimetres.
+        plausibility: 0 to 1, how well the fitted hand explains the network's joints.
+        camera: that took the picture; its frame is that of joints_camera.
+        vertices_camera: (V, 3) metres; None if read from JSON.
+        joints_network: (21, 3) metres, the network's own output in the camera's frame, before the fit.
+        vertices_network: (V, 3) metres, likewise the network's own mesh, in its own topology.
+        object: the held object; None where there is none, or the network does not predict one.
 
     Raises:
-        ValueError: a field does not hold what is said here; NaN and infinity are never admitted.
+        ValueError: a field has another shape, type or range than described here, or is not finite.
     """
 
     side: Literal["left", "right"]
@@ -96,7 +96,7 @@ class Hand:
         object.__setattr__(self, "angles", _named_angles(self.angles))
 
     def __reduce__(self) -> tuple:
-        # pickle, and with it every process pool, knows no read-only mapping
+        # pickle, and with it every process pool, does not support read-only mappings
         values = [getattr(self, f.name) for f in fields(self)]
         return type(self), tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
 
@@ -106,7 +106,7 @@ class Hand:
         return self.camera.project(self.joints_camera)
 
     def to_json(self) -> dict[str, Any]:
-        """The hand as plain numbers, lists and strings, rounded; keys and units are fixed by a golden file.
+        """The hand as rounded numbers, lists and strings; a test fixes keys and units by a golden file.
 
         Returns:
             side, score, box, joints_image (21 x 2 px), joints_camera (21 x 3 m), joint_uncertainty_mm (21), angles (23
@@ -130,15 +130,15 @@ class Hand:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], camera: Camera) -> "Hand":
-        """Read back what to_json wrote; meshes and the network's own joints are not part of it.
+        """Read what to_json wrote, without meshes and the network's own joints, which it does not write.
 
         Args:
             data: as to_json gives it.
-            camera: the picture's, which is stored once per picture and not with each hand.
+            camera: of the picture; stored once per picture, not with each hand.
 
         Raises:
             ValueError: a key is missing or unknown, a value does not fit, or joints_image is more than half a pixel
-                from the projection of joints_camera: the camera is another one.
+                from the projection of joints_camera, which shows a wrong camera.
         """
         missing, unknown = set(_JSON_KEYS) - set(data), set(data) - set(_JSON_KEYS)
         if missing or unknown:

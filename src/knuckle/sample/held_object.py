@@ -1,4 +1,4 @@
-"""The object in a hand: the box around it, its pose and its category, and their form in JSON."""
+"""The object held by a hand: its bounding box, pose and category, and their form in JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from knuckle.sample.validate import check_array, check_finite, check_rigid
 from knuckle.skeleton import BOX_CORNERS
 
 _KEYS = ("corners_camera", "T_camera_object", "category", "category_probability")
-# As of a hand: micrometres; rotations to what a metre's lever arm would show.
+# As for a hand: micrometres, and rotations as precise at a lever arm of a metre.
 _DECIMALS = {"corners_camera": 6, "T_camera_object": 8}
 
 
 @dataclass(frozen=True, eq=False)
 class HeldObject:
-    """An object in a hand, in metres, in the frame of the camera that took the picture.
+    """A held object, in metres, in the frame of the camera that took the picture.
 
     Attributes:
-        corners_camera: (8, 3) of the box around it, in the order of skeleton.BOX_CORNERS.
-        T_camera_object: (4, 4) proper, from the box's own frame: origin in its middle, axes along its edges. None
-            where the corners do not say it.
-        category: what it is, None where nobody said.
+        corners_camera: (8, 3) of its bounding box, in the order of skeleton.BOX_CORNERS.
+        T_camera_object: (4, 4) proper, from the box's own frame: origin in its centre, axes along its edges. None
+            where the corners do not determine it.
+        category: its name; None where it is not predicted.
         category_probability: 0 to 1, of that category.
 
     Raises:
-        ValueError: a field does not hold what is said here; NaN and infinity are never admitted.
+        ValueError: a field has another shape, type or range than described here, or is not finite.
     """
 
     corners_camera: np.ndarray
@@ -55,7 +55,7 @@ class HeldObject:
         category: str | None = None,
         category_probability: float | None = None,
     ) -> "HeldObject":
-        """The object whose pose is that of the box that fits its corners best; the corners stay as they are."""
+        """The object with the pose of the box that fits its corners best; the corners are kept unchanged."""
         return cls(corners_camera, box_pose(corners_camera), category, category_probability)
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class HeldObject:
 
     @classmethod
     def from_json(cls, data: Any) -> "HeldObject":
-        """Read back what to_json wrote.
+        """Read what to_json wrote.
 
         Raises:
             ValueError: a key is missing or unknown, or a value does not fit.
@@ -93,18 +93,18 @@ def box_pose(corners: Float[np.ndarray, "8 3"]) -> Float[np.ndarray, "4 4"] | No
     """The pose of the box that fits eight corners best.
 
     Args:
-        corners: (8, 3) in the order of skeleton.BOX_CORNERS, any unit; noise may have bent the box.
+        corners: (8, 3) in the order of skeleton.BOX_CORNERS, any unit, possibly noisy.
 
     Returns:
-        (4, 4) proper: origin in the corners' mean, axes along the edges. None where the corners lie on a line, of
-        which the turn about itself is unknown.
+        (4, 4) proper: origin in the corners' mean, axes along the edges. None where the corners are collinear: the
+        rotation about their line is undetermined.
     """
     middle = corners.mean(0)
-    # Columns: the mean of the four parallel edges of each direction.
+    # Columns: the mean of the four parallel edges in each direction.
     edges = (corners - middle).T @ np.array(BOX_CORNERS) / 2
     rotation = np.eye(3)
-    # Of long edges the direction is known best: the nearest rotation of edges weighted by their lengths, which are
-    # those along the axes found.
+    # The directions of long edges are most accurate: the nearest rotation, with edges weighted by their lengths along
+    # the axes of the previous iteration.
     lengths = np.linalg.norm(edges, axis=0)
     if np.linalg.svd(edges, compute_uv=False)[1] < 1e-6 * max(float(lengths.max()), 1e-12):
         return None

@@ -1,4 +1,4 @@
-"""One hand in one picture, with whatever labels there are."""
+"""One hand in one picture, with the labels that exist."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from knuckle.camera import Camera
 from knuckle.sample.validate import check_array, check_box, check_finite, check_rigid, check_side
 from knuckle.skeleton import MIRRORED_BOX_CORNERS
 
-# Shape and kind of every field that is a plain array; a batch stacks exactly these.
+# Shape and kind of every array field; these are stacked in a batch.
 ARRAY_FIELDS: dict[str, tuple[tuple[int | str, ...], str]] = {
     "image": (("H", "W", 3), "8-bit"),
     "joints_camera": ((21, 3), "floating-point"),
@@ -41,7 +41,7 @@ _JOINT_FIELDS = ("joints_camera", "joints_image")
 class Sample:
     """One hand in one picture. A label that is missing is None, never zeros.
 
-    All arrays are NumPy's. "camera" in a name is the frame of this Sample's own camera: of the crop, after seen_by.
+    All arrays are NumPy's. "camera" in a name is the frame of this Sample's camera: that of the crop after seen_by.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
@@ -49,18 +49,18 @@ class Sample:
         side: "left" or "right".
         joints_camera: (21, 3) metres; a joint without a label is a row of NaN.
         joints_image: (21, 2) pixels; a joint without a label is a row of NaN.
-        visibility: (21,) bool, True where the joint itself can be seen.
-        in_frame: (21,) bool, True where the joint lies within the picture as it was taken, before any crop.
+        visibility: (21,) bool, True where the joint itself is visible.
+        in_frame: (21,) bool, True where the joint lies within the original picture, before any crop.
         vertices_camera: (V, 3) metres.
         angles: (23,) radians, in the order of handmodel.ANGLE_NAMES.
         wrist_angles: (2,) radians, flexion and deviation.
-        shape: (10,) of the open hand; another model's coefficients do not belong here.
+        shape: (10,) of the open hand, not of another model.
         T_camera_hand: (4, 4) proper for both sides.
         box: (4,) x0, y0, x1, y1 of the hand, pixels.
-        mask_complete: (H, W) bool, the hand as if nothing were in front of it.
-        mask_visible: (H, W) bool, what is seen of it.
-        object_mask: (H, W) bool, what is seen of the held object.
-        object_category: what kind of object is held.
+        mask_complete: (H, W) bool, the hand without occluders.
+        mask_visible: (H, W) bool, its visible part.
+        object_mask: (H, W) bool, the visible part of the held object.
+        object_category: of the held object.
         T_camera_object: (4, 4) proper.
         object_corners_camera: (8, 3) metres, in the binary order of skeleton.BOX_CORNERS, x along the object's
             stored main axis.
@@ -69,7 +69,7 @@ class Sample:
         id: unique within the source.
 
     Raises:
-        ValueError: a field does not hold what is said here, or pictures and camera differ in size.
+        ValueError: a field has another shape, type or range than described here, or pictures and camera differ in size.
     """
 
     image: np.ndarray | None = None
@@ -123,7 +123,7 @@ class Sample:
             raise ValueError(f"image, masks and camera must agree in (width, height) but got {sizes}")
 
     def seen_by(self, crop: Camera, cut: Callable[[Any, Any, tuple[int, int]], Any]) -> "Sample":
-        """This sample as a camera derived from its own sees it: every label in the crop's frame and pixels.
+        """This sample through a crop of its camera: every label in the frame and pixels of the crop.
 
         Args:
             crop: from self.camera.crop, rotate, mirror, ...; not batched, its size known.
@@ -131,10 +131,10 @@ class Sample:
                 such as knuckle.image's. Masks are cut here, to the nearest pixel.
 
         Returns:
-            A Sample with the crop as its camera. A mirrored crop changes the side. The box becomes the one around
-            its four corners. Visibility, in_frame and contacts stay; whether a joint is inside the crop, joints_image
-            says. A sample without a camera is seen through a crop of any camera of its picture's size, and has none
-            afterwards either: its labels in the picture are all it can have.
+            A Sample with the crop as its camera. A mirrored crop changes the side. The box becomes the bounding box of
+            its four corners. Visibility, in_frame and contacts do not change; joints_image shows whether a joint is
+            inside the crop. A sample without a camera, which can only have labels in the picture, takes a crop of any
+            camera of its picture's size, and the result has no camera either.
 
         Raises:
             ValueError: the crop has no size, or there are labels in space and no camera.

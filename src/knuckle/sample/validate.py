@@ -1,4 +1,4 @@
-"""The checks that Sample and Hand make of what they are given: expected, came, what to do."""
+"""Validation of the fields of Sample and Hand."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], kind: str =
     """Raise unless the value is a NumPy array of that shape and kind.
 
     Args:
-        name: how the message calls it.
-        value: what came.
-        shape: sizes; a string stands for any size of one or more.
+        name: of the field, for the message.
+        value: of the field.
+        shape: sizes; a string stands for any positive size.
         kind: "floating-point" (32 or 64 bit), "boolean" or "8-bit".
 
     Raises:
-        ValueError: it is not; the message says what was expected and what came.
+        ValueError: it is not; the message has what was expected and what was given.
     """
     wanted = f"must be a {kind} array ({', '.join(map(str, shape))})"
     if not isinstance(value, np.ndarray):
@@ -32,7 +32,7 @@ def check_array(name: str, value: Any, shape: tuple[int | str, ...], kind: str =
 
 
 def check_finite(name: str, value: np.ndarray, rows_may_miss: bool = False) -> None:
-    """Raise unless every number is finite; `rows_may_miss` also admits rows that are NaN from end to end.
+    """Raise unless every number is finite; `rows_may_miss` also admits rows that are entirely NaN.
 
     Raises:
         ValueError: a number is infinite or NaN where it must not be.
@@ -50,7 +50,7 @@ def check_rigid(name: str, value: Any) -> None:
     """Raise unless the value is a (4, 4) rigid motion with a proper rotation.
 
     Raises:
-        ValueError: the shape, the last row or the rotation is wrong.
+        ValueError: it has another shape, another last row, or no proper rotation.
     """
     check_array(name, value, (4, 4))
     check_finite(name, value)
@@ -69,7 +69,7 @@ def check_box(name: str, value: Any) -> None:
     """Raise unless the value is a box (x0, y0, x1, y1) with x1 > x0 and y1 > y0.
 
     Raises:
-        ValueError: the shape is wrong or the box has no area.
+        ValueError: it has another shape or no area.
     """
     check_array(name, value, (4,))
     check_finite(name, value)
@@ -81,7 +81,7 @@ def check_side(value: Any) -> None:
     """Raise unless the value is "left" or "right".
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is neither.
     """
     if value not in ("left", "right"):
         raise ValueError(f'side must be "left" or "right" but got {value!r}')
