@@ -90,12 +90,16 @@ def examples_of_batch(parts: Sequence[Part], batch: int, mix: Mapping[str, float
     if unknown:
         names = ", ".join(part.name for part in parts)
         raise ValueError(f"mix must name data sets of the run ({names}) but names {', '.join(sorted(unknown))}")
+    if wrong := {name: share for name, share in mix.items() if not 0 <= share <= 1}:
+        raise ValueError(f"shares of a mix must be 0 to 1 but got {wrong}")
     shares = [mix.get(part.name, part.share) for part in parts]
     given = sum(share for share in shares if share is not None)
     open_parts = [part.name for part, share in zip(parts, shares, strict=True) if share is None]
     if given > 1 + 1e-6 or (open_parts and given > 1 - 1e-6):
         rest = f"; nothing is left for {', '.join(open_parts)}" if open_parts else ""
         raise ValueError(f"shares of a batch must add up to at most 1 but add up to {given:g}{rest}")
+    if not open_parts and not given > 0:
+        raise ValueError("a mix must draw from one data set at least but leaves all of them out")
     if open_parts:
         counts = [None if share is None else round(share * batch) for share in shares]
     else:
