@@ -1,5 +1,7 @@
 """However a batch is divided, its gradient is the whole batch's; and what a stage freezes stays as it is."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -157,6 +159,56 @@ def test_a_weight_for_a_loss_that_there_is_not_is_named():
         replicas.gradient(make, 4, 0, 0.0)
 
 
+def test_a_stage_without_losses_or_with_too_small_a_batch_is_refused():
+    system = Linear()
+    network = system.network()
+    replicas = Replicas(system, network, Alone(), 1, torch.float32, 0)
+    with pytest.raises(ValueError, match="stage all must weigh a loss"):
+        replicas.begin(Stage(losses={"l1": 0.0}), None)
+    many = Alone()
+    many.count = 3
+    with pytest.raises(ValueError, match="batch must be at least 3, the processes, but got 2"):
+        Replicas(system, network, many, 1, torch.float32, 0).begin(Stage(batch=2, losses={"l1": 1.0}), None)
+
+
+class Threads:
+    """Ranks on threads of one process."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, rank: int, count: int, shared: list, barrier: threading.Barrier) -> None:
+        self.rank, self.count, self._shared, self._barrier = rank, count, shared, barrier
+
+    def sum(self, values):
+        self._barrier.wait(20)
+        self._shared[self.rank] = values
+        self._barrier.wait(20)
+        return torch.stack(list(self._shared)).sum(0)
+
+    def texts(self, text):
+        return [text] * self.count
+
+    def wait(self):
+        self._barrier.wait(20)
+
+
+def test_processes_begin_a_stage_with_the_same_statistics_of_normalisation():
+    """Each gathers its own; a part that is frozen uses them."""
+    barrier, shared = threading.Barrier(2), [None, None]
+    networks = [nn.Sequential(nn.Linear(5, 2), nn.BatchNorm1d(2)) for _ in range(2)]
+    networks[0][1].running_mean.fill_(3.0)
+    networks[1][1].running_mean.fill_(float("nan"))
+
+    def begin(rank: int) -> None:
+        ranks = Threads(rank, 2, shared, barrier)
+        batch = RowSource().collate([RowSource().sample(i, None) for i in range(2)])
+        Replicas(Linear(), networks[rank], ranks, 1, torch.float32, 0).begin(Linear().stages[0], batch)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(begin, range(2)))
+    assert [network[1].running_mean.tolist() for network in networks] == [[3.0, 3.0]] * 2
+
+
 def test_the_longest_prefix_gives_the_rate_and_the_rest_is_frozen():
     stage = Stage(rates={"0.": 1e-2, "0.bias": 1e-3})
     assert (rate_of("0.weight", stage), rate_of("0.bias", stage), rate_of("3.weight", stage)) == (1e-2, 1e-3, None)
@@ -234,6 +286,8 @@ def test_shares_are_kept_in_every_batch():
         ([Part("a", 5, 0.7), Part("b", 5, 0.6)], {}, "at most 1 but add up to 1.3"),
         ([Part("a", 5, 1.0), Part("b", 5)], {}, "nothing is left for b"),
         ([Part("a", 5)], {"z": 0.5}, "must name data sets of the run"),
+        ([Part("a", 5)], {"a": 0.0}, "must draw from one data set at least"),
+        ([Part("a", 5), Part("b", 5)], {"a": -0.5}, "must be 0 to 1 but got"),
     ],
 )
 def test_shares_that_cannot_be_met_are_named(parts, mix, words):

@@ -19,9 +19,11 @@ from knuckle.systems.shipped import Shipped, ShippedConfig
 from knuckle.train.checkpoint import checkpoints, load, newest
 from knuckle.train.examples import make_batch
 from knuckle.train.export import export_onnx
-from knuckle.train.loop import TrainConfig, train
+from knuckle.train.job import TrainJob, run_job
+from knuckle.train.loop import TrainConfig, _Log, train
 from knuckle.train.muon import MuonAdamW, orthogonalise
 from knuckle.train.quantise import network_inputs, outer_convolutions, quantise_onnx
+from knuckle.train.ranks import Alone
 
 TINY = {
     "stem": [16],
@@ -92,6 +94,67 @@ def test_worker_processes_change_nothing(hands, tmp_path):
     system = tiny(steps=3)
     here = train(system, hands, tmp_path / "here", config(threads=1))
     same_weights(here, train(system, hands, tmp_path / "ahead", config(threads=1, workers=2)))
+
+
+def test_batches_of_worker_processes_are_worked_on_once(hands, tmp_path, monkeypatch):
+    """They come in one piece: copies of the network would each take the whole."""
+    system, seen = tiny(steps=2), []
+    monkeypatch.setattr(system, "forward", lambda *a: (seen.append(len(a[1])), Shipped.forward(system, *a))[1])
+    train(system, hands, tmp_path / "run", config(threads=2, workers=1))
+    assert seen == [8, 8]
+
+
+def test_a_batch_of_one_trains(hands, tmp_path):
+    assert train(tiny(steps=2, batch=1), hands, tmp_path / "run", config()).name == "step-0000002"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"steps": -3}, {"minutes": float("nan")}, {"minutes": -1.0}, {"save_every": 0}, {"log_every": 0},
+        {"threads": 0}, {"workers": -1}, {"seed": -1}, {"rate": -1e-3}, {"batch": -4},
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_be_are_named_before_anything_is_read(tmp_path, entries):
+    (name,) = entries
+    with pytest.raises(ValueError, match=f"{name} must be [01] or more, and finite"):
+        run_job(TrainJob("shipped", ["nowhere"], tmp_path, **entries))
+
+
+def test_steps_are_logged_whole(tmp_path):
+    log = _Log(tmp_path, lambda numbers: None, 0)
+    log.write_held_out(1234567, {"uv_px": 1.23456789})
+    assert json.loads((tmp_path / "log.jsonl").read_text()) == {"step": 1234567, "held_out/uv_px": 1.2346}
+
+
+class TwoViews(Alone):
+    """The second of two processes has found no checkpoint, as where the folder is not shared."""
+
+    def texts(self, text: str) -> list[str]:
+        return [text, json.dumps(json.loads(text) | {"checkpoint": None})]
+
+
+def test_processes_that_would_go_on_from_different_checkpoints_are_told(hands, tmp_path):
+    train(tiny(steps=3), hands, tmp_path / "run", config(), stop_after=1)
+    with pytest.raises(ValueError, match=r'process 1 differs from the first: checkpoint was "step-0000001", is null'):
+        train(tiny(steps=3), hands, tmp_path / "run", config(), ranks=TwoViews())
+
+
+class ToldElsewhere(Alone):
+    """Another process of the run is told to end, this one is not."""
+
+    count = 2
+
+    def sum(self, values):
+        return torch.tensor([1.0, 0.0], dtype=torch.float64) if values.shape == (2,) else values
+
+    def texts(self, text: str) -> list[str]:
+        return [text, text]
+
+
+def test_a_process_ends_as_interrupted_where_another_was_told(hands, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(steps=3), hands, tmp_path / "run", config(), ranks=ToldElsewhere())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,5 +1,6 @@
 """A training run and an export as a person asks for them: names, folders and a few numbers."""
 
+import math
 import sys
 import tempfile
 import time
@@ -75,6 +76,7 @@ def run_job(job: TrainJob) -> Path:
         ValueError: the job asks for what does not exist, or the folder holds a run with other settings.
         KeyboardInterrupt: told to end; what was trained is saved.
     """
+    _check_numbers(job)
     specs = [parse_spec(text) for text in job.data]
     if not specs:
         raise ValueError("data must name a data set at least, such as a folder of `knuckle synth`, but names none")
@@ -153,6 +155,15 @@ def export_checkpoint(folder: Path, out: Path, half: bool = False, int8: str | N
             export_onnx(graph, path, half)
         written.append(path)
     return written
+
+
+def _check_numbers(job: TrainJob) -> None:
+    """Before anything is decoded for an hour."""
+    least = dict.fromkeys(("steps", "minutes", "batch", "rate", "seed", "workers"), 0)
+    for name, low in (least | dict.fromkeys(("threads", "save_every", "log_every"), 1)).items():
+        value = getattr(job, name)
+        if not low <= value < math.inf:
+            raise ValueError(f"{name} must be {low} or more, and finite, but got {value}")
 
 
 def _stage(stage: Stage, job: TrainJob, every: int) -> Stage:
