@@ -10,15 +10,18 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from hand_pictures import drawn_samples, write_truth
 from knuckle.datasets.sets import DataSet, parse_spec
+from knuckle.predict.contract import Contract, CropRule
 from knuckle.systems.config import from_json
 from knuckle.systems.detector import Detector, DetectorConfig
 from knuckle.systems.shipped import Shipped, ShippedConfig
-from knuckle.train.checkpoint import checkpoints, load, newest
+from knuckle.systems.system import Graph
+from knuckle.train.checkpoint import checkpoints, load, newest, save
 from knuckle.train.examples import make_batch
-from knuckle.train.export import export_onnx
+from knuckle.train.export import export_onnx, open_checkpoint
 from knuckle.train.job import TrainJob, run_job
 from knuckle.train.loop import TrainConfig, _Log, train
 from knuckle.train.muon import MuonAdamW, orthogonalise
@@ -217,6 +220,62 @@ def test_a_damaged_checkpoint_is_named(hands, tmp_path):
         load(folder)
     with pytest.raises(FileNotFoundError, match="must be a checkpoint"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[]", "config.json holds no names"),
+        ("[" * 100000, "is damaged"),
+        ("{}", "system must be one of"),
+        ('{"system": "shipped", "config": {"widths": [16, 32, -48]}}', "that a network can be built of but"),
+    ],
+)
+def test_a_configuration_that_says_nothing_is_one_line(hands, tmp_path, text, words):
+    folder = train(tiny(steps=1), hands, tmp_path / "run", config())
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        open_checkpoint(folder)
+
+
+def test_a_position_that_is_none_is_named(hands, tmp_path):
+    folder = train(tiny(steps=2), hands, tmp_path / "run", config(), stop_after=1)
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | {"position": {"at": 1}}))
+    with pytest.raises(ValueError, match="must say where the run stands"):
+        train(tiny(steps=2), hands, tmp_path / "run", config())
+
+
+def test_a_disk_that_is_full_is_named(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("knuckle.train.checkpoint.save_file", full)
+    with pytest.raises(OSError, match="cannot be written"):
+        save(tmp_path, 1, {}, {"a": torch.zeros(1)}, {})
+    assert checkpoints(tmp_path) == []
+
+
+def test_the_newest_checkpoint_is_the_one_of_most_steps(tmp_path):
+    for step in (9999999, 10000000):
+        save(tmp_path, step, {}, {"a": torch.zeros(1)}, {})
+    assert newest(tmp_path) == tmp_path / "step-10000000"
+
+
+def test_weights_that_half_cannot_hold_stay_as_they_are(tmp_path):
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.full((63, 3), 1e5))
+
+        def forward(self, image):
+            return ((image.float().mean((1, 2)) @ self.weight.T).unflatten(1, (21, 3)),)
+
+    graph = Graph(Scaled(), (torch.zeros(2, 8, 8, 3, dtype=torch.uint8),), Contract("large", crop=CropRule(8)))
+    export_onnx(graph, tmp_path / "large.onnx", half=True)
+    session = onnxruntime.InferenceSession(str(tmp_path / "large.onnx"), providers=["CPUExecutionProvider"])
+    joints = np.asarray(session.run(None, {"image": np.ones((1, 8, 8, 3), np.uint8)})[0])
+    np.testing.assert_allclose(joints, 3e5)
 
 
 def test_weights_of_another_network_are_refused(hands, tmp_path):

@@ -311,4 +311,7 @@ def _restored(folder: Path, learner: _Learner, about: dict[str, Any]) -> _Positi
     network = {n.removeprefix("network."): t for n, t in saved.state.items() if n.startswith("network.")}
     checkpoint.load_weights(learner.network, network)
     checkpoint.load_weights(learner.average, saved.weights)
-    return _Position(**saved.about["position"])
+    try:
+        return _Position(**saved.about["position"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder} must say where the run stands but does not ({error}); start a new run") from None
