@@ -78,6 +78,11 @@ class CropConfig:
         unknown = (set(self.labels) | set(self.needs)) - set(ARRAY_FIELDS) - {"object_category", "side"}
         if unknown:
             raise ValueError(f"labels and needs must be fields of Sample but got {', '.join(sorted(unknown))}")
+        if self.size > self.patch:
+            raise ValueError(
+                f"patch must be at least size, or crops would show less than they could, but got {self.patch} for "
+                f"{self.size}; {self.patch_reach:g} times the size fits"
+            )
         if "vertices_camera" in self.labels and self.vertices < 1:
             raise ValueError("vertices must say how many the meshes have, as vertices_camera is asked for, but is 0")
 
@@ -190,8 +195,8 @@ def _patches(data: DataSet, config: CropConfig, cache: Path, advance: Callable[[
 
 
 def _records_of(data: DataSet, config: CropConfig) -> Iterator[Record]:
-    masks = any(name in config.labels for name in _MASKS)
-    for picture in data.pictures(masks, "vertices_camera" in config.labels):
+    wanted = {*config.labels, *config.needs}
+    for picture in data.pictures(not wanted.isdisjoint(_MASKS), "vertices_camera" in wanted):
         group = hashlib.sha256(f"{data.name} {picture.group}".encode()).hexdigest()[:16]
         patches = [_patch(hand, config) for hand in picture.hands]
         for patch in [p for p in patches if p is not None] + _empty_patches(picture, config):

@@ -51,6 +51,10 @@ class SceneConfig:
     shift: float = 0.12
     close_up: float = 0.3
 
+    def __post_init__(self) -> None:
+        if self.size > self.patch or self.size % 32:
+            raise ValueError(f"size must be a multiple of 32 and patch at least as large but got {self}")
+
 
 @dataclass(frozen=True)
 class DetectorConfig:
