@@ -265,6 +265,17 @@ def test_whole_groups_are_held_out_and_the_same_in_every_run():
     assert seen == set(range(500)) - set(out.tolist())
 
 
+def test_a_group_that_is_held_out_of_one_part_is_held_out_of_all():
+    groups = [f"picture {i}" for i in range(400)]
+    # The second part has more examples of fewer groups: by itself it would hold out others.
+    both = [*groups, *(name for name in groups[100:300] for _ in range(3))]
+    order = Order(Grouped(both, [Part("full", 400), Part("full:2d", 600)]), 0)
+    out = {both[i] for part in order.held_out for i in part}
+    assert len(out) >= 8
+    seen = {both[i] for step in range(40) for i in order.indices(Stage(batch=50), 0, step)}
+    assert seen == set(groups) - out
+
+
 def test_shares_are_kept_in_every_batch():
     parts = [Part("a", 900), Part("b", 90), Part("c", 10, 0.3)]
     order = Order(Grouped([str(i) for i in range(1000)], parts), 0)

@@ -131,6 +131,14 @@ class DataSet:
     def name(self) -> str:
         return self.spec.text
 
+    def group(self, picture: LabelledPicture) -> str:
+        """A short name for the picture's group that the set has under every name it can be given.
+
+        So it is the same with and without ":2d", in any of its splits, and wherever the folder lies.
+        """
+        folder = self.spec.root.resolve().name
+        return hashlib.sha256(f"{self.spec.name} {folder} {picture.group}".encode()).hexdigest()[:16]
+
     def pictures(self, masks: bool = False, vertices: bool = False) -> Iterator[LabelledPicture]:
         """The pictures in their order.
 
