@@ -1,6 +1,7 @@
 """However a batch is divided, its gradient is the whole batch's; and what a stage freezes stays as it is."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from knuckle.losses.mean import Mean, fill_missing, weighted_mean
 from knuckle.systems.system import Graph, Part, Stage
 from knuckle.train.optimise import prepare_stage, rate_of, schedule, set_rates
 from knuckle.train.order import Order
-from knuckle.train.ranks import Alone
+from knuckle.train.ranks import Alone, first_then_others
 from knuckle.train.replicas import Replicas
 
 
@@ -192,21 +193,52 @@ class Threads:
         self._barrier.wait(20)
 
 
+def in_two_processes(call):
+    """What a function of the ranks returns or raises in each of two processes."""
+    barrier, shared = threading.Barrier(2), [None, None]
+
+    def one(rank: int):
+        try:
+            return call(Threads(rank, 2, shared, barrier))
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, range(2)))
+
+
 def test_processes_begin_a_stage_with_the_same_statistics_of_normalisation():
     """Each gathers its own; a part that is frozen uses them."""
-    barrier, shared = threading.Barrier(2), [None, None]
     networks = [nn.Sequential(nn.Linear(5, 2), nn.BatchNorm1d(2)) for _ in range(2)]
     networks[0][1].running_mean.fill_(3.0)
     networks[1][1].running_mean.fill_(float("nan"))
 
-    def begin(rank: int) -> None:
-        ranks = Threads(rank, 2, shared, barrier)
+    def begin(ranks) -> None:
         batch = RowSource().collate([RowSource().sample(i, None) for i in range(2)])
-        Replicas(Linear(), networks[rank], ranks, 1, torch.float32, 0).begin(Linear().stages[0], batch)
+        Replicas(Linear(), networks[ranks.rank], ranks, 1, torch.float32, 0).begin(Linear().stages[0], batch)
 
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(begin, range(2)))
+    assert in_two_processes(begin) == [None, None]
     assert [network[1].running_mean.tolist() for network in networks] == [[3.0, 3.0]] * 2
+
+
+def test_the_first_process_goes_first_however_long_it_takes():
+    called: list[str] = []
+
+    def call(ranks) -> int:
+        time.sleep(0.2 if ranks.rank == 0 else 0.0)
+        called.append(f"process {ranks.rank}")
+        return ranks.rank
+
+    assert in_two_processes(lambda ranks: first_then_others(ranks, lambda: call(ranks), 0.02)) == [0, 1]
+    assert called == ["process 0", "process 1"]
+
+
+def test_where_the_first_process_fails_the_others_say_so():
+    def call():
+        raise ValueError("no picture")
+
+    said = in_two_processes(lambda ranks: first_then_others(ranks, call, 0.02))
+    assert said == ["no picture", "process 1 has waited for the first, which has failed; see what it says"]
 
 
 def test_the_longest_prefix_gives_the_rate_and_the_rest_is_frozen():

@@ -20,7 +20,7 @@ from knuckle.train.export import export_onnx, open_checkpoint
 from knuckle.train.loop import TrainConfig, train
 from knuckle.train.precision import Precision, choose_precision
 from knuckle.train.quantise import network_inputs, quantise_onnx
-from knuckle.train.ranks import Ranks, join_ranks
+from knuckle.train.ranks import Ranks, first_then_others, join_ranks
 from knuckle.train.terminal import TerminalLog
 
 
@@ -186,9 +186,7 @@ def _source(system: System, sets: Sequence[DataSet], cache: Path, ranks: Ranks) 
             last[0] = time.monotonic()
             print(f"caching {name}: {count} so far", file=sys.stderr)
 
-    source = system.source(sets, cache, advance) if ranks.rank == 0 else None
-    ranks.wait()
-    return source or system.source(sets, cache, advance)
+    return first_then_others(ranks, lambda: system.source(sets, cache, advance))
 
 
 def _opening(job: TrainJob, ranks: Ranks, dtype: torch.dtype) -> str:
