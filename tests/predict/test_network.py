@@ -58,9 +58,9 @@ def test_what_a_contract_refuses(changes, message):
         replace(HAND, **changes)
 
 
-@pytest.mark.parametrize("crop", [{"size": 0}, {"margin": 20.0}])
+@pytest.mark.parametrize("crop", [{"size": 0}, {"size": 10**9}, {"margin": 20.0}])
 def test_what_a_crop_rule_refuses(crop):
-    with pytest.raises(ValueError, match="crop must have a whole size of 1 or more and a margin"):
+    with pytest.raises(ValueError, match="crop must have a whole size of 1 to 4096 and a margin"):
         CropRule(**crop)
 
 
@@ -98,6 +98,7 @@ def _entry(**changes) -> dict[str, str]:
         ({}, r"must have a contract in its metadata, under 'knuckle', but has none; export its checkpoint"),
         ({METADATA_KEY: "{"}, "has damaged metadata"),
         ({METADATA_KEY: "[1]"}, "has damaged metadata"),
+        ({METADATA_KEY: "[" * 100000}, "has damaged metadata"),
         (_entry(version=2), "must have metadata of version 1 but has version 2"),
         (_entry(colour="red"), "metadata that cannot be used .*unknown entries colour"),
         (_entry(crop={"size": 0}), "metadata that cannot be used"),

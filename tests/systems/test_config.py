@@ -42,12 +42,15 @@ def test_settings_are_typed_by_what_they_replace(setting, read):
     [
         ("widht=64", r"no entry 'widht'.* it has .*width"),
         ("crop.sizes=64", r"no entry 'crop\.sizes'"),
-        ("crop.size=large", "must be a number but got 'large'"),
-        ("crop.size=1.5", "must be a number"),
+        ("crop.size=large", "must be a whole number but got 'large'"),
+        ("crop.size=1.5", "must be a whole number"),
+        ("crop.shift=1" + "0" * 400, "must be a finite number"),
+        ("stages.0.rates.=NaN", "must be a finite number but got nan"),
         ("crop.orientation=askew", "must be one of upright, picture but got 'askew'"),
         ("stages.3.batch=2", r"no entry 'stages\.3\.batch'"),
         ("width.more=2", "no entry"),
         ("widths=8", "must be a list"),
+        ("crop.size=224", "patch must be at least size, .* but got 200 for 224; 1.56 times the size fits"),
         ("stages.0.batch=0", "at least 1 step of 1 example"),
         ("width", "must look like name=value"),
     ],
@@ -78,3 +81,7 @@ def test_an_unknown_system_or_entry_is_named():
         open_system("s9")
     with pytest.raises(ValueError, match="detector's config has no entry 'size'"):
         open_system("detector", {"size": 3})
+    with pytest.raises(ValueError, match="must have a stage at least"):
+        open_system("detector", settings=["stages=[]"])
+    with pytest.raises(ValueError, match="multiple of 32 and patch at least as large"):
+        open_system("detector", settings=["scene.size=320"])

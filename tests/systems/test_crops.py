@@ -198,3 +198,14 @@ def test_pictures_with_an_unplaced_hand_teach_the_detector_nothing(tmp_path):
     spec = write_truth(tmp_path / "set", [samples[0], replace(samples[1], joints_image=None, joints_camera=None)])
     source = Scenes([DataSet(parse_spec(spec))], SceneConfig(size=64, patch=80), PLAIN, tmp_path / "records")
     assert len(source) == 1
+
+
+def test_the_group_of_a_picture_is_the_same_under_every_name_of_its_set(tmp_path):
+    spec = write_truth(tmp_path / "Bilder-von-H\u00e4nden", drawn_samples(3))
+    sets = [DataSet(parse_spec(text)) for text in (spec, spec + ":2d")]
+    source = Crops(sets, SMALL, PLAIN, tmp_path / "records")
+    views = Scenes(sets, SceneConfig(size=64, patch=80), PLAIN, tmp_path / "records")
+    for found in (source, views):
+        groups = [found.group(i) for i in range(6)]
+        assert groups[:3] == groups[3:]
+        assert len(set(groups)) == 3

@@ -1,5 +1,8 @@
 """However a batch is divided, its gradient is the whole batch's; and what a stage freezes stays as it is."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,7 +15,7 @@ from knuckle.losses.mean import Mean, fill_missing, weighted_mean
 from knuckle.systems.system import Graph, Part, Stage
 from knuckle.train.optimise import prepare_stage, rate_of, schedule, set_rates
 from knuckle.train.order import Order
-from knuckle.train.ranks import Alone
+from knuckle.train.ranks import Alone, first_then_others
 from knuckle.train.replicas import Replicas
 
 
@@ -157,6 +160,87 @@ def test_a_weight_for_a_loss_that_there_is_not_is_named():
         replicas.gradient(make, 4, 0, 0.0)
 
 
+def test_a_stage_without_losses_or_with_too_small_a_batch_is_refused():
+    system = Linear()
+    network = system.network()
+    replicas = Replicas(system, network, Alone(), 1, torch.float32, 0)
+    with pytest.raises(ValueError, match="stage all must weigh a loss"):
+        replicas.begin(Stage(losses={"l1": 0.0}), None)
+    many = Alone()
+    many.count = 3
+    with pytest.raises(ValueError, match="batch must be at least 3, the processes, but got 2"):
+        Replicas(system, network, many, 1, torch.float32, 0).begin(Stage(batch=2, losses={"l1": 1.0}), None)
+
+
+class Threads:
+    """Ranks on threads of one process."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, rank: int, count: int, shared: list, barrier: threading.Barrier) -> None:
+        self.rank, self.count, self._shared, self._barrier = rank, count, shared, barrier
+
+    def sum(self, values):
+        self._barrier.wait(20)
+        self._shared[self.rank] = values
+        self._barrier.wait(20)
+        return torch.stack(list(self._shared)).sum(0)
+
+    def texts(self, text):
+        return [text] * self.count
+
+    def wait(self):
+        self._barrier.wait(20)
+
+
+def in_two_processes(call):
+    """What a function of the ranks returns or raises in each of two processes."""
+    barrier, shared = threading.Barrier(2), [None, None]
+
+    def one(rank: int):
+        try:
+            return call(Threads(rank, 2, shared, barrier))
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(one, range(2)))
+
+
+def test_processes_begin_a_stage_with_the_same_statistics_of_normalisation():
+    """Each gathers its own; a part that is frozen uses them."""
+    networks = [nn.Sequential(nn.Linear(5, 2), nn.BatchNorm1d(2)) for _ in range(2)]
+    networks[0][1].running_mean.fill_(3.0)
+    networks[1][1].running_mean.fill_(float("nan"))
+
+    def begin(ranks) -> None:
+        batch = RowSource().collate([RowSource().sample(i, None) for i in range(2)])
+        Replicas(Linear(), networks[ranks.rank], ranks, 1, torch.float32, 0).begin(Linear().stages[0], batch)
+
+    assert in_two_processes(begin) == [None, None]
+    assert [network[1].running_mean.tolist() for network in networks] == [[3.0, 3.0]] * 2
+
+
+def test_the_first_process_goes_first_however_long_it_takes():
+    called: list[str] = []
+
+    def call(ranks) -> int:
+        time.sleep(0.2 if ranks.rank == 0 else 0.0)
+        called.append(f"process {ranks.rank}")
+        return ranks.rank
+
+    assert in_two_processes(lambda ranks: first_then_others(ranks, lambda: call(ranks), 0.02)) == [0, 1]
+    assert called == ["process 0", "process 1"]
+
+
+def test_where_the_first_process_fails_the_others_say_so():
+    def call():
+        raise ValueError("no picture")
+
+    said = in_two_processes(lambda ranks: first_then_others(ranks, call, 0.02))
+    assert said == ["no picture", "process 1 waited for process 0, which failed; see its message"]
+
+
 def test_the_longest_prefix_gives_the_rate_and_the_rest_is_frozen():
     stage = Stage(rates={"0.": 1e-2, "0.bias": 1e-3})
     assert (rate_of("0.weight", stage), rate_of("0.bias", stage), rate_of("3.weight", stage)) == (1e-2, 1e-3, None)
@@ -213,6 +297,17 @@ def test_whole_groups_are_held_out_and_the_same_in_every_run():
     assert seen == set(range(500)) - set(out.tolist())
 
 
+def test_a_group_that_is_held_out_of_one_part_is_held_out_of_all():
+    groups = [f"picture {i}" for i in range(400)]
+    # The second part has more examples of fewer groups: by itself it would hold out others.
+    both = [*groups, *(name for name in groups[100:300] for _ in range(3))]
+    order = Order(Grouped(both, [Part("full", 400), Part("full:2d", 600)]), 0)
+    out = {both[i] for part in order.held_out for i in part}
+    assert len(out) >= 8
+    seen = {both[i] for step in range(40) for i in order.indices(Stage(batch=50), 0, step)}
+    assert seen == set(groups) - out
+
+
 def test_shares_are_kept_in_every_batch():
     parts = [Part("a", 900), Part("b", 90), Part("c", 10, 0.3)]
     order = Order(Grouped([str(i) for i in range(1000)], parts), 0)
@@ -234,6 +329,8 @@ def test_shares_are_kept_in_every_batch():
         ([Part("a", 5, 0.7), Part("b", 5, 0.6)], {}, "at most 1 but add up to 1.3"),
         ([Part("a", 5, 1.0), Part("b", 5)], {}, "nothing is left for b"),
         ([Part("a", 5)], {"z": 0.5}, "must name data sets of the run"),
+        ([Part("a", 5)], {"a": 0.0}, "must draw from one data set at least"),
+        ([Part("a", 5), Part("b", 5)], {"a": -0.5}, "must be 0 to 1 but got"),
     ],
 )
 def test_shares_that_cannot_be_met_are_named(parts, mix, words):

@@ -10,18 +10,23 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from hand_pictures import drawn_samples, write_truth
 from knuckle.datasets.sets import DataSet, parse_spec
+from knuckle.predict.contract import Contract, CropRule
 from knuckle.systems.config import from_json
 from knuckle.systems.detector import Detector, DetectorConfig
 from knuckle.systems.shipped import Shipped, ShippedConfig
-from knuckle.train.checkpoint import checkpoints, load, newest
+from knuckle.systems.system import Graph
+from knuckle.train.checkpoint import checkpoints, load, newest, save
 from knuckle.train.examples import make_batch
-from knuckle.train.export import export_onnx
-from knuckle.train.loop import TrainConfig, train
+from knuckle.train.export import export_onnx, open_checkpoint
+from knuckle.train.job import TrainJob, run_job
+from knuckle.train.loop import TrainConfig, _Log, train
 from knuckle.train.muon import MuonAdamW, orthogonalise
 from knuckle.train.quantise import network_inputs, outer_convolutions, quantise_onnx
+from knuckle.train.ranks import Alone
 
 TINY = {
     "stem": [16],
@@ -94,6 +99,67 @@ def test_worker_processes_change_nothing(hands, tmp_path):
     same_weights(here, train(system, hands, tmp_path / "ahead", config(threads=1, workers=2)))
 
 
+def test_batches_of_worker_processes_are_worked_on_once(hands, tmp_path, monkeypatch):
+    """They come in one piece: copies of the network would each take the whole."""
+    system, seen = tiny(steps=2), []
+    monkeypatch.setattr(system, "forward", lambda *a: (seen.append(len(a[1])), Shipped.forward(system, *a))[1])
+    train(system, hands, tmp_path / "run", config(threads=2, workers=1))
+    assert seen == [8, 8]
+
+
+def test_a_batch_of_one_trains(hands, tmp_path):
+    assert train(tiny(steps=2, batch=1), hands, tmp_path / "run", config()).name == "step-0000002"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"steps": -3}, {"minutes": float("nan")}, {"minutes": -1.0}, {"save_every": 0}, {"log_every": 0},
+        {"threads": 0}, {"workers": -1}, {"seed": -1}, {"rate": -1e-3}, {"batch": -4},
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_be_are_named_before_anything_is_read(tmp_path, entries):
+    (name,) = entries
+    with pytest.raises(ValueError, match=f"{name} must be [01] or more, and finite"):
+        run_job(TrainJob("shipped", ["nowhere"], tmp_path, **entries))
+
+
+def test_steps_are_logged_whole(tmp_path):
+    log = _Log(tmp_path, lambda numbers: None, 0)
+    log.write_held_out(1234567, {"uv_px": 1.23456789})
+    assert json.loads((tmp_path / "log.jsonl").read_text()) == {"step": 1234567, "held_out/uv_px": 1.2346}
+
+
+class TwoViews(Alone):
+    """The second of two processes has found no checkpoint, as where the folder is not shared."""
+
+    def texts(self, text: str) -> list[str]:
+        return [text, json.dumps(json.loads(text) | {"checkpoint": None})]
+
+
+def test_processes_that_would_go_on_from_different_checkpoints_are_told(hands, tmp_path):
+    train(tiny(steps=3), hands, tmp_path / "run", config(), stop_after=1)
+    with pytest.raises(ValueError, match=r'process 1 differs from the first: checkpoint was "step-0000001", is null'):
+        train(tiny(steps=3), hands, tmp_path / "run", config(), ranks=TwoViews())
+
+
+class ToldElsewhere(Alone):
+    """Another process of the run is told to end, this one is not."""
+
+    count = 2
+
+    def sum(self, values):
+        return torch.tensor([1.0, 0.0], dtype=torch.float64) if values.shape == (2,) else values
+
+    def texts(self, text: str) -> list[str]:
+        return [text, text]
+
+
+def test_a_process_ends_as_interrupted_where_another_was_told(hands, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(steps=3), hands, tmp_path / "run", config(), ranks=ToldElsewhere())
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_told_to_end_loses_nothing(hands, tmp_path, number):
     system = tiny(steps=6)
@@ -154,6 +220,62 @@ def test_a_damaged_checkpoint_is_named(hands, tmp_path):
         load(folder)
     with pytest.raises(FileNotFoundError, match="must be a checkpoint"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[]", "config.json holds no names"),
+        ("[" * 100000, "is damaged"),
+        ("{}", "system must be one of"),
+        ('{"system": "shipped", "config": {"widths": [16, 32, -48]}}', "that a network can be built of but"),
+    ],
+)
+def test_a_configuration_that_says_nothing_is_one_line(hands, tmp_path, text, words):
+    folder = train(tiny(steps=1), hands, tmp_path / "run", config())
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        open_checkpoint(folder)
+
+
+def test_a_position_that_is_none_is_named(hands, tmp_path):
+    folder = train(tiny(steps=2), hands, tmp_path / "run", config(), stop_after=1)
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(about | {"position": {"at": 1}}))
+    with pytest.raises(ValueError, match="must say where the run stands"):
+        train(tiny(steps=2), hands, tmp_path / "run", config())
+
+
+def test_a_disk_that_is_full_is_named(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("knuckle.train.checkpoint.save_file", full)
+    with pytest.raises(OSError, match="cannot be written"):
+        save(tmp_path, 1, {}, {"a": torch.zeros(1)}, {})
+    assert checkpoints(tmp_path) == []
+
+
+def test_the_newest_checkpoint_is_the_one_of_most_steps(tmp_path):
+    for step in (9999999, 10000000):
+        save(tmp_path, step, {}, {"a": torch.zeros(1)}, {})
+    assert newest(tmp_path) == tmp_path / "step-10000000"
+
+
+def test_weights_that_half_cannot_hold_stay_as_they_are(tmp_path):
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.full((63, 3), 1e5))
+
+        def forward(self, image):
+            return ((image.float().mean((1, 2)) @ self.weight.T).unflatten(1, (21, 3)),)
+
+    graph = Graph(Scaled(), (torch.zeros(2, 8, 8, 3, dtype=torch.uint8),), Contract("large", crop=CropRule(8)))
+    export_onnx(graph, tmp_path / "large.onnx", half=True)
+    session = onnxruntime.InferenceSession(str(tmp_path / "large.onnx"), providers=["CPUExecutionProvider"])
+    joints = np.asarray(session.run(None, {"image": np.ones((1, 8, 8, 3), np.uint8)})[0])
+    np.testing.assert_allclose(joints, 3e5)
 
 
 def test_weights_of_another_network_are_refused(hands, tmp_path):

@@ -82,8 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of the output has closed it, as `| head` does. Python's flush at exit must not raise it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    # ImportError: an extra of the package is not installed; the message says which.
-    except (ValueError, OSError, ImportError) as error:
+    # ImportError: an extra of the package is not installed; the message says which. FloatingPointError: a training run
+    # that has diverged.
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         message = f"this requires {missing}; {_TRAIN_EXTRA}" if missing in _TRAIN_MODULES else _one_line(error)
         print(f"knuckle: {message}", file=sys.stderr)

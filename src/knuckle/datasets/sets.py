@@ -12,7 +12,6 @@ import inspect
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +131,14 @@ class DataSet:
     def name(self) -> str:
         return self.spec.text
 
+    def group(self, picture: LabelledPicture) -> str:
+        """A short name for the picture's group that the set has under every name it can be given.
+
+        So it is the same with and without ":2d", in any of its splits, and wherever the folder lies.
+        """
+        folder = self.spec.root.resolve().name
+        return hashlib.sha256(f"{self.spec.name} {folder} {picture.group}".encode()).hexdigest()[:16]
+
     def pictures(self, masks: bool = False, vertices: bool = False) -> Iterator[LabelledPicture]:
         """The pictures in their order.
 
@@ -157,7 +164,9 @@ class DataSet:
     def fingerprint(self) -> str:
         """Changes when a file of the set does: of all their names, sizes and times of change."""
         digest = hashlib.sha256(f"{self.spec.name} {self.spec.split} {self.spec.only_2d}".encode())
-        for path, size, changed in _files(self.spec.root):
+        # Of shards only the shards: checkpoints and this very cache may lie beside them.
+        shards = shard_paths(self.spec.root) if self.spec.name == SHARDS else None
+        for path, size, changed in _files(self.spec.root, shards):
             digest.update(f"{path} {size} {changed}\n".encode())
         return digest.hexdigest()
 
@@ -177,8 +186,11 @@ class DataSet:
 
     def _reader(self, masks: bool, vertices: bool) -> Iterator[LabelledPicture]:
         reader = self._open(images=True, vertices=vertices)
-        for _, indices in groupby(range(len(reader)), reader.picture):
-            rows = list(indices)
+        # Some sets list the hands of a picture far apart: a hand left out would be taught to be none.
+        together: dict[Path, list[int]] = {}
+        for index in range(len(reader)):
+            together.setdefault(reader.picture(index), []).append(index)
+        for rows in together.values():
             hands = [reader[i] for i in rows]
             image = hands[0].image
             if image is None:
@@ -188,11 +200,11 @@ class DataSet:
             yield LabelledPicture(image, hands, reader.group(rows[0]))
 
 
-def _files(root: Path) -> list[tuple[str, int, int]]:
-    if root.is_file():
-        about = root.stat()
-        return [(root.name, about.st_size, about.st_mtime_ns)]
+def _files(root: Path, chosen: Sequence[Path] | None = None) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and time of change of all files, or of the chosen ones."""
     found = []
+    if chosen is not None:
+        return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in chosen]
     for folder, _, names in os.walk(root):
         for name in names:
             about = os.stat(os.path.join(folder, name))
@@ -203,4 +215,5 @@ def _files(root: Path) -> list[tuple[str, int, int]]:
 def _labelled_in_picture(hand: Sample, only_2d: bool) -> Sample:
     if hand.joints_image is None and hand.joints_camera is not None and hand.camera is not None:
         hand = replace(hand, joints_image=np.asarray(hand.camera.project(hand.joints_camera)))
-    return replace(hand, **dict.fromkeys(_SPATIAL)) if only_2d else hand
+    # What is known in space of an unknown camera cannot be brought into a crop.
+    return replace(hand, **dict.fromkeys(_SPATIAL)) if only_2d or hand.camera is None else hand

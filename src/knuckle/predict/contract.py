@@ -33,6 +33,7 @@ from typing import Any, Literal
 
 METADATA_KEY = "knuckle"
 VERSION = 1
+LARGEST_CROP = 4096  # pixels a side; more is a damaged file's, and would fill the memory
 INPUTS = ("image", "K", "box")
 OUTPUTS = {
     "hand": ("joints", "uncertainty", "left", "presence", "vertices", "corners", "category", "mask"),
@@ -62,8 +63,10 @@ class CropRule:
     hands: Literal["either", "right"] = "either"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.size, int) or self.size < 1 or not 0.1 <= self.margin <= 10:
-            raise ValueError(f"crop must have a whole size of 1 or more and a margin of 0.1 to 10 but got {self}")
+        if not isinstance(self.size, int) or not 1 <= self.size <= LARGEST_CROP or not 0.1 <= self.margin <= 10:
+            raise ValueError(
+                f"crop must have a whole size of 1 to {LARGEST_CROP} and a margin of 0.1 to 10 but got {self}"
+            )
         if self.orientation not in ("upright", "picture") or self.hands not in ("either", "right"):
             raise ValueError(f'crop must be "upright" or "picture", of "either" or "right" hands, but got {self}')
 
@@ -140,7 +143,7 @@ class Contract:
         try:
             data = json.loads(metadata[METADATA_KEY])
             version = data.pop("version")
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ContractError(f"has damaged metadata ({error}); export it again") from None
         if version != VERSION:
             raise ContractError(f"must have metadata of version {VERSION} but has version {version}; export it again")

@@ -33,4 +33,7 @@ def open_system(name: str, config: Any = None, settings: list[str] | None = None
     module, _, cls = SYSTEMS[name].partition(":")
     kind = getattr(importlib.import_module(module), cls)
     made = from_json(kind().config, config or {}, f"{name}'s config")
-    return kind(with_settings(made, settings or []))
+    config = with_settings(made, settings or [])
+    if not config.stages:
+        raise ValueError(f"{name}'s config must have a stage at least but stages is empty")
+    return kind(config)

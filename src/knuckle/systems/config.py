@@ -5,6 +5,8 @@ the config.json of a checkpoint are read by the same lines, and an unknown name 
 """
 
 import json
+import math
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
@@ -133,7 +135,11 @@ def _converted(hint: Any, default: Any, value: Any, where: str) -> Any:
             raise ValueError(f"{where} must be one of {', '.join(map(str, allowed))} but got {value!r}")
         return value
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        # An int beyond any float is as wrong here as infinity.
+        if not abs(value) < math.inf or abs(value) > sys.float_info.max:
+            raise ValueError(f"{where} must be a finite number but got {str(value)[:20]}")
         return float(value)
     if kind is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool))):
         return value
-    raise ValueError(f"{where} must be {'a number' if kind in (int, float) else kind.__name__} but got {value!r}")
+    wanted = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[kind]
+    raise ValueError(f"{where} must be {wanted} but got {value!r}")

@@ -5,7 +5,6 @@ A patch is a Sample seen by a camera that shows some room around the hand; what 
 jittered crop of the camera, mirrored or not. So labels of every kind go the same way, with one algebra of crops.
 """
 
-import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -79,6 +78,11 @@ class CropConfig:
         unknown = (set(self.labels) | set(self.needs)) - set(ARRAY_FIELDS) - {"object_category", "side"}
         if unknown:
             raise ValueError(f"labels and needs must be fields of Sample but got {', '.join(sorted(unknown))}")
+        if self.size > self.patch:
+            raise ValueError(
+                f"patch must be at least size, or crops would show less than they could, but got {self.patch} for "
+                f"{self.size}; {self.patch_reach:g} times the size fits"
+            )
         if "vertices_camera" in self.labels and self.vertices < 1:
             raise ValueError("vertices must say how many the meshes have, as vertices_camera is asked for, but is 0")
 
@@ -133,7 +137,7 @@ class Crops:
         return len(self._records)
 
     def group(self, index: int) -> str:
-        """See Source; the set's name is part of it."""
+        """See Source."""
         return bytes(self._records.column("group", index)).decode()
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
@@ -176,7 +180,7 @@ def _patches(data: DataSet, config: CropConfig, cache: Path, advance: Callable[[
     # Only what the patches depend on: another jitter needs no new ones.
     free = ("size", "shift", "zoom", "turn", "first_pass", "first_pass_share", "hands")
     key = {name: value for name, value in asdict(config).items() if name not in free}
-    key |= {"data": data.fingerprint(), "right": config.hands == "right", "format": 1}
+    key |= {"data": data.fingerprint(), "right": config.hands == "right", "format": 2}
     folder = records_folder(cache, key, data.name)
     if not folder.exists():
 
@@ -198,9 +202,9 @@ def _wanted(config: CropConfig) -> str:
 
 
 def _records_of(data: DataSet, config: CropConfig) -> Iterator[Record]:
-    masks = any(name in config.labels for name in _MASKS)
-    for picture in data.pictures(masks, "vertices_camera" in config.labels):
-        group = hashlib.sha256(f"{data.name} {picture.group}".encode()).hexdigest()[:16]
+    wanted = {*config.labels, *config.needs}
+    for picture in data.pictures(not wanted.isdisjoint(_MASKS), "vertices_camera" in wanted):
+        group = data.group(picture)
         patches = [_patch(hand, config) for hand in picture.hands]
         for patch in [p for p in patches if p is not None] + _empty_patches(picture, config):
             yield _record_of(patch, config, group)

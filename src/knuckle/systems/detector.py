@@ -51,6 +51,10 @@ class SceneConfig:
     shift: float = 0.12
     close_up: float = 0.3
 
+    def __post_init__(self) -> None:
+        if self.size > self.patch or self.size % 32:
+            raise ValueError(f"size must be a multiple of 32 and patch at least as large but got {self}")
+
 
 @dataclass(frozen=True)
 class DetectorConfig:
@@ -228,7 +232,7 @@ class Scenes:
 
 
 def _scenes_folder(data: DataSet, config: SceneConfig, cache: Path, advance: Callable[[str, int], None]) -> Path:
-    key = {"data": data.fingerprint(), "patch": config.patch, "scenes": 1}
+    key = {"data": data.fingerprint(), "patch": config.patch, "scenes": 2}
     folder = records_folder(cache, key, data.name)
     if folder.exists():
         return folder
@@ -237,7 +241,7 @@ def _scenes_folder(data: DataSet, config: SceneConfig, cache: Path, advance: Cal
         for count, picture in enumerate(data.pictures()):
             advance(data.name, count)
             if all(h.joints_image is not None and np.isfinite(h.joints_image).all() and h.side for h in picture.hands):
-                yield _record(picture, data.name, config.patch)
+                yield _record(picture, data.group(picture), config.patch)
 
     try:
         write_records(folder, records())
@@ -248,7 +252,7 @@ def _scenes_folder(data: DataSet, config: SceneConfig, cache: Path, advance: Cal
     return folder
 
 
-def _record(picture: LabelledPicture, name: str, size: int) -> Record:
+def _record(picture: LabelledPicture, group: str, size: int) -> Record:
     """The whole picture, in the middle of a square, and the joints of its hands; NaN where there are fewer."""
     height, width = picture.image.shape[:2]
     camera = Camera.from_fov((width, height), _ASSUMED_FOV)
@@ -258,9 +262,8 @@ def _record(picture: LabelledPicture, name: str, size: int) -> Record:
     for i, hand in enumerate(picture.hands[:MAX_HANDS]):
         joints[i] = whole.from_picture(np.asarray(hand.joints_image, float))
         left[i] = hand.side == "left"
-    group = np.array(f"{name} {picture.group}".encode()[-64:], "S64")
     image = cut(picture.image, whole.warp[:2], (size, size))
-    return {"image": image, "joints": joints, "left": left, "group": group}
+    return {"image": image, "joints": joints, "left": left, "group": np.array(group.encode(), "S16")}
 
 
 class _AsMaps(nn.Module):

@@ -3,14 +3,19 @@
 Decoding a picture costs more than augmenting the part of it that is needed, so it is done once.
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
+import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+_ABANDONED = 3600.0  # seconds without a change after which nobody writes there any more
 
 # Arrays by name; scalars among them.
 Record = dict[str, Any]
@@ -36,6 +41,8 @@ def records_folder(cache: Path, key: Mapping[str, Any], name: str) -> Path:
 def write_records(folder: Path, records: Iterable[Record]) -> int:
     """Writes records, all with arrays of the same names, shapes and dtypes; the folder is there complete or not at all.
 
+    Where another process has written the same folder meanwhile, its records are kept.
+
     Returns:
         The number of records.
 
@@ -43,9 +50,34 @@ def write_records(folder: Path, records: Iterable[Record]) -> int:
         NoRecords: there are none.
         ValueError: they differ in shape.
     """
-    unfinished = folder.with_name(folder.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder)
+    # Of a name of its own: two processes that share a cache must not write into each other's files.
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        count = _write_files(unfinished, records)
+        if not (folder / "layout.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            unfinished.chmod(0o755)
+            # Another process may be first; a folder that is not empty is not replaced.
+            with contextlib.suppress(OSError):
+                unfinished.rename(folder)
+        if not (folder / "layout.json").exists():
+            raise OSError(f"{folder} must be writable to keep what was decoded but is not; check its folder")
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return count
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes what killed processes have left of these records; what is still written to is another's."""
+    for left in folder.parent.glob(f".{folder.name}-*"):
+        with contextlib.suppress(OSError):  # somebody else removes it
+            if time.time() - max(p.stat().st_mtime for p in (left, *left.iterdir())) > _ABANDONED:
+                shutil.rmtree(left)
+
+
+def _write_files(unfinished: Path, records: Iterable[Record]) -> int:
     files: dict[str, Any] = {}
     layout: dict[str, tuple[str, tuple[int, ...]]] = {}
     count = 0
@@ -63,13 +95,9 @@ def write_records(folder: Path, records: Iterable[Record]) -> int:
     finally:
         for file in files.values():
             file.close()
-        if count == 0:
-            shutil.rmtree(unfinished, ignore_errors=True)
     if count == 0:
-        raise NoRecords(f"{folder} must get at least one record but there was none")
+        raise NoRecords("the data must give at least one record but gave none")
     (unfinished / "layout.json").write_text(json.dumps({"count": count, "arrays": layout}))
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
     return count
 
 

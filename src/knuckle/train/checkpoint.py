@@ -49,14 +49,18 @@ def newest(run: Path) -> Path | None:
 def save(
     run: Path, step: int, about: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Tensor], keep: int = 2
 ) -> Path:
-    """Writes `run/step-N` and removes all but the newest `keep`."""
+    """Writes `run/step-N` and removes all but the newest `keep`.
+
+    Raises:
+        OSError: it cannot be written, as where the disk is full.
+    """
     folder = folder_of(run, step)
     unfinished = run / f".step-{step:07d}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    save_file({name: t.detach().contiguous().cpu() for name, t in weights.items()}, unfinished / "weights.safetensors")
+    _write_tensors(weights, unfinished / "weights.safetensors")
     if state:
-        save_file({name: t.detach().contiguous().cpu() for name, t in state.items()}, unfinished / "state.safetensors")
+        _write_tensors(state, unfinished / "state.safetensors")
     (unfinished / "config.json").write_text(json.dumps(about, indent=1) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
@@ -65,9 +69,17 @@ def save(
     return folder
 
 
+def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file({name: t.detach().contiguous().cpu() for name, t in tensors.items()}, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written ({error}); make room, and start again") from error
+
+
 def checkpoints(run: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first."""
-    return sorted(p for p in run.glob("step-*") if _NAME.fullmatch(p.name) and (p / "config.json").exists())
+    found = [p for p in run.glob("step-*") if _NAME.fullmatch(p.name) and (p / "config.json").exists()]
+    return sorted(found, key=step_of)
 
 
 def load(folder: Path) -> Checkpoint:
@@ -82,8 +94,10 @@ def load(folder: Path) -> Checkpoint:
     state = folder / "state.safetensors"
     try:
         about = json.loads((folder / "config.json").read_text())
+        if not isinstance(about, dict):
+            raise ValueError("config.json holds no names")
         return Checkpoint(about, load_file(folder / "weights.safetensors"), load_file(state) if state.exists() else {})
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise ValueError(f"{folder} must be a checkpoint but is damaged ({error}); train or copy it again") from error
 
 

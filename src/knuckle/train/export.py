@@ -5,6 +5,7 @@ import logging
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -17,6 +18,7 @@ from knuckle.train import checkpoint
 
 # Tensors smaller than this stay as they are: halving them saves nothing.
 _LARGE = 256
+_LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 def open_checkpoint(folder: Path) -> tuple[System, nn.Module]:
@@ -28,7 +30,11 @@ def open_checkpoint(folder: Path) -> tuple[System, nn.Module]:
     """
     loaded = checkpoint.load(folder)
     system = open_system(str(loaded.about.get("system")), loaded.about.get("config"))
-    network = system.network()
+    try:
+        network = system.network()
+    except (RuntimeError, TypeError, ArithmeticError, LookupError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{folder} must hold a configuration that a network can be built of but {reason}") from error
     checkpoint.load_weights(network, loaded.weights)
     return system, network.eval()
 
@@ -102,7 +108,8 @@ def _hold_as_half(model: onnx.ModelProto) -> None:
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < _LARGE:
+        # What float16 cannot hold would become infinite.
+        if tensor.data_type != TensorProto.FLOAT or values.size < _LARGE or np.abs(values).max() > _LARGEST_HALF:
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype("float16"), name + ".half"))

@@ -1,5 +1,6 @@
 """Training runs and exports by name: data sets, folders and a few numbers."""
 
+import math
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ from knuckle.train.export import export_onnx, open_checkpoint
 from knuckle.train.loop import TrainConfig, train
 from knuckle.train.precision import Precision, choose_precision
 from knuckle.train.quantise import network_inputs, quantise_onnx
-from knuckle.train.ranks import Ranks, join_ranks
+from knuckle.train.ranks import Ranks, first_then_others, join_ranks
 from knuckle.train.terminal import TerminalLog
 
 
@@ -75,6 +76,7 @@ def run_job(job: TrainJob) -> Path:
         ValueError: the job asks for what does not exist, or the folder holds a run with other settings.
         KeyboardInterrupt: interrupted; a checkpoint has been written.
     """
+    _check_numbers(job)
     specs = [parse_spec(text) for text in job.data]
     if not specs:
         raise ValueError("data must name a data set at least, such as a folder of `knuckle synth`, but names none")
@@ -166,6 +168,15 @@ def export_checkpoint(folder: Path, out: Path, half: bool = False, int8: str | N
     return written
 
 
+def _check_numbers(job: TrainJob) -> None:
+    """Before anything is decoded for an hour."""
+    least = dict.fromkeys(("steps", "minutes", "batch", "rate", "seed", "workers"), 0)
+    for name, low in (least | dict.fromkeys(("threads", "save_every", "log_every"), 1)).items():
+        value = getattr(job, name)
+        if not low <= value < math.inf:
+            raise ValueError(f"{name} must be {low} or more, and finite, but got {value}")
+
+
 def _stage(stage: Stage, job: TrainJob, every: int) -> Stage:
     highest = max(stage.rates.values())
     factor = job.rate / highest if job.rate and highest else 1.0
@@ -186,9 +197,7 @@ def _source(system: System, sets: Sequence[DataSet], cache: Path, ranks: Ranks) 
             last[0] = time.monotonic()
             print(f"caching {name}: {count} so far", file=sys.stderr)
 
-    source = system.source(sets, cache, advance) if ranks.rank == 0 else None
-    ranks.wait()
-    return source or system.source(sets, cache, advance)
+    return first_then_others(ranks, lambda: system.source(sets, cache, advance))
 
 
 def _opening(job: TrainJob, ranks: Ranks, dtype: torch.dtype) -> str:

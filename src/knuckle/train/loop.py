@@ -102,16 +102,18 @@ def train(
 
     Raises:
         ValueError: the run in that folder was begun with another configuration; the message says what differs.
-        KeyboardInterrupt: the process was interrupted; the step at hand was finished and a checkpoint written.
+        KeyboardInterrupt: a process of the run was interrupted; the step at hand was finished and a checkpoint written.
         RankLost: another process of the run has ended.
         FloatingPointError: the gradient is no longer finite.
     """
     ranks = ranks or Alone()
     about = {"system": config.name, "config": to_json(system.config), "run": _run_json(config)}
-    require_same(ranks, json.dumps(about), lambda one, other: differences(json.loads(one), json.loads(other)))
-    torch.manual_seed(config.seed)
-    learner = _new_learner(system, ranks.device, pretrained)
     at, saved = _Position(), checkpoint.newest(run)
+    # Also where they go on from: a process that begins anew would spoil the others' gradients without a word.
+    view = json.dumps(about | {"checkpoint": None if saved is None else saved.name})
+    require_same(ranks, view, lambda one, other: differences(json.loads(one), json.loads(other)))
+    torch.manual_seed(config.seed)
+    learner = _new_learner(system, ranks.device, pretrained and saved is None)
     if saved is not None:
         at = _restored(saved, learner, about)
     elif start_from is not None:
@@ -119,10 +121,11 @@ def train(
         checkpoint.load_weights(learner.average, checkpoint.load(start_from).weights)
     run.mkdir(parents=True, exist_ok=True)
     order = Order(source, config.seed)
-    replicas = Replicas(system, learner.network, ranks, config.threads, config.dtype, config.seed)
+    whole = config.workers > 0
+    replicas = Replicas(system, learner.network, ranks, config.threads, config.dtype, config.seed, whole)
     log = _Log(run if ranks.rank == 0 else None, report, at.step)
     began, first = time.monotonic() - at.seconds, at.step
-    stopped = False
+    told = stopped = False
     with Stop() as stop:
         for number in range(at.stage, len(system.stages)):
             if stopped:
@@ -134,7 +137,8 @@ def train(
                 checkpoint.restore_optimiser(learner.optimiser, checkpoint.load(saved).state)
             set_modes(learner.network)
             batches = _batches(source, order, stage, number, at, config, ranks)
-            replicas.begin(stage, make_batch(source, order.indices(stage, number, 0), range(2), (config.seed, 5)))
+            few = range(min(2, stage.batch))
+            replicas.begin(stage, make_batch(source, order.indices(stage, number, 0), few, (config.seed, 5)))
             while True:
                 stop_requested, at.seconds = _agreed(ranks, stop.asked, time.monotonic() - began)
                 progress = _progress(system.stages, config, at)
@@ -154,7 +158,7 @@ def train(
     if saved is None or checkpoint.step_of(saved) != at.step:
         saved = _save(run, at, about, learner, ranks)
     replicas.close()
-    if stopped and stop.asked:
+    if told:
         raise KeyboardInterrupt
     return saved
 
@@ -220,7 +224,7 @@ class _Log:
     def _line(self, numbers: dict[str, float]) -> None:
         if self._run is None:
             return
-        rounded = {name: float(np.format_float_positional(v, 5, fractional=False)) for name, v in numbers.items()}
+        rounded = {name: v if name == "step" else float(f"{v:.5g}") for name, v in numbers.items()}
         with (self._run / "log.jsonl").open("a") as file:
             file.write(json.dumps(rounded) + "\n")
         self._report(rounded)
@@ -309,4 +313,7 @@ def _restored(folder: Path, learner: _Learner, about: dict[str, Any]) -> _Positi
     network = {n.removeprefix("network."): t for n, t in saved.state.items() if n.startswith("network.")}
     checkpoint.load_weights(learner.network, network)
     checkpoint.load_weights(learner.average, saved.weights)
-    return _Position(**saved.about["position"])
+    try:
+        return _Position(**saved.about["position"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder} must say where the run stands but does not ({error}); start a new run") from None

@@ -15,8 +15,9 @@ _HELD_OUT, _LARGEST_GROUP = 0.02, 0.1
 class Order:
     """The order of a source's examples.
 
-    Whole groups are held out, the same ones in every run: a group is a picture, a video or a subject. Sets in which
-    every group is too large are used for training as a whole.
+    Whole groups are held out, the same ones in every run: a group is a picture, a video or a subject. A group that is
+    held out of one part is held out of all: the same pictures may be there twice, once with labels in space and once
+    without. Sets in which every group is too large are used for training as a whole.
 
     Args:
         source: of the examples.
@@ -31,13 +32,14 @@ class Order:
         self.parts = list(source.parts)
         self.held_out: list[np.ndarray] = []
         self._kept: list[np.ndarray] = []
-        first = 0
-        for part in self.parts:
-            indices = np.arange(first, first + part.count)
-            out = _held_out([source.group(int(i)) for i in indices])
+        ends = np.cumsum([part.count for part in self.parts])
+        every = [np.arange(end - part.count, end) for part, end in zip(self.parts, ends, strict=True)]
+        groups = [np.array([source.group(int(i)) for i in indices]) for indices in every]
+        chosen = list(_held_out(groups))
+        for indices, names in zip(every, groups, strict=True):
+            out = np.isin(names, chosen)
             self.held_out.append(indices[out])
             self._kept.append(indices[~out])
-            first += part.count
         self._epoch = lru_cache(maxsize=2 * len(self.parts) + 2)(self._shuffled)
 
     def indices(self, stage: Stage, number: int, step: int) -> np.ndarray:
@@ -90,12 +92,16 @@ def examples_of_batch(parts: Sequence[Part], batch: int, mix: Mapping[str, float
     if unknown:
         names = ", ".join(part.name for part in parts)
         raise ValueError(f"mix must name data sets of the run ({names}) but names {', '.join(sorted(unknown))}")
+    if wrong := {name: share for name, share in mix.items() if not 0 <= share <= 1}:
+        raise ValueError(f"shares of a mix must be 0 to 1 but got {wrong}")
     shares = [mix.get(part.name, part.share) for part in parts]
     given = sum(share for share in shares if share is not None)
     open_parts = [part.name for part, share in zip(parts, shares, strict=True) if share is None]
     if given > 1 + 1e-6 or (open_parts and given > 1 - 1e-6):
         rest = f"; nothing is left for {', '.join(open_parts)}" if open_parts else ""
         raise ValueError(f"shares of a batch must add up to at most 1 but add up to {given:g}{rest}")
+    if not open_parts and not given > 0:
+        raise ValueError("a mix must draw from one data set at least but leaves all of them out")
     if open_parts:
         counts = [None if share is None else round(share * batch) for share in shares]
     else:
@@ -112,15 +118,26 @@ def examples_of_batch(parts: Sequence[Part], batch: int, mix: Mapping[str, float
     return counts
 
 
-def _held_out(groups: Sequence[str]) -> np.ndarray:
-    """(N,) bool, True for the examples of the groups that are held out."""
-    names, inverse, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    order = np.argsort([zlib.crc32(str(name).encode()) for name in names], kind="stable")
-    chosen, covered = np.zeros(len(names), bool), 0
-    for group in order:
-        if covered >= _HELD_OUT * len(groups):
-            break
-        if counts[group] <= _LARGEST_GROUP * len(groups):
-            chosen[group] = True
-            covered += counts[group]
-    return chosen[inverse]
+def _held_out(parts: Sequence[np.ndarray]) -> set[str]:
+    """The groups that are held out.
+
+    Args:
+        parts: the group of each example, part by part.
+    """
+    counted = [dict(zip(*np.unique(groups, return_counts=True), strict=True)) for groups in parts]
+    large = {
+        name
+        for counts, groups in zip(counted, parts, strict=True)
+        for name, count in counts.items()
+        if count > _LARGEST_GROUP * len(groups)
+    }
+    chosen: set[str] = set()
+    for counts, groups in zip(counted, parts, strict=True):
+        covered = 0
+        for name in sorted(counts, key=lambda name: zlib.crc32(str(name).encode())):
+            if covered >= _HELD_OUT * len(groups):
+                break
+            if name not in large:
+                chosen.add(str(name))
+                covered += counts[name]
+    return chosen

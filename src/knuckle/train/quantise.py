@@ -75,6 +75,8 @@ def network_inputs(graph: Graph, source: Source, count: int = 512) -> dict[str, 
         if name == "image":
             found[name] = np.ascontiguousarray(batch.image.permute(0, 2, 3, 1).numpy())
         elif name == "K":
+            if batch.camera is None or not batch.camera.K.isfinite().all():
+                raise ValueError("the data must have cameras, as the network asks for K, but some pictures have none")
             found[name] = batch.camera.K.numpy().astype(np.float32)
         else:
             raise ValueError(f"ranges can be taken for the inputs image and K but the network asks for {name}")

@@ -5,6 +5,7 @@ Fabric, which starts them, finds their devices and connects them. When one proce
 end with a message.
 """
 
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -132,6 +133,43 @@ def join_ranks(device: str, devices: int = 1, nodes: int = 1) -> Ranks:
     if devices < 1 or nodes < 1:
         raise ValueError(f"devices and nodes must be 1 or more but got {devices} and {nodes}")
     return Alone(device) if devices == nodes == 1 else FabricRanks(device, devices, nodes)
+
+
+def first_then_others(ranks: Ranks, call: Callable[[], Result], pause: float = 1.0) -> Result:
+    """Calls something in the first process, and in the others once it has returned there.
+
+    Meanwhile the processes keep in touch every `pause` seconds: a connection gives up on one that is silent for half an
+    hour, and a large data set takes longer to decode.
+
+    Raises:
+        ValueError: in the others, where the call has failed in the first.
+    """
+    if ranks.count == 1:
+        return call()
+    results: list[Result] = []
+    errors: list[Exception] = []
+
+    def first() -> None:
+        try:
+            results.append(call())
+        except Exception as error:  # raised again below, in the main thread
+            errors.append(error)
+
+    # A daemon: an interrupted process does not wait for it.
+    thread = threading.Thread(target=first, daemon=True)
+    if ranks.rank == 0:
+        thread.start()
+    while True:
+        if ranks.rank == 0:
+            thread.join(pause)
+        ended = ranks.sum(torch.tensor([float(len(results)), float(len(errors))], device=ranks.device))
+        if ended.sum() > 0:
+            break
+    if errors:
+        raise errors[0]
+    if ended[1] > 0:
+        raise ValueError(f"process {ranks.rank} waited for process 0, which failed; see its message")
+    return results[0] if ranks.rank == 0 else call()
 
 
 def require_same(ranks: Ranks, text: str, compare: Callable[[str, str], list[str]]) -> None:

@@ -43,12 +43,20 @@ class Replicas:
             copied: threads would take turns at the generator by chance. Its operations are spread over threads instead.
         dtype: torch.bfloat16 for mixed precision, torch.float32 for none.
         seed: of the run.
+        whole: a process's part of a batch comes in one piece, as worker processes make it: there are no copies then.
     """
 
     def __init__(
-        self, system: System, network: nn.Module, ranks: Ranks, threads: int, dtype: torch.dtype, seed: int
+        self,
+        system: System,
+        network: nn.Module,
+        ranks: Ranks,
+        threads: int,
+        dtype: torch.dtype,
+        seed: int,
+        whole: bool = False,
     ) -> None:
-        self._system, self._ranks, self._dtype, self._seed = system, ranks, dtype, seed
+        self._system, self._ranks, self._dtype, self._seed, self._whole = system, ranks, dtype, seed, whole
         self._network, self._threads = network, threads
         self._networks = [network]
         self._pool: ThreadPoolExecutor | None = None
@@ -59,9 +67,17 @@ class Replicas:
 
         Args:
             batch: any one, to see whether the network draws random numbers of its own.
+
+        Raises:
+            ValueError: the stage weighs no loss, or its batch is too small for the processes.
         """
+        if not any(stage.losses.values()):
+            raise ValueError(f"stage {stage.name} must weigh a loss but weighs none; set its losses")
+        if stage.batch < self._ranks.count:
+            raise ValueError(f"batch must be at least {self._ranks.count}, the processes, but got {stage.batch}")
         self._stage = stage
-        copies = self._threads if self._ranks.device.type == "cpu" else 1
+        self._share_buffers()
+        copies = 1 if self._whole or self._ranks.device.type != "cpu" else self._threads
         if copies > 1 and self._draws(batch):
             copies = 1
         # With one copy operations are spread over the threads, with several none is.
@@ -81,8 +97,6 @@ class Replicas:
         assert self._pool is not None, "begin comes first"
         self._share_weights()
         mine = range(self._ranks.rank, size, self._ranks.count)
-        if not mine:
-            raise ValueError(f"batch must be at least {self._ranks.count}, the processes, but got {size}")
         jobs = []
         for k, network in enumerate(self._networks):
             if places := mine[k :: len(self._networks)]:
@@ -153,6 +167,19 @@ class Replicas:
         drawn = not torch.equal(before, torch.get_rng_state())
         torch.set_rng_state(before)
         return drawn
+
+    @torch.no_grad()
+    def _share_buffers(self) -> None:
+        """Gives all processes the first one's statistics of normalisation.
+
+        Each gathers its own while it trains. Those of a part that a stage freezes are used, and would differ between
+        processes, and from those of a run that went on from the first one's checkpoint.
+        """
+        if self._ranks.count == 1:
+            return
+        for buffer in self._network.buffers():
+            if buffer.dtype.is_floating_point:
+                buffer.copy_(self._ranks.sum(buffer.clone() if self._ranks.rank == 0 else torch.zeros_like(buffer)))
 
     @torch.no_grad()
     def _share_weights(self) -> None:
