@@ -160,6 +160,21 @@ def test_a_process_ends_as_interrupted_where_another_was_told(hands, tmp_path):
         train(tiny(steps=3), hands, tmp_path / "run", config(), ranks=ToldElsewhere())
 
 
+@pytest.mark.parametrize(("rank", "raised"), [(0, KeyboardInterrupt), (1, SystemExit)])
+def test_an_interrupted_run_ends_with_the_status_of_the_first_process(tmp_path, monkeypatch, rank, raised):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    ranks = Alone()
+    ranks.rank = rank
+    monkeypatch.setattr("knuckle.train.job.join_ranks", lambda *a: ranks)
+    monkeypatch.setattr("knuckle.train.job.train", interrupted)
+    data = write_truth(tmp_path / "set", drawn_samples(2))
+    with pytest.raises(raised) as found:
+        run_job(TrainJob("shipped", [data], tmp_path / "run", settings=["crop.patch=150"]))
+    assert raised is KeyboardInterrupt or found.value.code == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_told_to_end_loses_nothing(hands, tmp_path, number):
     system = tiny(steps=6)

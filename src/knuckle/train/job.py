@@ -122,6 +122,9 @@ def _trained(system: System, sets: Sequence[DataSet], job: TrainJob, ranks: Rank
     except KeyboardInterrupt:
         if ranks.rank == 0 and (kept := checkpoint.newest(job.out)):
             print(f"the last checkpoint is {kept}; the same command goes on from there", file=sys.stderr)
+        if ranks.rank != 0:
+            # Fabric kills the first process where another ends with any other status, before it has said this.
+            raise SystemExit(0) from None
         raise
     if ranks.rank == 0:
         print(f"trained; the checkpoint is {last}")
