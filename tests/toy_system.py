@@ -68,7 +68,7 @@ class ToyNetwork(nn.Module):
         """(B, 3, H, W), (B, 3, 3) -> ToyOutput; what is far away has a long focal length and lies at that depth."""
         features = self.dropout(self.trunk(image.float() / 128 - 1).mean((2, 3)))
         features = torch.cat([features, K[:, :1, 0] / 1000], dim=1).float()
-        away = torch.tensor([0.0, 0.0, 0.5])
+        away = features.new_tensor([0.0, 0.0, 0.5])
         return ToyOutput(
             0.1 * self.joints(features).unflatten(1, (21, 3)) + away,
             0.1 * self.corners(features).unflatten(1, (8, 3)) + away,

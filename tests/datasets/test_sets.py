@@ -20,6 +20,7 @@ from knuckle.datasets.sets import DataSet, parse_spec
         ("freihand:F", "freihand", "F", None, False, None),
         ("freihand:F:evaluation", "freihand", "F", "evaluation", False, None),
         ("ho3d-v2:H:train:2d@0.25", "ho3d-v2", "H", "train", True, 0.25),
+        ("ho3d-v2:H@0.25:2d", "ho3d-v2", "H", None, True, 0.25),
         ("weak:/data/w:2d", "weak", "/data/w", None, True, None),
     ],
 )

@@ -46,7 +46,7 @@ def test_nothing_is_left_of_what_failed(tmp_path):
 
     with pytest.raises(ValueError, match="damaged"):
         write_records(tmp_path / "set", broken())
-    with pytest.raises(ValueError, match="at least one picture"):
+    with pytest.raises(ValueError, match="at least one record"):
         write_records(tmp_path / "set", [])
     with pytest.raises(ValueError, match="must always be"):
         write_records(tmp_path / "set", [*rows(1), {"image": np.zeros((5, 4), np.uint8)}])

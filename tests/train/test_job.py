@@ -83,7 +83,7 @@ def said(capsys) -> str:
         (["--data", "nowhere"], "nowhere must hold .tar shards"),
         (["--data", "DATA@2"], "above 0 and at most 1"),
         (["--data", "DATA", "--set", "crop.sise=3"], "has no entry 'crop.sise'"),
-        (["--data", "DATA", "--set", "crop.size=big"], "must be a number but got 'big'"),
+        (["--data", "DATA", "--set", "crop.size=big"], "must be a whole number but got 'big'"),
         (["--data", "DATA", "--pretrained"], "pretrained must be off"),
         (["--data", "DATA:2d"], "one set at least must have joints_camera"),
         (["--data", "DATA", "--devices", "0"], "devices and nodes must be 1 or more"),

@@ -7,11 +7,13 @@ weak:ROOT:2d                only the labels in the picture, whatever else there 
 pictures@0.3                three of ten examples of every batch
 """
 
+import contextlib
 import hashlib
 import inspect
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -76,17 +78,15 @@ def parse_spec(text: str) -> DataSpec:
     Raises:
         ValueError: it names no known set, or its share is not between 0 and 1.
     """
+    named, share = text, None
     head, at, tail = text.rpartition("@")
-    share = None
-    if at:
-        try:
-            share = float(tail)
-        except ValueError:
-            head = text  # an @ in the folder's name
-        else:
-            if not 0 < share <= 1:
-                raise ValueError(f"the share of {text} must be above 0 and at most 1 but got {tail}")
-    named = head if at else text
+    # An @ that no number follows is one in the folder's name.
+    with contextlib.suppress(ValueError):
+        share = float(tail.removesuffix(":2d")) if at else None
+    if share is not None:
+        if not 0 < share <= 1:
+            raise ValueError(f"the share of {text} must be above 0 and at most 1 but got {tail}")
+        named = f"{head}:2d" if tail.endswith(":2d") else head
     only_2d = named.endswith(":2d")
     place = named.removesuffix(":2d")
     name, colon, rest = place.partition(":")
@@ -109,14 +109,15 @@ class DataSet:
 
     Args:
         spec: which.
+        limit: pictures to read at most; None for all.
 
     Raises:
         FileNotFoundError: its folder, or what must be in it, is missing.
         ValueError: its split is unknown, or a file is damaged.
     """
 
-    def __init__(self, spec: DataSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: DataSpec, limit: int | None = None) -> None:
+        self.spec, self._limit = spec, limit
         if spec.name == SHARDS:
             if spec.root.exists() and not any(spec.root.glob("*.tar")) and not spec.root.is_file():
                 raise FileNotFoundError(
@@ -147,23 +148,30 @@ class DataSet:
             vertices: bring meshes too.
         """
         read = self._shards if self.spec.name == SHARDS else self._reader
-        for picture in read(masks, vertices):
-            yield replace(picture, hands=[_labelled_in_picture(hand, self.spec.only_2d) for hand in picture.hands])
+        for picture in islice(read(masks, vertices), self._limit):
+            yield replace(picture, hands=[self._usable(_with_joints_image(hand)) for hand in picture.hands])
 
     def hands(self) -> Iterator[tuple[Sample, str]]:
         """The labels of all hands without their pictures, each with its group: all that a system of poses needs."""
         if self.spec.name == SHARDS:
             for picture in self._shards(masks=False, vertices=False):
                 for hand in picture.hands:
-                    yield _labelled_in_picture(replace(hand, image=None), self.spec.only_2d), picture.group
+                    yield self._chosen_labels(replace(hand, image=None)), picture.group
             return
         reader = self._open(images=False)
         for i in range(len(reader)):
-            yield _labelled_in_picture(reader[i], self.spec.only_2d), reader.group(i)
+            yield self._chosen_labels(reader[i]), reader.group(i)
+
+    def _chosen_labels(self, hand: Sample) -> Sample:
+        return replace(hand, **dict.fromkeys(_SPATIAL)) if self.spec.only_2d else hand
+
+    def _usable(self, hand: Sample) -> Sample:
+        # Labels in space cannot be brought into a crop where the camera is not known.
+        return replace(hand, **dict.fromkeys(_SPATIAL)) if hand.camera is None else self._chosen_labels(hand)
 
     def fingerprint(self) -> str:
         """Changes when a file of the set does: of all their names, sizes and times of change."""
-        digest = hashlib.sha256(f"{self.spec.name} {self.spec.split} {self.spec.only_2d}".encode())
+        digest = hashlib.sha256(f"{self.spec.name} {self.spec.split} {self.spec.only_2d} {self._limit}".encode())
         # Of shards only the shards: checkpoints and this very cache may lie beside them.
         shards = shard_paths(self.spec.root) if self.spec.name == SHARDS else None
         for path, size, changed in _files(self.spec.root, shards):
@@ -212,8 +220,7 @@ def _files(root: Path, chosen: Sequence[Path] | None = None) -> list[tuple[str, 
     return sorted(found)
 
 
-def _labelled_in_picture(hand: Sample, only_2d: bool) -> Sample:
-    if hand.joints_image is None and hand.joints_camera is not None and hand.camera is not None:
-        hand = replace(hand, joints_image=np.asarray(hand.camera.project(hand.joints_camera)))
-    # What is known in space of an unknown camera cannot be brought into a crop.
-    return replace(hand, **dict.fromkeys(_SPATIAL)) if only_2d or hand.camera is None else hand
+def _with_joints_image(hand: Sample) -> Sample:
+    if hand.joints_image is not None or hand.joints_camera is None or hand.camera is None:
+        return hand
+    return replace(hand, joints_image=np.asarray(hand.camera.project(hand.joints_camera)))

@@ -75,7 +75,7 @@ class CropConfig:
     empty_side: tuple[float, ...] = (0.1, 0.6)
 
     def __post_init__(self) -> None:
-        unknown = (set(self.labels) | set(self.needs)) - set(ARRAY_FIELDS) - {"object_category", "side"}
+        unknown = (set(self.labels) | set(self.needs)) - (set(ARRAY_FIELDS) - {"image"}) - {"object_category", "side"}
         if unknown:
             raise ValueError(f"labels and needs must be fields of Sample but got {', '.join(sorted(unknown))}")
         if self.size > self.patch:

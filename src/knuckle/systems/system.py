@@ -60,6 +60,11 @@ class Stage:
             )
         if not self.rates or min(self.rates.values()) < 0:
             raise ValueError(f"stage {self.name} must have rates of 0 or more by prefix but got {dict(self.rates)}")
+        if self.clip < 0 or not 0 <= self.warmup < 1 or not 0 <= self.average < 1:
+            raise ValueError(
+                f"stage {self.name} must have clip of 0 or more, warmup and average of 0 to below 1 but got "
+                f"{self.clip}, {self.warmup}, {self.average}"
+            )
 
 
 @dataclass(frozen=True)
@@ -165,11 +170,14 @@ class System(Protocol):
         ...
 
     def losses(self, output: Any, batch: Any, now: Moment) -> dict[str, Mean]:
-        """Unweighted, by name; each asks what labels are there."""
+        """Unweighted, by name; each asks what labels are there, and has a weight of 0 where there are none.
+
+        The names are the same for every batch: the parts of a batch are summed by name.
+        """
         ...
 
     def errors(self, output: Any, batch: Any) -> dict[str, Mean]:
-        """In units a person can judge; for the log."""
+        """In units that a person can assess, for the log; the same names for every batch."""
         ...
 
     def graphs(self, network: nn.Module) -> dict[str, Graph]:

@@ -23,6 +23,9 @@ from knuckle.train.quantise import network_inputs, quantise_onnx
 from knuckle.train.ranks import Ranks, first_then_others, join_ranks
 from knuckle.train.terminal import TerminalLog
 
+# Read at most for the ranges of 8-bit integers, for which some 500 examples are enough.
+_CALIBRATION_PICTURES = 1000
+
 
 @dataclass(frozen=True)
 class TrainJob:
@@ -156,28 +159,29 @@ def export_checkpoint(folder: Path, out: Path, half: bool = False, int8: str | N
     if out.suffix != ".onnx":
         raise ValueError(f"out must end in .onnx but got {out}")
     system, network = open_checkpoint(folder)
-    written = []
-    for name, graph in system.graphs(network).items():
-        path = out if not written else out.with_name(f"{out.stem}-{name}.onnx")
-        if int8:
-            with tempfile.TemporaryDirectory(prefix="knuckle-") as temporary:
-                work = Path(temporary)
-                source = system.source([DataSet(parse_spec(int8))], work / "records", lambda name, count: None)
-                export_onnx(graph, work / "float.onnx")
-                quantise_onnx(work / "float.onnx", graph, network_inputs(graph, source), path)
-        else:
+    graphs = system.graphs(network)
+    paths = [out, *(out.with_name(f"{out.stem}-{name}.onnx") for name in list(graphs)[1:])]
+    if int8 is None:
+        for graph, path in zip(graphs.values(), paths, strict=True):
             export_onnx(graph, path, half)
-        written.append(path)
-    return written
+        return paths
+    with tempfile.TemporaryDirectory(prefix="knuckle-") as temporary:
+        work = Path(temporary)
+        data = DataSet(parse_spec(int8), limit=_CALIBRATION_PICTURES)
+        source = system.source([data], work / "records", lambda name, count: None)
+        for graph, path in zip(graphs.values(), paths, strict=True):
+            export_onnx(graph, work / "float.onnx")
+            quantise_onnx(work / "float.onnx", graph, network_inputs(graph, source), path)
+    return paths
 
 
 def _check_numbers(job: TrainJob) -> None:
     """Before anything is decoded for an hour."""
-    least = dict.fromkeys(("steps", "minutes", "batch", "rate", "seed", "workers"), 0)
-    for name, low in (least | dict.fromkeys(("threads", "save_every", "log_every"), 1)).items():
+    minima = dict.fromkeys(("steps", "minutes", "batch", "rate", "seed", "workers"), 0)
+    for name, minimum in (minima | dict.fromkeys(("threads", "save_every", "log_every"), 1)).items():
         value = getattr(job, name)
-        if not low <= value < math.inf:
-            raise ValueError(f"{name} must be {low} or more, and finite, but got {value}")
+        if not minimum <= value < math.inf:
+            raise ValueError(f"{name} must be {minimum} or more, and finite, but got {value}")
 
 
 def _stage(stage: Stage, job: TrainJob, every: int) -> Stage:

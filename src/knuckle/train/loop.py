@@ -107,25 +107,14 @@ def train(
         FloatingPointError: the gradient is no longer finite.
     """
     ranks = ranks or Alone()
-    about = {"system": config.name, "config": to_json(system.config), "run": _run_json(config)}
-    at, saved = _Position(), checkpoint.newest(run)
-    # Also where they go on from: a process that begins anew would spoil the others' gradients without a word.
-    view = json.dumps(about | {"checkpoint": None if saved is None else saved.name})
-    require_same(ranks, view, lambda one, other: differences(json.loads(one), json.loads(other)))
-    torch.manual_seed(config.seed)
-    learner = _new_learner(system, ranks.device, pretrained and saved is None)
-    if saved is not None:
-        at = _restored(saved, learner, about)
-    elif start_from is not None:
-        checkpoint.load_weights(learner.network, checkpoint.load(start_from).weights)
-        checkpoint.load_weights(learner.average, checkpoint.load(start_from).weights)
+    about, learner, at, saved = _begin(system, run, config, ranks, start_from, pretrained)
     run.mkdir(parents=True, exist_ok=True)
     order = Order(source, config.seed)
     whole = config.workers > 0
     replicas = Replicas(system, learner.network, ranks, config.threads, config.dtype, config.seed, whole)
     log = _Log(run if ranks.rank == 0 else None, report, at.step)
     began, first = time.monotonic() - at.seconds, at.step
-    told = stopped = False
+    interrupted = stopped = False
     with Stop() as stop:
         for number in range(at.stage, len(system.stages)):
             if stopped:
@@ -140,9 +129,9 @@ def train(
             few = range(min(2, stage.batch))
             replicas.begin(stage, make_batch(source, order.indices(stage, number, 0), few, (config.seed, 5)))
             while True:
-                stop_requested, at.seconds = _agreed(ranks, stop.asked, time.monotonic() - began)
+                interrupted, at.seconds = _agreed(ranks, stop.asked, time.monotonic() - began)
                 progress = _progress(system.stages, config, at)
-                stopped = stop_requested or (stop_after is not None and at.step - first >= stop_after)
+                stopped = interrupted or (stop_after is not None and at.step - first >= stop_after)
                 if stopped or progress >= 1.0:
                     break
                 set_rates(learner.optimiser, stage, progress)
@@ -158,7 +147,7 @@ def train(
     if saved is None or checkpoint.step_of(saved) != at.step:
         saved = _save(run, at, about, learner, ranks)
     replicas.close()
-    if told:
+    if interrupted:
         raise KeyboardInterrupt
     return saved
 
@@ -274,6 +263,26 @@ def _agreed(ranks: Ranks, stop: bool, seconds: float) -> tuple[bool, float]:
         torch.tensor([float(stop), seconds * (ranks.rank == 0)], dtype=torch.float64, device=ranks.device)
     )
     return bool(summed[0] > 0), float(summed[1])
+
+
+def _begin(
+    system: System, run: Path, config: TrainConfig, ranks: Ranks, start_from: Path | None, pretrained: bool
+) -> tuple[dict[str, Any], _Learner, _Position, Path | None]:
+    """What describes the run, the networks, where the run stands, and the checkpoint it resumes from."""
+    about = {"system": config.name, "config": to_json(system.config), "run": _run_json(config)}
+    at, saved = _Position(), checkpoint.newest(run)
+    # The checkpoint is compared too: a process that begins anew would spoil the gradients of the others unnoticed.
+    view = json.dumps(about | {"checkpoint": None if saved is None else saved.name})
+    require_same(ranks, view, lambda one, other: differences(json.loads(one), json.loads(other)))
+    torch.manual_seed(config.seed)
+    learner = _new_learner(system, ranks.device, pretrained and saved is None)
+    if saved is not None:
+        at = _restored(saved, learner, about)
+    elif start_from is not None:
+        weights = checkpoint.load(start_from).weights
+        checkpoint.load_weights(learner.network, weights)
+        checkpoint.load_weights(learner.average, weights)
+    return about, learner, at, saved
 
 
 def _new_learner(system: System, device: torch.device, pretrained: bool) -> _Learner:

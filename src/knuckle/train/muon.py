@@ -84,7 +84,8 @@ class MuonAdamW(torch.optim.Optimizer):
             state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
             state["count"] = torch.zeros(())
         first, second = group["betas"]
-        state["count"] += 1
+        # A resumed state comes back on the parameter's device; a count is read in every step, and belongs to the CPU.
+        state["count"] = state["count"].cpu() + 1
         mean = state["mean"].lerp_(gradient, 1.0 - first)
         square = state["square"].lerp_(gradient.square(), 1.0 - second)
         count = float(state["count"])
