@@ -1,8 +1,10 @@
 #!/bin/sh
 # The recipe of the networks that ship: `make weights`. Draws the pictures, trains both networks from random weights and
-# writes src/knuckle/weights/*.onnx. On two CPU cores with nothing else to do it takes about six hours.
+# writes src/knuckle/weights/*.onnx. On two CPU cores with nothing else to do it takes about eight hours.
 #
 #   BACKGROUNDS, HDRI   folders with photographs (without hands in them) and panoramas; without them they are made up
+#   WEAK                folder of photographs with 2D joints (the reader "weak", docs/training.md); without it the hand
+#                       network learns from generated pictures alone
 #   WORK                where pictures and runs go (runs); called again it goes on where it was stopped
 #   SCALE               of all numbers of pictures and minutes: 0.01 rehearses every step in a few minutes
 set -eu
@@ -34,6 +36,11 @@ $knuckle train shipped $hands --out "$work/hand-1" --minutes "$(scaled 120)" --s
 # shellcheck disable=SC2086
 $knuckle train shipped $hands --out "$work/hand-2" --minutes "$(scaled 90)" --seed 2 \
     --from-checkpoint "$(last "$work/hand-1")"
+# Real hands look different from generated ones: joints in photographs teach the look, generated pictures the depth.
+[ -n "${WEAK:-}" ] && hands="$hands --data weak:$WEAK:2d@0.28"
+# shellcheck disable=SC2086
+$knuckle train shipped $hands --out "$work/hand-3" --minutes "$(scaled 90)" --rate 1.2e-3 --seed 3 \
+    --from-checkpoint "$(last "$work/hand-2")"
 
 $knuckle export "$(last "$work/detector-2")" --out "$out/detector.onnx" --int8 "$work/frames"
-$knuckle export "$(last "$work/hand-2")" --out "$out/hand.onnx" --int8 "$work/crops"
+$knuckle export "$(last "$work/hand-3")" --out "$out/hand.onnx" --int8 "$work/crops"
