@@ -17,6 +17,7 @@ from knuckle.camera import Camera
 from knuckle.datasets.sets import DataSet, LabelledPicture
 from knuckle.image.augment import AugmentConfig, photometric_augment
 from knuckle.image.cut import cut
+from knuckle.predict.config import ASSUMED_FOV
 from knuckle.predict.contract import CropRule
 from knuckle.predict.crop import MARGIN, Square, direction_of_labels, hand_direction, square_of_labels
 from knuckle.predict.detect import box_of_joints, covered
@@ -28,7 +29,6 @@ from knuckle.systems.system import Part
 # What every record has; further labels come along where a system asks for them.
 _ALWAYS = ("joints_camera", "joints_image", "in_frame")
 _MASKS = ("mask_complete", "mask_visible", "object_mask")
-_ASSUMED_FOV = 1.05  # radians, of a patch whose camera is not known: only its pixels are used
 _NO_HAND = "must have a usable hand but has none: hands must have {}"
 _MISSING_FLAG, _CATEGORY = 2, "S64"
 
@@ -155,7 +155,7 @@ class Crops:
         else:
             square = self._jittered(patch.joints_image, rng)
         mirror = patch.side == "left" if config.hands == "right" else bool(rng.random() < 0.5)
-        camera = patch.camera or Camera.from_fov((config.patch, config.patch), _ASSUMED_FOV)
+        camera = patch.camera or Camera.from_fov((config.patch, config.patch), ASSUMED_FOV)
         crop = camera.crop_around(square.centre, square.side, (config.size, config.size), -square.angle, mirror)
         seen = patch.seen_by(crop, cut)
         other = self._records.column("image", int(rng.integers(len(self))))
@@ -226,7 +226,7 @@ def _patch(hand: Sample, config: CropConfig) -> Sample | None:
         return None
     right = square_of_labels(uv, config.rule)
     assert right is not None, "min_joints and min_extent have seen to it"
-    camera = hand.camera or Camera.from_fov((int(size[0]), int(size[1])), _ASSUMED_FOV)
+    camera = hand.camera or Camera.from_fov((int(size[0]), int(size[1])), ASSUMED_FOV)
     return _cut_patch(replace(hand, in_frame=in_frame), camera, right, config)
 
 
@@ -261,7 +261,7 @@ def _empty_patches(picture: LabelledPicture, config: CropConfig) -> list[Sample]
         uv = np.asarray(hand.joints_image, float)
         extent = float(np.ptp(uv, axis=0).max())
         places.append((uv[0] - extent * hand_direction(uv) * rng.uniform(1.0, 4.0), extent * rng.uniform(0.8, 1.6)))
-    camera = Camera.from_fov((int(size[0]), int(size[1])), _ASSUMED_FOV)
+    camera = Camera.from_fov((int(size[0]), int(size[1])), ASSUMED_FOV)
     found = []
     for centre, side in places:
         around = np.concatenate([centre - 0.5 * side, centre + 0.5 * side])

@@ -21,6 +21,7 @@ from knuckle.image.cut import cut
 from knuckle.losses.detection import box_overlap_loss, centre_focal
 from knuckle.losses.mean import Mean, weighted_mean
 from knuckle.networks.detector import DetectorNetwork, DetectorOutput
+from knuckle.predict.config import ASSUMED_FOV
 from knuckle.predict.contract import Contract, CropRule
 from knuckle.predict.crop import hand_direction
 from knuckle.predict.detect import STRIDE, box_of_joints
@@ -30,7 +31,6 @@ from knuckle.systems.system import Graph, Moment, Part, Stage
 
 # Pictures with more hands than this are cut down to the first ones.
 MAX_HANDS = 3
-_ASSUMED_FOV = 1.05  # radians; only pixels are used
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ class Scenes:
     def sample(self, index: int, rng: np.random.Generator) -> list[Sample]:
         """One view: first a Sample with the picture alone, then one for each hand, without the picture."""
         record, size = self._records[index], self._config.size
-        patch = Camera.from_fov((self._config.patch, self._config.patch), _ASSUMED_FOV)
+        patch = Camera.from_fov((self._config.patch, self._config.patch), ASSUMED_FOV)
         joints = record["joints"][~np.isnan(record["joints"][:, 0, 0])]
         hands = [
             Sample(side="left" if left else "right", joints_image=np.array(uv, float))
@@ -255,7 +255,7 @@ def _scenes_folder(data: DataSet, config: SceneConfig, cache: Path, advance: Cal
 def _record(picture: LabelledPicture, group: str, size: int) -> Record:
     """The whole picture, in the middle of a square, and the joints of its hands; NaN where there are fewer."""
     height, width = picture.image.shape[:2]
-    camera = Camera.from_fov((width, height), _ASSUMED_FOV)
+    camera = Camera.from_fov((width, height), ASSUMED_FOV)
     whole = camera.crop_around(((width - 1) / 2, (height - 1) / 2), max(width, height), (size, size))
     joints = np.full((MAX_HANDS, 21, 2), np.nan, np.float32)
     left = np.zeros(MAX_HANDS, bool)
