@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from knuckle.camera import Camera, square_box
+from knuckle.camera import Camera
 from knuckle.geometry.rigid import make_rigid, transform_points
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
@@ -94,11 +94,6 @@ def test_crop_corners():
     np.testing.assert_allclose(whole.warp, np.eye(3), atol=1e-12)
     around = skewed().crop_around([60, 45], 100.0, (50, 25))
     np.testing.assert_allclose(around.warp, skewed().crop([10, 20, 110, 70], (50, 25)).warp)
-
-
-def test_square_box(to_array):
-    box = to_array(np.array([[0, 0, 10, 4.0], [5, 5, 6, 9]]))
-    np.testing.assert_allclose(np.asarray(square_box(box, 1.5)), [[-2.5, -5.5, 12.5, 9.5], [2.5, 4, 8.5, 10]])
 
 
 def test_whole_picture_moves(rng):

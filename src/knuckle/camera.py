@@ -22,13 +22,15 @@ from jaxtyping import Bool, Float
 from knuckle.arrays import Array, array_like, namespace
 from knuckle.geometry.depth import RootDepth, root_depth
 
+_IDENTITY = np.eye(3)
+_IDENTITY.flags.writeable = False
 
-def _matrix(rows: list[list[Array]]) -> Array:
-    first = rows[0][0]
-    # A single crop in NumPy is made for every example of a training run; stacking its numbers takes ten times as long.
-    if isinstance(first, np.ndarray | np.generic) and all(value.ndim == 0 for row in rows for value in row):
-        return np.array([[float(value) for value in row] for row in rows], dtype=first.dtype)
-    xp = namespace(first)
+
+def _matrix(rows: list[list[Array]], like: Array) -> Array:
+    """A matrix of floats, or matrices of arrays, of the library and dtype of `like`."""
+    if all(isinstance(value, float) for row in rows for value in row):
+        return np.array(rows, dtype=like.dtype)
+    xp = namespace(like)
     return xp.stack([xp.stack(xp.broadcast_arrays(*row), axis=-1) for row in rows], axis=-2)
 
 
@@ -50,22 +52,6 @@ def crop_affine(
     a, b = along_x * cos, along_x * sin
     c, d = -along_y * sin, along_y * cos
     return a, b, (size[0] - 1) / 2 - (a * u + b * v), c, d, (size[1] - 1) / 2 - (c * u + d * v)
-
-
-def square_box(box: Float[Array, "*batch 4"], margin: float = 1.0) -> Float[Array, "*batch 4"]:
-    """The square centred on a box whose side is the box's longer side times a margin.
-
-    Args:
-        box: (..., 4) x0, y0, x1, y1.
-        margin: 1 contains the box exactly; 1.25 is common.
-
-    Returns:
-        (..., 4) x0, y0, x1, y1.
-    """
-    xp = namespace(box)
-    centre = (box[..., :2] + box[..., 2:]) / 2
-    half = xp.max(box[..., 2:] - box[..., :2], axis=-1, keepdims=True) * (margin / 2)
-    return xp.concat([centre - half, centre + half], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +99,10 @@ class Camera:
             raise ValueError(f"size must be (width, height), each at least 1, but got {self.size}")
         for name in ("warp", "R_crop_camera"):
             if getattr(self, name) is None:
+                # A single camera is made for every example of a training run.
+                if isinstance(self.K, np.ndarray) and shape == (3, 3) and dtype == np.float64:
+                    object.__setattr__(self, name, _IDENTITY)
+                    continue
                 identity = xp.eye(3, dtype=dtype, device=array_api_compat.device(self.K))
                 object.__setattr__(self, name, xp.broadcast_to(identity, shape))
 
@@ -269,31 +259,38 @@ class Camera:
         return self.size
 
     def _cut(self, centre: Array, extent: Array, size: tuple[int, int], rotation: Array, mirror: Array) -> "Camera":
-        xp = namespace(self.K)
         rotation = array_like(rotation, self.K)
         # False and True to 1 and -1, as numbers first: xp.where takes no Python bool.
         flip = 1 - 2 * array_like(mirror, self.K)
-        a, b, x, c, d, y = crop_affine(
-            (centre[..., 0], centre[..., 1]),
-            (flip * size[0] / extent[..., 0], size[1] / extent[..., 1]),
+        xp = namespace(self.K)
+        numbers = [
+            centre[..., 0],
+            centre[..., 1],
+            extent[..., 0],
+            extent[..., 1],
             xp.cos(rotation),
             xp.sin(rotation),
-            size,
-        )
-        zero, one = xp.zeros_like(x), xp.ones_like(x)
-        return self._warped(_matrix([[a, b, x], [c, d, y], [zero, zero, one]]), flip, size)
+            flip,
+        ]
+        if isinstance(self.K, np.ndarray) and all(value.ndim == 0 for value in (self.K[..., 0, 0], *numbers)):
+            # One crop in NumPy, as for every example of a training run: arithmetic on floats is many times as fast.
+            numbers = [float(value) for value in numbers]
+        u, v, width, height, cos, sin, flip = numbers
+        a, b, x, c, d, y = crop_affine((u, v), (flip * size[0] / width, size[1] / height), cos, sin, size)
+        return self._warped(_matrix([[a, b, x], [c, d, y], [0 * x, 0 * x, 0 * x + 1]], self.K), flip, size)
 
     def _warped(self, affine: Array, flip: Array, size: tuple[int, int]) -> "Camera":
         """affine @ K = K' R with K' upper triangular and R about the optical axis, mirrored where flip is -1."""
-        xp = namespace(self.K)
         product = affine @ self.K
-        a, b, c, d = product[..., 0, 0], product[..., 0, 1], product[..., 1, 0], product[..., 1, 1]
-        fy = xp.sqrt(c**2 + d**2)
+        single = isinstance(product, np.ndarray) and product.ndim == 2
+        upper = product[:2].ravel().tolist() if single else [product[..., i, j] for i in (0, 1) for j in (0, 1, 2)]
+        a, b, x, c, d, y = upper
+        fy = (c**2 + d**2) ** 0.5
         sin, cos = c / fy, d / fy
         fx, skew = flip * (a * cos - b * sin), a * sin + b * cos
-        zero, one = xp.zeros_like(fx), xp.ones_like(fx)
-        K = _matrix([[fx, skew, product[..., 0, 2]], [zero, fy, product[..., 1, 2]], [zero, zero, one]])
-        turn = _matrix([[flip * cos, -flip * sin, zero], [sin, cos, zero], [zero, zero, one]])
+        zero, one = 0 * fx, 0 * fx + 1
+        K = _matrix([[fx, skew, x], [zero, fy, y], [zero, zero, one]], self.K)
+        turn = _matrix([[flip * cos, -flip * sin, zero], [sin, cos, zero], [zero, zero, one]], self.K)
         return Camera(K, size, affine @ self.warp, turn @ self.R_crop_camera)
 
     # Between this Camera's picture and frame and those it was cut from

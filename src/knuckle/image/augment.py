@@ -5,10 +5,14 @@ the crop.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
+
+# Of the standard normal distribution, in the middle of 256 equal parts.
+_NORMAL_QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)])
 
 Picture = UInt8[np.ndarray, "h w 3"]
 Other = UInt8[np.ndarray, "h2 w2 3"]
@@ -59,8 +63,9 @@ def noise(picture: Picture, rng: np.random.Generator) -> Picture:
     """Sensor noise, in half of the cases with a coarse grain, as left by the filters of cheap cameras."""
     height, width = picture.shape[:2]
     coarse = int(rng.integers(1, 3))
-    grain = rng.standard_normal((-(-height // coarse), -(-width // coarse), 3), dtype=np.float32)
-    grain *= rng.uniform(2.0, 12.0)
+    # A byte chooses one of 256 quantiles: a fifth of the time that normal deviates take.
+    chosen = rng.integers(0, 256, (-(-height // coarse), -(-width // coarse), 3), np.uint8)
+    grain = (_NORMAL_QUANTILES * rng.uniform(2.0, 12.0)).astype(np.float32)[chosen]
     if coarse > 1:
         grain = cv2.resize(grain, (width, height), interpolation=cv2.INTER_LINEAR)
     return cv2.add(picture, grain, dtype=cv2.CV_8U)
@@ -86,7 +91,9 @@ def mix_amplitude(picture: Picture, other: Other, rng: np.random.Generator, size
         size: side of the thumbnail.
     """
     mine = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
-    theirs = cv2.resize(other, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
+    # Averaging whole blocks of pixels is several times as fast.
+    rows, columns = (max(n // size * size, min(n, size)) for n in other.shape[:2])
+    theirs = cv2.resize(other[:rows, :columns], (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
     spectrum = np.fft.rfft2(mine, axes=(0, 1))
     amplitude, wanted = np.abs(spectrum), np.abs(np.fft.rfft2(theirs, axes=(0, 1)))
     share = rng.uniform(0.1, 0.8)

@@ -149,16 +149,19 @@ class Sample:
             # Only its pixels are used.
             camera = Camera(np.eye(3))
 
+        # From this sample's pixels and frame to the crop's, by way of the original picture's.
+        affine = (crop.warp @ np.linalg.inv(camera.warp))[:2].astype(np.float64)
+        turn = camera.R_crop_camera @ crop.R_crop_camera.T
+
         def pixels(uv: np.ndarray) -> np.ndarray:
-            return crop.from_picture(camera.to_picture(uv)).astype(uv.dtype)
+            return (uv @ affine[:, :2].T + affine[:, 2]).astype(uv.dtype)
 
         def points(p: np.ndarray) -> np.ndarray:
-            return crop.from_camera(camera.to_camera(p)).astype(p.dtype)
+            return (p @ turn).astype(p.dtype)
 
         def pose(T: np.ndarray) -> np.ndarray:
             return crop.pose_from_camera(camera.pose_to_camera(T)).astype(T.dtype)
 
-        affine = (crop.warp @ np.linalg.inv(camera.warp))[:2].astype(np.float64)
         changed: dict[str, Array] = {} if self.camera is None else {"camera": crop}
         for name, change in (
             ("joints_camera", points),
@@ -170,7 +173,7 @@ class Sample:
         ):
             if getattr(self, name) is not None:
                 changed[name] = change(getattr(self, name))
-        mirrored = bool(crop.mirrored) != bool(camera.mirrored)
+        mirrored = bool(turn[0, 0] * turn[1, 1] < turn[0, 1] * turn[1, 0])
         if mirrored and self.side is not None:
             changed["side"] = "left" if self.side == "right" else "right"
         if self.object_corners_camera is not None and mirrored:

@@ -157,9 +157,12 @@ class Crops:
         mirror = patch.side == "left" if config.hands == "right" else bool(rng.random() < 0.5)
         camera = patch.camera or Camera.from_fov((config.patch, config.patch), ASSUMED_FOV)
         crop = camera.crop_around(square.centre, square.side, (config.size, config.size), -square.angle, mirror)
-        seen = patch.seen_by(crop, cut)
         other = self._records.column("image", int(rng.integers(len(self))))
-        return replace(seen, image=photometric_augment(np.asarray(seen.image), other, self._augment, rng))
+
+        def cut_and_augment(picture: np.ndarray, affine: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+            return photometric_augment(cut(picture, affine, size), other, self._augment, rng)
+
+        return patch.seen_by(crop, cut_and_augment)
 
     def _jittered(self, uv: np.ndarray, rng: np.random.Generator) -> Square:
         """The square around the joints with the errors of a detector, or of an earlier pass."""
@@ -312,11 +315,11 @@ def _sample_of(record: Record) -> Sample:
         elif name == "image":
             fields[name] = value
         elif value.dtype == np.uint8:
-            fields[name] = None if value.flat[0] == _MISSING_FLAG else np.array(value, bool)
+            fields[name] = None if value.flat[0] == _MISSING_FLAG else value.astype(bool)
         else:
-            fields[name] = None if np.isnan(value).all() else np.array(value)
+            fields[name] = None if np.isnan(value).all() else value
     size = (record["image"].shape[1], record["image"].shape[0])
-    fields["camera"] = None if np.isnan(record["K"][0, 0]) else Camera(np.array(record["K"]), size)
+    fields["camera"] = None if np.isnan(record["K"][0, 0]) else Camera(record["K"], size)
     side = int(record["side"])
     fields["side"] = None if side < 0 else ("right", "left")[side]
     return Sample(**fields)
