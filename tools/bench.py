@@ -89,7 +89,7 @@ def keep(folder: Path, about: dict[str, object], timings: dict[str, Timing]) -> 
 def table_of(tasks: dict[str, Task], timings: dict[str, Timing], before: dict[str, float]) -> Table:
     table = Table(title="Milliseconds")
     table.add_column("benchmark")
-    for column in ("median", "10-90 %", "least", "goal", "to last"):
+    for column in ("median", "10-90 %", "minimum", "goal", "to last"):
         table.add_column(column, justify="right")
     table.add_column("times as fast as")
     for name, timing in timings.items():
@@ -128,7 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
     console.print(table_of(tasks, timings, before))
     console.print(", ".join(f"{name} {value}" for name, value in about.items()))
     if os.getloadavg()[0] > (os.cpu_count() or 1):
-        console.print("the machine is busy with other things: look at the least times, not at the medians")
+        console.print("the machine is busy with other things: look at the minima, not at the medians")
     console.print(f"kept in {keep(options.out, about, timings)}")
 
 

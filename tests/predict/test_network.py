@@ -168,14 +168,14 @@ def test_the_weights_that_ship_keep_their_numbers():
     """On a generated picture. What a processor rounds differently stays far below; a broken network does not."""
     (hand,) = Predictor(threads=1)(read_picture(EXAMPLE))
     assert hand.side == "right"
-    assert hand.score == pytest.approx(0.844, abs=0.02)
+    assert hand.score == pytest.approx(0.835, abs=0.02)
     assert hand.plausibility == pytest.approx(0.93, abs=0.03)
-    tips = [[356.7, 314.7], [389.7, 225.5], [284.0, 138.7], [234.2, 117.3], [196.3, 129.1], [174.2, 173.9]]
+    tips = [[355.7, 313.9], [389.3, 228.3], [283.5, 137.2], [230.7, 117.2], [194.7, 130.9], [170.9, 178.0]]
     np.testing.assert_allclose(hand.joints_image[[2, 4, 8, 12, 16, 20]], tips, atol=1.0)
     np.testing.assert_allclose(
-        hand.joints_camera[[0, 9]], [[0.0153, 0.0926, 0.2656], [0.0065, 0.007, 0.2672]], atol=2e-3
+        hand.joints_camera[[0, 9]], [[0.0166, 0.0929, 0.2694], [0.0063, 0.0065, 0.2725]], atol=2e-3
     )
-    np.testing.assert_allclose(hand.joint_uncertainty_mm[[0, 4, 8]], [8.86, 12.55, 11.07], atol=0.5)
+    np.testing.assert_allclose(hand.joint_uncertainty_mm[[0, 4, 8]], [9.85, 12.81, 12.66], atol=0.5)
     np.testing.assert_allclose(hand.joints_network, hand.joints_camera, atol=0.02)
     bent = [hand.angles[f"{finger}_pip_flexion"] for finger in ("index", "middle", "ring", "little")]
-    np.testing.assert_allclose(bent, [-0.021, -0.059, -0.057, -0.046], atol=0.05)
+    np.testing.assert_allclose(bent, [0.009, -0.028, -0.008, 0.062], atol=0.05)
