@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knuckle.geometry.hull import convex_hull_2d, simplify_hull_2d
+from knuckle.geometry.hull import convex_hull_2d, reduce_hull_2d
 from knuckle.handmodel import HandModel, angle_limits, named_pose, pose_names
 from knuckle.handmodel.learn_ranges import learn_limits
 from knuckle.handmodel.ranges import HandLimits, pad_hulls
@@ -55,9 +55,7 @@ def human_limits(joints: np.ndarray, left: np.ndarray, source: str) -> HandLimit
     """The limits of these hands with the margins, each hull of few corners."""
     limits = learn_limits(joints, left, percentiles=(0, 100), share=1.0, source=source)
     wide = limits.widened(LENGTH_MARGIN, CURVATURE_MARGIN, float(ANGLE_MARGIN))
-    hulls = [convex_hull_2d(hull) for hull in wide.hulls]
-    # With its own corners as the points only those that the tolerance allows are left out, not the margin.
-    hulls = [simplify_hull_2d(hull, hull, 1.0, float(CORNER_TOLERANCE)) for hull in hulls]
+    hulls = [reduce_hull_2d(convex_hull_2d(hull), float(CORNER_TOLERANCE)) for hull in wide.hulls]
     return replace(wide, hulls=pad_hulls(hulls))
 
 

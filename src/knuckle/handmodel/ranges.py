@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from knuckle.arrays import Array, array_like, namespace
 from knuckle.files import load_npz
-from knuckle.geometry.hull import convex_hull_2d, dilate_hull_2d, distance_to_hull_2d
+from knuckle.geometry.hull import dilate_hull_2d, distance_to_hull_2d
 from knuckle.handmodel.biomechanics import CONVENTIONS, Convention, HandMeasures, hand_measures
 from knuckle.handmodel.placement import Side
 from knuckle.skeleton import JOINT_NAMES, MIDDLE_MCP
@@ -25,6 +25,8 @@ _FORMAT = 1
 _MAX_CORNERS = 512
 _MAX_FILE = 2**22  # bytes, unpacked; limits of 40 corners have 10 thousand
 _MAX_TEXT = 1000
+# A pair of angles this far beyond the edge of its hull, radians, is still inside: the hull's own corners must be.
+HULL_TOLERANCE = 1e-6
 # Corners may turn the wrong way by this much: a cross product of edges, radians squared.
 _CONVEX_TOLERANCE = 1e-9
 
@@ -49,10 +51,10 @@ class HandLimits:
             anticlockwise.
     """
 
-    lengths: Float[np.ndarray, "20 2"]
-    curvature: Float[np.ndarray, "4 2"]
-    spread: Float[np.ndarray, "4 2"]
-    hulls: Float[np.ndarray, "15 m 2"]
+    lengths: np.ndarray
+    curvature: np.ndarray
+    spread: np.ndarray
+    hulls: np.ndarray
     bone: tuple[int, int] = (0, MIDDLE_MCP)
     convention: Convention = "paper"
     source: str = ""
@@ -148,11 +150,17 @@ class HandLimits:
             raise ValueError(
                 f"{path} must be of format {_FORMAT} but is of {arrays['format'].item()}; learn the limits again"
             )
+        named = str(arrays["convention"].item())
+        of = next((known for known in CONVENTIONS if known == named), None)
+        if of is None:
+            raise ValueError(
+                f"{path} must hold limits of the convention {' or '.join(CONVENTIONS)} but has {named[:40]!r}"
+            )
         try:
             limits = cls(
                 *(arrays[name].astype(np.float64) for name in ("lengths", "curvature", "spread", "hulls")),
                 bone=(int(arrays["bone"][0]), int(arrays["bone"][1])),
-                convention=str(arrays["convention"].item()),  # type: ignore[arg-type]  # checked when it is made
+                convention=of,
                 source=str(arrays["source"].item())[:_MAX_TEXT],
                 count=int(arrays["count"].item()),
             )
@@ -273,9 +281,9 @@ def beyond_edges(angles: Float[Array, "*batch 15 2"], hulls: Float[Array, "15 m 
 
 
 def _outside_hulls(measures: HandMeasures, hulls: Float[np.ndarray, "15 m 2"]) -> np.ndarray:
-    distance = np.maximum(beyond_edges(measures.angles, hulls), 0.0)
+    distance = np.zeros(measures.angles.shape[:-1])
     # The exact distance only where it is not zero, which is rare.
-    outside = np.nonzero(distance)
+    outside = np.nonzero(beyond_edges(measures.angles, hulls) > HULL_TOLERANCE)
     if len(outside[0]):
         distance[outside] = distance_to_hull_2d(measures.angles[outside], hulls[outside[-1]])
     return distance
@@ -317,11 +325,3 @@ def _checked_hulls(hulls: np.ndarray) -> np.ndarray:
             raise ValueError(f"hulls must be convex but hull {i} is not; take the convex hull of its corners")
     hulls.flags.writeable = False
     return hulls
-
-
-def hull_of(points: Float[np.ndarray, "n 2"], minimum: float = 1e-3) -> Float[np.ndarray, "m 2"]:
-    """The convex hull of points, made wider by `minimum` where they lie on one line or at one place."""
-    hull = convex_hull_2d(points)
-    centred = hull - hull.mean(0)
-    thin = len(hull) < 3 or float(np.linalg.svd(centred, compute_uv=False)[-1]) / math.sqrt(len(hull)) < minimum
-    return dilate_hull_2d(hull, minimum) if thin else hull
