@@ -84,8 +84,8 @@ def evaluate(
         Crops of a model: around the hands that the detector finds, or around the true joints and mirrored by the true
         side, as papers evaluate; then no hand is missed.
     scale
-        Size of the hands of a model that predicts none: an average adult's, or the true one, as papers that are given it.
-        With truth, which needs crops of the truth too, the network's own joints are scored and not the fitted hand.
+        Size of the hands of a model that predicts none: an average adult's, or the true one, as papers do that are
+        given it. With truth, which needs --crops truth, the network's own joints are scored and not the fitted hand.
     format
         Format of the predictions; detected if not given.
     order
