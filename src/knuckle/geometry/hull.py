@@ -118,3 +118,112 @@ def distance_to_hull_2d(
     # Double where: the square root has no gradient at 0.
     distance = xp.where(usable, xp.sqrt(xp.where(usable, squared, xp.ones_like(squared))), zero)
     return xp.where(inside, -distance, distance) if signed else distance
+
+
+def dilate_hull_2d(hull: Float[np.ndarray, "m 2"], margin: float, sides: int = 16) -> Float[np.ndarray, "k 2"]:
+    """A hull that contains every point within `margin` of another: its sum with a regular polygon around that circle.
+
+    Args:
+        hull: (M, 2) corners, M at least 1: a point or a segment gets an area too.
+        margin: at least 0, in the unit of the corners.
+        sides: of the polygon; it reaches 1 / cos(pi / sides) times the margin at its corners.
+
+    Returns:
+        (K, 2) corners, anticlockwise, as from convex_hull_2d.
+
+    Raises:
+        ValueError: the margin is negative.
+    """
+    if margin < 0:
+        raise ValueError(f"margin must be at least 0 but got {margin}")
+    bearings = (np.arange(sides) + 0.5) * (2 * np.pi / sides)
+    circle = margin / np.cos(np.pi / sides) * np.stack([np.cos(bearings), np.sin(bearings)], axis=1)
+    return convex_hull_2d((hull[:, None] + circle).reshape(-1, 2))
+
+
+def simplify_hull_2d(
+    hull: Float[np.ndarray, "m 2"],
+    points: Float[np.ndarray, "n 2"],
+    share: float = 0.9995,
+    tolerance: float = 5e-4,
+) -> Float[np.ndarray, "k 2"]:
+    """A hull with fewer corners that still contains most of the points.
+
+    Ramer-Douglas-Peucker first, then the corner whose removal leaves out the fewest points goes, as long as the share
+    stays inside. Every corner is one of the given hull's, so the result is convex and lies within it.
+
+    Args:
+        hull: (M, 2) corners, anticlockwise, as from convex_hull_2d.
+        points: (N, 2) that the share is counted of.
+        share: of the points, 0 to 1, that stays inside.
+        tolerance: largest distance of a corner that Ramer-Douglas-Peucker leaves out, in the unit of the corners.
+
+    Returns:
+        (K, 2) corners, K >= 3, anticlockwise; the hull itself where it has three corners or fewer.
+
+    Raises:
+        ValueError: the share is not between 0 and 1.
+
+    Source: Spurr et al., ECCV 2020, appendix, as in public code.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be between 0 and 1 but got {share}")
+    if len(hull) <= 3:
+        return hull
+    kept = _douglas_peucker(hull, tolerance)
+    if len(kept) < 3:
+        kept = list(range(len(hull)))
+    inside = points[inside_hull_2d(points, hull[kept])]
+    allowed = (1 - share) * len(points) - (len(points) - len(inside))
+    # What a corner's removal costs changes only for its two neighbours.
+    lost = [_in_ear(inside, hull, kept, i) for i in range(len(kept))]
+    while len(kept) > 3:
+        counts = [(int(ear.sum()), _ear_area(hull, kept, i)) for i, ear in enumerate(lost)]
+        i = min(range(len(kept)), key=counts.__getitem__)
+        if counts[i][0] > allowed:
+            break
+        allowed -= counts[i][0]
+        remaining = ~lost[i]
+        inside, lost = inside[remaining], [ear[remaining] for ear in lost]
+        del kept[i], lost[i]
+        for j in (i - 1, i % len(kept)):
+            lost[j] = _in_ear(inside, hull, kept, j)
+    return hull[kept]
+
+
+def _douglas_peucker(hull: np.ndarray, tolerance: float) -> list[int]:
+    """Indices of the corners of a closed polygon that stay, in order."""
+    # A closed line is two open ones between its first corner and the one farthest from it.
+    far = int(np.argmax(((hull - hull[0]) ** 2).sum(1)))
+    closed = np.concatenate([hull, hull[:1]])
+    kept, spans = {0, far}, [(0, far), (far, len(hull))]
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        along = closed[last] - closed[first]
+        offset = closed[first + 1 : last] - closed[first]
+        distance = np.abs(along[0] * offset[:, 1] - along[1] * offset[:, 0]) / np.hypot(*along)
+        middle = first + 1 + int(np.argmax(distance))
+        if distance.max() > tolerance:
+            kept.add(middle)
+            spans += [(first, middle), (middle, last)]
+    return sorted(kept)
+
+
+def _ear(hull: np.ndarray, kept: list[int], i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Corner i with the ones before and after it."""
+    return hull[kept[i - 1]], hull[kept[i]], hull[kept[(i + 1) % len(kept)]]
+
+
+def _in_ear(points: np.ndarray, hull: np.ndarray, kept: list[int], i: int) -> Bool[np.ndarray, " n"]:
+    """Which points, all inside the hull, are no longer inside once corner i is removed."""
+    before, _, after = _ear(hull, kept, i)
+    along, offset = after - before, points - before
+    return along[0] * offset[:, 1] - along[1] * offset[:, 0] < 0
+
+
+def _ear_area(hull: np.ndarray, kept: list[int], i: int) -> float:
+    before, corner, after = _ear(hull, kept, i)
+    one, other = corner - before, after - before
+    return 0.5 * abs(float(one[0] * other[1] - one[1] * other[0]))

@@ -6,8 +6,10 @@ MCP joints, b_1 thumb to b_5 little finger. All but lengths and curvature are in
 rigid motions. Signs are those of a right hand: where `side` is left, the joints are mirrored first.
 
 The flexion and abduction here are not the model's 23 angles: they are measured in frames derived from the joints,
-and knuckle.handmodel.limits does not apply to them.
+and knuckle.handmodel.limits does not apply to them; knuckle.handmodel.ranges does.
 """
+
+from typing import Literal, NamedTuple, TypeAlias
 
 import array_api_compat
 from jaxtyping import Float
@@ -16,8 +18,49 @@ from knuckle.arrays import Array, namespace
 from knuckle.handmodel.placement import Side, apply_placement, placement
 from knuckle.skeleton import BONES
 
+# How a bone's frame follows from its parent's; see finger_angles.
+Convention: TypeAlias = Literal["paper", "shortest"]
+CONVENTIONS: tuple[Convention, ...] = ("paper", "shortest")
+
 # Vectors with a squared sine below this count as parallel: the direction of their cross product is rounding error.
 _PARALLEL = 1e-14
+
+
+class HandMeasures(NamedTuple):
+    """What `hand_measures` returns: lengths (..., 20), curvature (..., 4), spread (..., 4), angles (..., 15, 2)."""
+
+    lengths: Array
+    curvature: Array
+    spread: Array
+    angles: Array
+
+
+def hand_measures(
+    joints: Float[Array, "*batch j 3"], side: Side = "right", convention: Convention = "paper"
+) -> HandMeasures:
+    """All quantities that limits of hands are about, with what they share computed once.
+
+    Args:
+        joints: (..., 21, 3) any unit and frame.
+        side: "left", "right" or a boolean array, True for a left hand.
+        convention: of the frames; see finger_angles.
+
+    Returns:
+        bone_lengths, palm_curvature, palm_angles and finger_angles of the joints.
+    """
+    xp = namespace(joints)
+    bones = _as_right(bone_vectors(joints), side)
+    chains = xp.reshape(bones, (*bones.shape[:-2], 5, 4, 3))
+    roots = chains[..., 0, :]
+    normals = _palm_normals(roots)
+    between = _unit(normals[..., 1:, :] + normals[..., :-1, :])
+    frames = _root_frames(roots, normals, between[..., 1:, :])
+    return HandMeasures(
+        _length(bones),
+        _palm_curvature(roots, normals, between),
+        _palm_angles(roots),
+        _finger_angles(chains, frames, convention),
+    )
 
 
 def bone_vectors(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch 20 3"]:
@@ -55,25 +98,19 @@ def palm_curvature(joints: Float[Array, "*batch j 3"], side: Side = "right") -> 
         side.
 
     Note:
-        Undefined where two neighbouring root bones end at the same point.
+        Where two neighbouring root bones end at the same point the curvature is undefined: zero is returned, with
+        zero gradient.
 
-    Source: Spurr et al., ECCV 2020, section 3.3.
+    Source: Spurr et al., ECCV 2020, section 3.1.
     """
-    xp = namespace(joints)
     roots = _as_right(bone_vectors(joints), side)[..., ::4, :]
     normals = _palm_normals(roots)
-    inner = _unit(normals[..., 1:, :] + normals[..., :-1, :])
-    edges = xp.concat([normals[..., :1, :], inner, normals[..., 3:, :]], axis=-2)
-    step = roots[..., 1:, :] - roots[..., :-1, :]
-    return xp.sum((edges[..., 1:, :] - edges[..., :-1, :]) * step, axis=-1) / xp.sum(step**2, axis=-1)
+    return _palm_curvature(roots, normals, _unit(normals[..., 1:, :] + normals[..., :-1, :]))
 
 
 def palm_angles(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch 4"]:
     """The angles between neighbouring root bones, thumb-index to ring-little, in [0, pi] radians."""
-    xp = namespace(joints)
-    roots = bone_vectors(joints)[..., ::4, :]
-    one, other = roots[..., :-1, :], roots[..., 1:, :]
-    return xp.atan2(_length(xp.linalg.cross(one, other, axis=-1)), xp.sum(one * other, axis=-1))
+    return _palm_angles(bone_vectors(joints)[..., ::4, :])
 
 
 def root_frames(joints: Float[Array, "*batch j 3"], side: Side = "right") -> Float[Array, "*batch 5 3 3"]:
@@ -92,7 +129,9 @@ def root_frames(joints: Float[Array, "*batch j 3"], side: Side = "right") -> Flo
 
     Source: Spurr et al., ECCV 2020, Eq. 4.
     """
-    return _root_frames(_as_right(bone_vectors(joints), side)[..., ::4, :])
+    roots = _as_right(bone_vectors(joints), side)[..., ::4, :]
+    normals = _palm_normals(roots)
+    return _root_frames(roots, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
 
 
 def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*batch 2"]:
@@ -131,35 +170,78 @@ def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*ba
     return xp.stack([flexion, abduction], axis=-1)
 
 
-def finger_angles(joints: Float[Array, "*batch j 3"], side: Side = "right") -> Float[Array, "*batch 15 2"]:
+def finger_angles(
+    joints: Float[Array, "*batch j 3"], side: Side = "right", convention: Convention = "paper"
+) -> Float[Array, "*batch 15 2"]:
     """Flexion and abduction of the 15 finger bones relative to their parents.
 
-    Each bone is measured in its parent's frame, which is its parent's frame rotated by the parent's own angles:
-    F_next = F R_y(flexion) R_x(-abduction). Public code often uses the shortest rotation instead; from the
-    second bone on its angles differ from these by up to 0.2 radians, so limits must use the same definition.
+    Each bone is measured in its parent's frame, which is its parent's frame rotated so that z follows the parent bone.
+    That leaves the twist about the bone open, hence the conventions. They agree on each finger's first bone and differ
+    by up to 0.2 radians from the second bone on, so limits must be of the convention that the angles are of.
 
     Args:
         joints: (..., 21, 3).
         side: "left", "right" or a boolean array, True for a left hand.
+        convention: "paper": rotated by the parent's own angles, F_next = F R_y(flexion) R_x(-abduction).
+            "shortest": rotated by the smallest rotation from z to the bone, as the public code does; the identity for a
+            straight finger, and undefined for a bone folded back on its parent, where the frame is left as it is.
 
     Returns:
         (..., 15, 2) flexion and abduction in radians, in the order of knuckle.handmodel.angles.ROTATING_JOINTS:
         thumb to little finger, base to tip. Flexion is positive towards the palm.
 
-    Source: Spurr et al., ECCV 2020, section 3.4.
+    Raises:
+        ValueError: the convention is unknown, or there are not 21 joints of three coordinates.
+
+    Source: Spurr et al., ECCV 2020, section 3.1, Eq. 4 to 6.
     """
     xp = namespace(joints)
     bones = _as_right(bone_vectors(joints), side)
     chains = xp.reshape(bones, (*bones.shape[:-2], 5, 4, 3))
-    frames = _root_frames(chains[..., 0, :])
-    measured = []
-    for level in (1, 2, 3):
-        local = (xp.matrix_transpose(frames) @ chains[..., level, :, None])[..., 0]
-        angles = flexion_abduction(local)
-        measured.append(angles)
-        frames = frames @ flexion_abduction_to_matrix(angles)
-    angles = xp.stack(measured, axis=-2)  # (..., 5 fingers, 3 levels, 2)
-    return xp.reshape(angles, (*bones.shape[:-2], 15, 2))
+    roots = chains[..., 0, :]
+    normals = _palm_normals(roots)
+    frames = _root_frames(roots, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
+    return _finger_angles(chains, frames, convention)
+
+
+def joints_from_finger_angles(
+    roots: Float[Array, "*batch 5 3"],
+    lengths: Float[Array, "*batch 15"],
+    angles: Float[Array, "*batch 15 2"],
+    side: Side = "right",
+    convention: Convention = "paper",
+) -> Float[Array, "*batch 21 3"]:
+    """The hand whose finger bones have the given lengths, flexion and abduction: the inverse of finger_angles.
+
+    Args:
+        roots: (..., 5, 3) root bones, wrist to thumb CMC and to the fingers' MCP joints, of the hand itself (a left
+            hand's are not mirrored). Neighbours must not be parallel.
+        lengths: (..., 15) of the finger bones, in the roots' unit.
+        angles: (..., 15, 2) flexion and abduction, radians; order and sign as in finger_angles.
+        side: "left", "right" or a boolean array.
+        convention: of the angles.
+
+    Returns:
+        (..., 21, 3) joints, the wrist at the origin.
+    """
+    _check_convention(convention)
+    xp = namespace(roots, lengths, angles)
+    palm = _as_right(roots, side)
+    normals = _palm_normals(palm)
+    frames = _root_frames(palm, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
+    bent = xp.reshape(angles, (*angles.shape[:-2], 5, 3, 2))
+    reach = xp.reshape(lengths, (*lengths.shape[:-1], 5, 3))
+    chain = [palm]
+    for level in range(3):
+        turn = flexion_abduction_to_matrix(bent[..., level, :])
+        direction = turn[..., :, 2]
+        along = (frames @ direction[..., None])[..., 0]
+        chain.append(chain[-1] + reach[..., level, None] * along)
+        frames = _next_frames(frames, direction, bent[..., level, :], convention)
+    fingers = xp.stack(chain, axis=-2)  # (..., 5 fingers, 4 joints, 3)
+    joints = xp.reshape(fingers, (*fingers.shape[:-3], 20, 3))
+    wrist = xp.zeros_like(joints[..., :1, :])
+    return _as_right(xp.concat([wrist, joints], axis=-2), side)
 
 
 def flexion_abduction_to_matrix(angles: Float[Array, "*batch 2"]) -> Float[Array, "*batch 3 3"]:
@@ -231,12 +313,76 @@ def _palm_normals(roots: Array) -> Array:
     return _unit(namespace(roots).linalg.cross(directions[..., 1:, :], directions[..., :-1, :], axis=-1))
 
 
-def _root_frames(roots: Array) -> Array:
+def _palm_curvature(roots: Array, normals: Array, between: Array) -> Array:
+    """Curvature of the palm from its root bones, their normals, and the means of neighbouring normals (..., 3, 3)."""
     xp = namespace(roots)
-    normals = _palm_normals(roots)
+    edges = xp.concat([normals[..., :1, :], between, normals[..., 3:, :]], axis=-2)
+    step = roots[..., 1:, :] - roots[..., :-1, :]
+    squared = xp.sum(step**2, axis=-1)
+    # Relative to the bones, so that neither a division by zero nor one that overflows is reached in any unit.
+    size = xp.sum(roots**2, axis=-1)
+    coincident = squared <= _PARALLEL * (size[..., 1:] + size[..., :-1])
+    arch = xp.sum((edges[..., 1:, :] - edges[..., :-1, :]) * step, axis=-1)
+    curvature = arch / xp.where(coincident, xp.ones_like(squared), squared)
+    return xp.where(coincident, xp.zeros_like(squared), curvature)
+
+
+def _palm_angles(roots: Array) -> Array:
+    xp = namespace(roots)
+    one, other = roots[..., :-1, :], roots[..., 1:, :]
+    return xp.atan2(_length(xp.linalg.cross(one, other, axis=-1)), xp.sum(one * other, axis=-1))
+
+
+def _root_frames(roots: Array, normals: Array, between: Array) -> Array:
+    """Frames of the root bones from their normals and `between`, the mean normals at middle and ring finger."""
+    xp = namespace(roots)
     # Thumb and index use the first normal, the little finger the last; middle and ring the mean of their neighbours'.
-    between = _unit(normals[..., 2:, :] + normals[..., 1:3, :])
     x = -xp.concat([normals[..., :2, :], between, normals[..., 3:, :]], axis=-2)
     z = _unit(roots)
     y = _unit(xp.linalg.cross(z, x, axis=-1))
     return xp.stack([x, y, z], axis=-1)
+
+
+def _finger_angles(chains: Array, frames: Array, convention: Convention) -> Array:
+    """Angles (..., 15, 2) of chains (..., 5, 4, 3), the first of each being the root bone with the given frame."""
+    _check_convention(convention)
+    xp = namespace(chains)
+    measured = []
+    for level in (1, 2, 3):
+        local = (xp.matrix_transpose(frames) @ chains[..., level, :, None])[..., 0]
+        angles = flexion_abduction(local)
+        measured.append(angles)
+        if level < 3:
+            frames = _next_frames(frames, local, angles, convention)
+    angles = xp.stack(measured, axis=-2)  # (..., 5 fingers, 3 levels, 2)
+    return xp.reshape(angles, (*chains.shape[:-3], 15, 2))
+
+
+def _next_frames(frames: Array, local: Array, angles: Array, convention: Convention) -> Array:
+    """The frames of the next bones, given these bones in their frames and their angles."""
+    if convention == "paper":
+        return frames @ flexion_abduction_to_matrix(angles)
+    return frames @ _shortest_rotation(local)
+
+
+def _shortest_rotation(bone_joint: Array) -> Array:
+    """(..., 3, 3) the smallest rotation from z to each bone; the identity where there is none or no single one."""
+    xp = namespace(bone_joint)
+    bone = _unit(bone_joint)
+    x, y, z = bone[..., 0], bone[..., 1], bone[..., 2]
+    zero, one = xp.zeros_like(x), xp.ones_like(x)
+    # A bone without length has no direction, and one along -z no single smallest rotation.
+    undefined = ((x == 0) & (y == 0) & (z == 0)) | (1 + z <= 1e-6)
+    x, y, z = xp.where(undefined, zero, x), xp.where(undefined, zero, y), xp.where(undefined, one, z)
+    share = 1 / (1 + z)
+    rows = (
+        [1 - x**2 * share, -x * y * share, x],
+        [-x * y * share, 1 - y**2 * share, y],
+        [-x, -y, z],
+    )
+    return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def _check_convention(convention: str) -> None:
+    if convention not in CONVENTIONS:
+        raise ValueError(f"convention must be one of {', '.join(CONVENTIONS)} but got {convention!r}")
