@@ -64,21 +64,26 @@ class KnowsTheHand:
             # The mirrored scene's box: its x axis has changed ends.
             row["corners"] = row["corners"][[4, 5, 6, 7, 0, 1, 2, 3]]
         pixels = 0.004 * K[1, 1] / self.parts["joints"][9, 2]
-        row["uncertainty"] = np.full(21, 0.004 if self.contract.coordinates == "metric" else pixels)
+        uncertainty = {"metric": 0.004, "normalised": 0.004 / self._bone()}.get(self.contract.coordinates, pixels)
+        row["uncertainty"] = np.full(21, uncertainty)
         row["left"] = 0.99 if self.left != mirrored else 0.01
         row["presence"] = 0.95
         row["category"] = np.array([0.2, 0.7, 0.1])
         return row
 
+    def _bone(self) -> float:
+        start, end = self.contract.bone
+        return float(np.linalg.norm(self.parts["joints"][end] - self.parts["joints"][start]))
+
     def _coordinates(self, points, joints, K):
         if self.contract.coordinates == "metric":
             return points
+        if self.contract.coordinates == "normalised":
+            return points / self._bone()
         rays = points @ K.T
         uv = rays[:, :2] / rays[:, 2:]
         if self.contract.coordinates == "2.5d":
-            start, end = self.contract.bone
-            bone = np.linalg.norm(joints[end] - joints[start])
-            return np.column_stack([uv, (points[:, 2] - joints[self.contract.root, 2]) / bone])
+            return np.column_stack([uv, (points[:, 2] - joints[self.contract.root, 2]) / self._bone()])
         # Along the line of sight of joint 9, in pixels of the crop; see knuckle.predict.place.
         sight = joints[9] / joints[9, 2]
         focal = np.sqrt(abs(np.linalg.det(K[:2, :2])))

@@ -54,6 +54,23 @@ def crop_affine(
     return a, b, (size[0] - 1) / 2 - (a * u + b * v), c, d, (size[1] - 1) / 2 - (c * u + d * v)
 
 
+def viewing_rays(intrinsics: Float[Array, "*#batch 3 3"], uv: Float[Array, "*#batch n 2"]) -> Float[Array, "... n 3"]:
+    """K^-1 (u, v, 1): the viewing rays of pixels, at depth one.
+
+    Args:
+        intrinsics: (..., 3, 3) upper triangular.
+        uv: (..., N, 2) pixels.
+
+    Returns:
+        (..., N, 3) in the camera's frame.
+    """
+    xp = namespace(intrinsics, uv)
+    K = intrinsics[..., None, :, :]
+    y = (uv[..., 1] - K[..., 1, 2]) / K[..., 1, 1]
+    x = (uv[..., 0] - K[..., 0, 2] - K[..., 0, 1] * y) / K[..., 0, 0]
+    return xp.stack([x, y, xp.ones_like(x)], axis=-1)
+
+
 @dataclass(frozen=True, eq=False)
 class Camera:
     """A pinhole camera, or a crop of one.
@@ -161,11 +178,7 @@ class Camera:
         Returns:
             (..., N, 3) in this Camera's own frame.
         """
-        xp = namespace(self.K, uv)
-        K = self.K[..., None, :, :]
-        y = (uv[..., 1] - K[..., 1, 2]) / K[..., 1, 1]
-        x = (uv[..., 0] - K[..., 0, 2] - K[..., 0, 1] * y) / K[..., 0, 0]
-        return xp.stack([x, y, xp.ones_like(x)], axis=-1)
+        return viewing_rays(self.K, uv)
 
     def unproject(self, uv: Float[Array, "*#batch n 2"], depth: Float[Array, "*#batch n"]) -> Float[Array, "... n 3"]:
         """Points at pixels with known depth: the inverse of project.

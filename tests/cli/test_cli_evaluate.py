@@ -127,6 +127,17 @@ def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path, capsys):
     assert "stb-zimmermann" in lines[1]
 
 
+def knows_the_first_hand(path, truth, coordinates, factor):
+    """A file with the first hand's pixels in the crop of the truth, and `factor` times its depths."""
+    rule = CropRule(64, "picture", 1.5, "right")
+    uv = truth.joints[0] @ np.array([[480.0, 0, 128], [0, 480, 128], [0, 0, 1]]).T
+    uv = uv[:, :2] / uv[:, 2:]
+    affine = square_of_labels(uv, rule).affine(64, mirrored=True)  # the first hand is a left one
+    nodes = unproject_nodes(uv @ affine[:, :2].T + affine[:, 2], factor * truth.joints[0, :, 2])
+    contract = Contract(path.stem, crop=rule, coordinates=coordinates, inputs=("image", "K"))
+    return write_onnx(path, contract, {}, nodes)
+
+
 class TestModels:
     """A model in the place of predictions: the pictures are read and it is run."""
 
@@ -149,13 +160,7 @@ class TestModels:
     def test_crops_of_the_truth(self, tmp_path, capsys):
         """A file that knows one hand's pixels in the crop of the truth, and its depths, scores no error to speak of."""
         truth = tiny_sets.truth_list(tmp_path / "set", n=1)
-        rule = CropRule(64, "picture", 1.5, "right")
-        uv = truth.joints[0] @ np.array([[480.0, 0, 128], [0, 480, 128], [0, 0, 1]]).T
-        uv = uv[:, :2] / uv[:, 2:]
-        affine = square_of_labels(uv, rule).affine(64, mirrored=True)  # the first hand is a left one
-        nodes = unproject_nodes(uv @ affine[:, :2].T + affine[:, 2], truth.joints[0, :, 2])
-        contract = Contract("s2", crop=rule, coordinates="metric", inputs=("image", "K"))
-        path = write_onnx(tmp_path / "s2.onnx", contract, {}, nodes)
+        path = knows_the_first_hand(tmp_path / "s2.onnx", truth, "metric", 1.0)
         arguments = ["eval", str(path), "--protocol", "own", "--root", str(tmp_path / "set"), "--resamples", "0"]
         assert main([*arguments, "--crops", "truth", "--json", str(tmp_path / "scores.json")]) == 0
         assert "crops from the truth" in " ".join(capsys.readouterr().out.split())
@@ -166,6 +171,28 @@ class TestModels:
         arguments[1] = str(tmp_path / "joints.npy")
         assert main([*arguments, "--crops", "truth"]) == 2
         assert "--crops truth is for a model that is run, but" in capsys.readouterr().err
+
+    def test_the_scale_of_the_truth(self, tmp_path, capsys):
+        """Joints in lengths of a bone times its true length are what is scored: nothing is fitted or rescaled."""
+        truth = tiny_sets.truth_list(tmp_path / "set", n=1)
+        length = np.linalg.norm(truth.joints[0, 9] - truth.joints[0, 0])
+        arguments = ["eval", "", "--protocol", "own", "--root", str(tmp_path / "set"), "--resamples", "0"]
+        scores = {}
+        # The second network's hand is a tenth too large for its own bone; no alignment hides it.
+        for size in (1.0, 1.1):
+            arguments[1] = str(knows_the_first_hand(tmp_path / "s1.onnx", truth, "normalised", size / length))
+            out = ["--json", str(tmp_path / "scores.json")]
+            assert main([*arguments, "--crops", "truth", "--scale", "truth", *out]) == 0
+            assert "crops and scale from the truth" in " ".join(capsys.readouterr().out.split())
+            scores[size] = json.loads((tmp_path / "scores.json").read_text())["scores"]["joints_camera"]["value"]
+        assert scores[1.0] < 1e-3
+        expected = 100 * np.linalg.norm(truth.joints[0], axis=1).mean()
+        assert scores[1.1] == pytest.approx(expected, rel=1e-3)
+        assert main([*arguments, "--scale", "truth"]) == 2
+        assert "--scale truth must come with --crops truth" in capsys.readouterr().err
+        arguments[1] = str(knows_the_first_hand(tmp_path / "s2.onnx", truth, "metric", 1.0))
+        assert main([*arguments, "--crops", "truth", "--scale", "truth"]) == 2
+        assert "the scale must be left to 's2', whose coordinates are metric" in capsys.readouterr().err
 
     def test_objects_are_scored(self, tmp_path, capsys):
         tiny_sets.fpha(tmp_path / "set")

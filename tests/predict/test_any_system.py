@@ -57,7 +57,7 @@ def contract_of(coordinates="metric", orientation="upright", hands="either", **c
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("hands", ["either", "right"])
 @pytest.mark.parametrize("orientation", ["upright", "picture"])
-@pytest.mark.parametrize("coordinates", ["sight", "2.5d", "metric"])
+@pytest.mark.parametrize("coordinates", ["sight", "2.5d", "metric", "normalised"])
 def test_what_a_network_knows_comes_back(coordinates, orientation, hands, side):
     scene = Scene(side)
     contract = contract_of(coordinates, orientation, hands)
@@ -83,6 +83,30 @@ def test_what_a_network_knows_comes_back(coordinates, orientation, hands, side):
     np.testing.assert_allclose(known.joints_network, scene.joints, atol=1e-7)
     np.testing.assert_allclose(known.object.corners_camera, scene.corners, atol=1e-7)
     assert known.side == side
+
+
+@pytest.mark.parametrize("bone", [(0, 9), (9, 10)])
+@pytest.mark.parametrize("coordinates", ["sight", "2.5d", "normalised"])
+def test_a_known_bone_gives_the_hand_its_size(coordinates, bone):
+    """A child's hand: nothing in the outputs says so, but its bone does. Depth is the network's, times that length."""
+    scene = Scene("left")
+    scene.joints, scene.vertices, scene.corners = 0.7 * scene.joints, 0.7 * scene.vertices, 0.7 * scene.corners
+    predictor = scene.predictor(contract_of(coordinates, "picture", "right", bone=bone))
+    length = float(np.linalg.norm(scene.joints[bone[1]] - scene.joints[bone[0]]))
+    hand = predictor.at_joints(PICTURE, scene.uv, "left", CAMERA, known_length=length)
+    np.testing.assert_allclose(hand.joints_network, scene.joints, atol=1e-7)
+    np.testing.assert_allclose(hand.vertices_network, scene.vertices, atol=1e-7)
+
+
+def test_a_metric_network_has_said_the_size_itself():
+    scene = Scene("right")
+    with pytest.raises(ValueError, match="scale must be left to 'test', whose coordinates are metric"):
+        scene.predictor(contract_of()).at_joints(PICTURE, scene.uv, "right", CAMERA, known_length=0.1)
+
+
+def test_normalised_coordinates_need_a_bone_of_the_hand():
+    with pytest.raises(ValueError, match=r"bone must join a joint to its parent.* but got \(5, 17\)"):
+        contract_of("normalised", bone=(5, 17))
 
 
 @pytest.mark.parametrize("side", ["left", "right"])

@@ -11,6 +11,7 @@ from hand_pictures import drawn_samples, write_truth
 from knuckle.camera import Camera
 from knuckle.datasets.sets import DataSet, LabelledPicture, parse_spec
 from knuckle.image.augment import AugmentConfig
+from knuckle.predict.config import ASSUMED_FOV
 from knuckle.sample import Sample
 from knuckle.skeleton import BOX_CORNERS
 from knuckle.systems.crops import CropConfig, Crops, _empty_patches, _patch, _record_of, _sample_of
@@ -66,6 +67,22 @@ def test_a_batch_masks_what_a_mixed_set_lacks(tmp_path):
     assert batch.joint_rows("joints_image").sum(1).tolist() == [21, 21, 20]
     assert batch.rows("camera").tolist() == [True, False, True]
     assert batch.image.shape == (3, 3, 64, 64)
+
+
+def test_an_assumed_camera_is_that_of_the_whole_picture(tmp_path):
+    """What a crop of it sees has the intrinsics that a crop of the same picture has whose camera is that one."""
+    hand = replace(drawn_samples(1)[0], joints_camera=None)
+    known = replace(hand, camera=Camera.from_fov((128, 128), ASSUMED_FOV))
+    unknown = replace(hand, camera=None)
+    seen = [
+        crops(tmp_path / name, [sample], assume_cameras=True).sample(0, np.random.default_rng(3))
+        for name, sample in (("known", known), ("unknown", unknown))
+    ]
+    assert seen[1].camera is not None
+    np.testing.assert_allclose(seen[1].camera.K, seen[0].camera.K, atol=1e-6)
+    np.testing.assert_array_equal(seen[1].image, seen[0].image)
+    # Only a system that asks for it gets one.
+    assert crops(tmp_path / "not", [unknown]).sample(0, np.random.default_rng(3)).camera is None
 
 
 def test_two_dimensional_labels_alone_are_what_2d_asks_for(tmp_path):
@@ -145,7 +162,7 @@ def test_places_without_a_hand_are_taken_from_whole_pictures_alone():
     found = [_empty_patches(whole_picture(sample), config) for sample in drawn_samples(6, seed=7)]
     assert 8 <= sum(len(patches) for patches in found) <= 18
     for patch in (patch for patches in found for patch in patches):
-        assert (patch.joints_image, patch.side, patch.camera) == (None, None, None)
+        assert (patch.joints_image, patch.joints_camera, patch.side) == (None, None, None)
         # None of the hand's colours is within.
         middle = patch.image[30:90, 30:90].reshape(-1, 3).astype(int)
         assert np.abs(middle - 90).max() < 60 or np.median(np.abs(middle - 90)) == 0

@@ -25,7 +25,7 @@ COMMANDS = {
 }
 
 # Imported by the training commands only; other extras are named where they are imported.
-_TRAIN_MODULES = ("torch", "lightning_fabric", "safetensors", "onnx", "onnxscript")
+_TRAIN_MODULES = ("torch", "timm", "lightning_fabric", "safetensors", "onnx", "onnxscript")
 _TRAIN_EXTRA = "install it with `pip install 'knuckle[train]'`"
 
 _HELP = """3D hands from pictures: joints, mesh and 23 anatomical angles, in metres.

@@ -33,6 +33,7 @@ def evaluate(
     plots: Path | None = None,
     missing: Literal["penalty", "skip", "error"] = "penalty",
     crops: Literal["detector", "truth"] = "detector",
+    scale: Literal["adult", "truth"] = "adult",
     format: FormatName | None = None,
     order: str = "common",
     unit: Literal["m", "cm", "mm"] = "m",
@@ -61,6 +62,8 @@ def evaluate(
 
         knuckle eval runs/s3/step-0010000 --protocol freihand --root FreiHAND_pub_v2 --crops truth
 
+        knuckle eval runs/s1/step-0010000 --protocol freihand --root FreiHAND_pub_v2 --crops truth --scale truth
+
     Parameters
     ----------
     predictions
@@ -80,6 +83,9 @@ def evaluate(
     crops
         Crops of a model: around the hands that the detector finds, or around the true joints and mirrored by the true
         side, as papers evaluate; then no hand is missed.
+    scale
+        Size of the hands of a model that predicts none: an average adult's, or the true one, as papers do that are
+        given it. With truth, which needs --crops truth, the network's own joints are scored and not the fitted hand.
     format
         Format of the predictions; detected if not given.
     order
@@ -125,6 +131,7 @@ def evaluate(
             format=format,
             conventions=conventions,
             crops=crops,
+            scale=scale,
             advance=lambda: progress.advance(task),
         )
         progress.remove_task(task)

@@ -117,6 +117,8 @@ def run_on_crops(
     truth: Truth,
     source: str,
     advance: Callable[[], None] = lambda: None,
+    *,
+    fitted: bool = True,
 ) -> Predictions:
     """Predictions of a model that is shown where each hand is: one answer for each row, nothing to be matched.
 
@@ -126,6 +128,7 @@ def run_on_crops(
         truth: the hands they are for.
         source: what the model is, for the report.
         advance: called after every sample.
+        fitted: score the hand that was fitted to the network's joints; otherwise these joints themselves.
 
     Returns:
         Predictions, in the camera frame only where samples know their camera.
@@ -138,22 +141,23 @@ def run_on_crops(
     for sample in samples:
         placed &= sample.camera is not None
         hand = predict(sample)
-        chosen.append(None if hand is None else _found(hand, truth))
+        chosen.append(None if hand is None else _found(hand, truth, fitted))
         advance()
     if len(chosen) != len(truth):
         raise BrokenDataset(f"{source} must be run on {len(truth)} hands, one per label, but there were {len(chosen)}")
     return _answers(chosen, placed, source)
 
 
-def _found(hand: Hand, truth: Truth) -> PredictedHand:
+def _found(hand: Hand, truth: Truth, fitted: bool = True) -> PredictedHand:
     # The network's own mesh can be compared vertex by vertex only where it is of the truth's topology.
     own = hand.vertices_network
     comparable = own is not None and truth.vertices is not None and len(own) == truth.vertices.shape[1]
+    raw = None if fitted else hand.joints_network
     return PredictedHand(
         hand.side,
         float(hand.score),
-        hand.joints_camera,
-        hand.joints_image,
+        hand.joints_camera if raw is None else raw,
+        hand.joints_image if raw is None else hand.camera.project(raw),
         own if comparable else hand.vertices_camera,
         None if hand.object is None else hand.object.corners_camera,
     )

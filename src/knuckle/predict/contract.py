@@ -11,7 +11,7 @@ listed here; the first axis of each is the batch.
     output      shape             what, of a hand network
     joints      (B, 21, 3)        in the contract's `coordinates`; required
     uncertainty (B, 21)           expected absolute error of each coordinate, in the unit of the first coordinate:
-                                  pixels of the crop, or metres
+                                  pixels of the crop, metres, or lengths of the bone
     left        (B,)              probability that the crop, mirrored or not, shows a left hand
     presence    (B,)              probability that it shows a hand at all
     vertices    (B, V, 3)         of a mesh, in the same coordinates
@@ -30,6 +30,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
+
+from knuckle.skeleton import BONES
 
 METADATA_KEY = "knuckle"
 VERSION = 1
@@ -82,7 +84,8 @@ class Contract:
         coordinates: of joints, vertices and corners. "sight": u, v in pixels of the crop and the depth along
             the line of sight of joint 9 in such pixels (knuckle.predict.place). "2.5d": u, v in pixels of the crop and
             the depth behind `root` in lengths of `bone`. "metric": metres in the frame of the crop's camera.
-        root, bone: of 2.5D coordinates.
+            "normalised": the same in lengths of `bone`, which is taken to be an average adult's where it is not known.
+        root, bone: of 2.5D and normalised coordinates.
         inputs, outputs: names, in the graph's order.
         categories: names of the held object's categories.
     """
@@ -90,7 +93,7 @@ class Contract:
     system: str
     kind: Literal["hand", "detector"] = "hand"
     crop: CropRule = field(default_factory=CropRule)
-    coordinates: Literal["sight", "2.5d", "metric"] = "sight"
+    coordinates: Literal["sight", "2.5d", "metric", "normalised"] = "sight"
     root: int = 9
     bone: tuple[int, int] = (0, 9)
     inputs: tuple[str, ...] = ("image",)
@@ -100,8 +103,10 @@ class Contract:
     def __post_init__(self) -> None:
         if self.kind not in OUTPUTS:
             raise ValueError(f'kind must be "hand" or "detector" but got {self.kind!r}')
-        if self.coordinates not in ("sight", "2.5d", "metric"):
-            raise ValueError(f'coordinates must be "sight", "2.5d" or "metric" but got {self.coordinates!r}')
+        if self.coordinates not in ("sight", "2.5d", "metric", "normalised"):
+            raise ValueError(
+                f'coordinates must be "sight", "2.5d", "metric" or "normalised" but got {self.coordinates!r}'
+            )
         for what, given, known, needed in (
             ("inputs", self.inputs, INPUTS, "image"),
             ("outputs", self.outputs, OUTPUTS[self.kind], REQUIRED_OUTPUT[self.kind]),
@@ -111,8 +116,15 @@ class Contract:
         joints = (self.root, *self.bone)
         if not all(isinstance(j, int) and 0 <= j < 21 for j in joints) or len(self.bone) != 2:
             raise ValueError(f"root and bone must name joints 0 to 20 but got {self.root} and {self.bone}")
+        if self.coordinates == "normalised" and self.bone not in BONES:
+            raise ValueError(f"bone must join a joint to its parent, as (0, 9) and (9, 10) do, but got {self.bone}")
         if "category" in self.outputs and not self.categories:
             raise ValueError("categories must name the classes of the output category but is empty")
+
+    @property
+    def in_space(self) -> bool:
+        """Whether coordinates are points in the frame of the crop's camera, not pixels and a depth."""
+        return self.coordinates in ("metric", "normalised")
 
     @property
     def needs_guide(self) -> bool:

@@ -18,7 +18,7 @@ class CropEstimate:
         square: the crop.
         joints: (21, 3) u, v in pixels of the picture, and a depth by the contract's coordinates: in pixels of the
             picture along the line of sight ("sight"), in lengths of the bone behind the root ("2.5d"), or z in metres
-            ("metric").
+            ("metric") or in lengths of the bone ("normalised").
         uncertainty: (21,) expected absolute error of each coordinate, pixels of the picture.
         relative_uncertainty: its mean, relative to the extent of the hand.
         left_log_odds: log-odds of a left hand; 0 where the network does not predict the side.

@@ -29,9 +29,8 @@ class CropPasses:
         self._network = network
         self._config = config
         self.contract = network.contract
-        self._metric = self.contract.coordinates == "metric"
         # A Camera for every crop is made only where the network needs it: it takes longer than the rest of this class.
-        self._with_cameras = self._metric or "K" in self.contract.inputs
+        self._with_cameras = self.contract.in_space or "K" in self.contract.inputs
 
     @property
     def rule(self) -> CropRule:
@@ -65,8 +64,8 @@ class CropPasses:
             np.stack([square.box for square, _ in crops]) if "box" in self.contract.inputs else None,
         )
         return [
-            self._metric_estimate(each, camera, cameras[i], *crops[i])
-            if self._metric
+            self._space_estimate(each, camera, cameras[i], *crops[i])
+            if self.contract.in_space
             else self._pixel_estimate(each, affines[i], *crops[i])
             for i, each in enumerate(_rows(outputs, len(crops)))
         ]
@@ -112,10 +111,10 @@ class CropPasses:
         extent = scale * max(float(np.ptp(outputs["joints"][:, :2].astype(float), axis=0).max()), 1e-6)
         return self._estimate(outputs, to_picture, scale, extent, square, mirrored)
 
-    def _metric_estimate(
+    def _space_estimate(
         self, outputs: dict[str, np.ndarray], camera: Camera, crop: Camera, square: Square, mirrored: bool
     ) -> CropEstimate:
-        """From metres in the frame of the crop's camera."""
+        """From points in the frame of the crop's camera, in metres or in lengths of a bone."""
 
         def to_picture(points: np.ndarray) -> np.ndarray:
             points = crop.to_camera(points.astype(float))
@@ -125,8 +124,8 @@ class CropPasses:
 
         joints = to_picture(outputs["joints"])
         extent = max(float(np.ptp(joints[:, :2], axis=0).max()), 1e-6)
-        pixels_per_metre = focal_length(camera.K) / joints[self.contract.root, 2]
-        return self._estimate(outputs, to_picture, pixels_per_metre, extent, square, mirrored)
+        pixels_per_unit = focal_length(camera.K) / joints[self.contract.root, 2]
+        return self._estimate(outputs, to_picture, pixels_per_unit, extent, square, mirrored)
 
     def _estimate(
         self,

@@ -29,6 +29,7 @@ def place_hand(
     bone_lengths: Float[np.ndarray, "20"],
     score: float,
     side: Literal["left", "right"] | None = None,
+    known_length: float | None = None,
 ) -> HandEstimate:
     """A hand in the camera's frame.
 
@@ -39,13 +40,22 @@ def place_hand(
         bone_lengths: metres, of an average adult; the size of the hand where the coordinates are not metric.
         score: of the hand.
         side: where it is known; the network's if None.
+        known_length: true length in metres of the contract's bone, where it is known; gives the hand its size instead.
+
+    Raises:
+        ValueError: known_length is given, but the coordinates are metric: the network has said the size itself.
     """
+    if known_length is not None and contract.coordinates == "metric":
+        raise ValueError(f"the scale must be left to {contract.system!r}, whose coordinates are metric, but was given")
     parts = [part for part in (estimate.joints, estimate.vertices, estimate.corners) if part is not None]
     # The joints come first, so that the root keeps its index.
     points = np.concatenate(parts) if len(parts) > 1 else parts[0]
     focal = focal_length(camera.K)
-    if contract.coordinates == "metric":
-        placed = camera.unproject(points[:, :2], points[:, 2])
+    if contract.in_space:
+        scale = 1.0
+        if contract.coordinates == "normalised":
+            scale = float(bone_lengths[BONES.index(contract.bone)]) if known_length is None else known_length
+        placed = scale * camera.unproject(points[:, :2], points[:, 2])
         metres_per_pixel = float(placed[contract.root, 2]) / focal
     else:
         if contract.coordinates == "sight":
@@ -53,7 +63,11 @@ def place_hand(
         else:
             placed, _ = camera.lift_25d(points[:, :2], points[:, 2], bone=contract.bone)
             distance = float(placed[contract.root, 2])
-        scale = scale_to_size(placed[:21], bone_lengths, estimate.uncertainty)
+        if known_length is None:
+            scale = scale_to_size(placed[:21], bone_lengths, estimate.uncertainty)
+        else:
+            start, end = contract.bone
+            scale = known_length / max(float(np.linalg.norm(placed[end] - placed[start])), 1e-12)
         placed, metres_per_pixel = scale * placed, scale * distance / focal
     # From the absolute error of a coordinate to a distance in space: a factor of 2 for three equal, normal errors.
     uncertainty = 2.0 * metres_per_pixel * estimate.uncertainty

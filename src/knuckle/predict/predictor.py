@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from knuckle.camera import Camera
 from knuckle.handmodel import HandModel
 from knuckle.predict.config import ASSUMED_FOV, PredictorConfig
+from knuckle.predict.contract import Contract
 from knuckle.predict.crop import Square, square_of_box, square_of_joints, square_of_labels
 from knuckle.predict.detect import Detection, box_of_joints, nested, overlap
 from knuckle.predict.estimate import CropEstimate, HandEstimate
@@ -96,6 +97,7 @@ class Predictor:
         joints_image: Float[np.ndarray, "21 2"],
         side: Literal["left", "right"],
         camera: Camera | None = None,
+        known_length: float | None = None,
     ) -> Hand | None:
         """The hand in the crop around known joints, in one pass without detector and guide, as papers evaluate.
 
@@ -104,20 +106,28 @@ class Predictor:
             joints_image: pixels of the true joints, NaN where there is no label; used for the crop only.
             side: the true side, used for mirroring; the result has the network's own where it predicts the side.
             camera: as in `__call__`.
+            known_length: true length in metres of the bone that the contract names, for a network that predicts no
+                size; an average adult's if None.
 
         Returns:
             The hand; None where too few joints are labelled to define a crop.
 
         Raises:
-            ValueError: as in `__call__`.
+            ValueError: as in `__call__`; or known_length is given for a network whose coordinates are metric.
         """
         camera = checked_camera(image, camera)
         square = square_of_labels(joints_image, self._hand.rule)
         if square is None:
             return None
         (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))])
-        found = place_hand(self._hand.contract, camera, estimate, self._bone_lengths, 1.0, self._side(estimate, side))
+        side = self._side(estimate, side)
+        found = place_hand(self._hand.contract, camera, estimate, self._bone_lengths, 1.0, side, known_length)
         return self.explain(found, camera)[0]
+
+    @property
+    def contract(self) -> Contract:
+        """Of the hand network."""
+        return self._hand.contract
 
     def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[HandEstimate]:
         """The hands before the fit, best first."""

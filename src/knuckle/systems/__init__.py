@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 SYSTEMS = {
     "shipped": "knuckle.systems.shipped:Shipped",
     "detector": "knuckle.systems.detector:Detector",
+    "biomechanical": "knuckle.systems.biomechanical:Biomechanical",
+    "biomechanical-small": "knuckle.systems.biomechanical:SmallBiomechanical",
 }
 
 

@@ -101,6 +101,9 @@ class Crops:
         augment: what happens to the pixels.
         cache: folder for the patches.
         needs_somewhere: fields that at least one set must have, for a system that learns from mixed labels.
+        assume_cameras: give the hands of pictures without a camera one with the assumed field of view of prediction
+            (knuckle.predict.config.ASSUMED_FOV), for a system that places hands in space; otherwise their examples
+            have no camera. Labels in space are never taken by an assumed camera: such hands have none.
         advance: called with a set's name and its number of examples so far while patches are cut.
 
     Raises:
@@ -115,7 +118,10 @@ class Crops:
         cache: Path,
         needs_somewhere: Sequence[str] = (),
         advance: Callable[[str, int], None] = lambda name, count: None,
+        *,
+        assume_cameras: bool = False,
     ) -> None:
+        self._assume_cameras = assume_cameras
         self._config, self._augment, self._rule = config, augment, config.rule
         folders = [_patches(data, config, cache, advance) for data in sets]
         records = [open_records(folder) for folder in folders]
@@ -148,7 +154,7 @@ class Crops:
         """The hand through a jittered crop, its pixels augmented; a Sample with nothing but an image has no hand."""
         config = self._config
         record = self._records[index]
-        patch = _sample_of(record)
+        patch = _sample_of(record, self._assume_cameras)
         if patch.joints_image is None:
             middle, side = (config.patch - 1) / 2, config.patch / config.patch_reach * rng.uniform(0.8, 1.2)
             square = Square((middle, middle), side, rng.uniform(-0.5, 0.5))
@@ -183,7 +189,7 @@ def _patches(data: DataSet, config: CropConfig, cache: Path, advance: Callable[[
     # Only what the patches depend on: another jitter needs no new ones.
     free = ("size", "shift", "zoom", "turn", "first_pass", "first_pass_share", "hands")
     key = {name: value for name, value in asdict(config).items() if name not in free}
-    key |= {"data": data.fingerprint(), "right": config.hands == "right", "format": 2}
+    key |= {"data": data.fingerprint(), "right": config.hands == "right", "format": 3}
     folder = records_folder(cache, key, data.name)
     if not folder.exists():
 
@@ -209,8 +215,11 @@ def _records_of(data: DataSet, config: CropConfig) -> Iterator[Record]:
     for picture in data.pictures(not wanted.isdisjoint(_MASKS), "vertices_camera" in wanted):
         group = data.group(picture)
         patches = [_patch(hand, config) for hand in picture.hands]
-        for patch in [p for p in patches if p is not None] + _empty_patches(picture, config):
-            yield _record_of(patch, config, group)
+        for hand, patch in zip(picture.hands, patches, strict=True):
+            if patch is not None:
+                yield _record_of(patch, config, group, assumed=hand.camera is None)
+        for patch in _empty_patches(picture, config):
+            yield _record_of(patch, config, group, assumed=True)
 
 
 def _patch(hand: Sample, config: CropConfig) -> Sample | None:
@@ -235,9 +244,9 @@ def _patch(hand: Sample, config: CropConfig) -> Sample | None:
 
 def _cut_patch(hand: Sample, camera: Camera, right: Square, config: CropConfig) -> Sample:
     side = right.side * config.patch_reach
-    seen = hand.seen_by(camera.crop_around(right.centre, side, (config.patch, config.patch), -right.angle), cut)
-    # From here on the patch is a picture of its own.
-    return seen if seen.camera is None else replace(seen, camera=Camera(seen.camera.K, seen.camera.size))
+    crop = camera.crop_around(right.centre, side, (config.patch, config.patch), -right.angle)
+    # From here on the patch is a picture of its own. Its part of an assumed camera can be told only now.
+    return replace(hand.seen_by(crop, cut), camera=Camera(crop.K, crop.size))
 
 
 def _empty_patches(picture: LabelledPicture, config: CropConfig) -> list[Sample]:
@@ -283,10 +292,11 @@ def _box_of(hand: Sample) -> np.ndarray:
     return np.full(4, np.nan) if hand.box is None else np.asarray(hand.box, float)
 
 
-def _record_of(patch: Sample, config: CropConfig, group: str) -> Record:
-    """Arrays of fixed shapes: NaN, or a flag, stands for what is missing."""
-    camera = np.full((3, 3), np.nan) if patch.camera is None else np.asarray(patch.camera.K, float)
-    record: dict[str, Any] = {"image": patch.image, "K": camera, "group": np.array(group.encode(), "S16")}
+def _record_of(patch: Sample, config: CropConfig, group: str, assumed: bool = False) -> Record:
+    """Arrays of fixed shapes: NaN, or a flag, stands for what is missing; `assumed` is of the camera."""
+    assert patch.camera is not None, "_cut_patch has given it one"
+    record: dict[str, Any] = {"image": patch.image, "group": np.array(group.encode(), "S16")}
+    record |= {"K": np.asarray(patch.camera.K, float), "camera_assumed": np.bool_(assumed)}
     record["side"] = np.int8({None: -1, "right": 0, "left": 1}[patch.side])
     for name in dict.fromkeys((*_ALWAYS, *config.labels)):
         value = getattr(patch, name)
@@ -304,11 +314,11 @@ def _record_of(patch: Sample, config: CropConfig, group: str) -> Record:
     return record
 
 
-def _sample_of(record: Record) -> Sample:
-    """The patch as a Sample again."""
+def _sample_of(record: Record, assume_cameras: bool = False) -> Sample:
+    """The patch as a Sample again; with its camera where that is known, or is to be assumed."""
     fields: dict[str, Any] = {}
     for name, value in record.items():
-        if name in ("group", "K", "side"):
+        if name in ("group", "K", "camera_assumed", "side"):
             continue
         if name == "object_category":
             fields[name] = value.item().decode() or None
@@ -319,7 +329,8 @@ def _sample_of(record: Record) -> Sample:
         else:
             fields[name] = None if np.isnan(value).all() else value
     size = (record["image"].shape[1], record["image"].shape[0])
-    fields["camera"] = None if np.isnan(record["K"][0, 0]) else Camera(record["K"], size)
+    known = assume_cameras or not record["camera_assumed"]
+    fields["camera"] = Camera(record["K"], size) if known else None
     side = int(record["side"])
     fields["side"] = None if side < 0 else ("right", "left")[side]
     return Sample(**fields)

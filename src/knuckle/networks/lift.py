@@ -1,0 +1,170 @@
+"""From a crop and its intrinsics to 21 joints in space, in lengths of one bone: pixels and relative depths are
+regressed, the depth of the root follows in closed form, and a small network corrects it.
+
+Source: Spurr et al., Weakly Supervised 3D Hand Pose Estimation via Biomechanical Constraints, ECCV 2020, sections 3.2
+and 4; the sizes of the correction are those of its authors' later code.
+"""
+
+import difflib
+from contextlib import nullcontext
+from typing import NamedTuple
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from knuckle.camera import viewing_rays
+from knuckle.geometry.depth import root_depth
+from knuckle.skeleton import JOINT_NAMES
+
+# Of the pictures that timm's backbones were pretrained on, in 0..255.
+_MEAN = (123.675, 116.28, 103.53)
+_DEVIATION = (58.395, 57.12, 57.375)
+
+
+class LiftOutput(NamedTuple):
+    """The output for each crop; lengths in space are in lengths of the reference bone."""
+
+    uv: Tensor  # (B, 21, 2) in sides of the crop, from its upper left corner
+    relative_depth: Tensor  # (B, 21) behind the root, whose own is 0
+    closed_root: Tensor  # (B,) depth of the root in closed form
+    root: Tensor  # (B,) the same after its correction
+    joints: Tensor  # (B, 21, 3) in the frame of the crop's camera
+
+
+class LiftNetwork(nn.Module):
+    """A backbone that pools a crop into one vector, a linear layer, and the lift into space.
+
+    Args:
+        backbone: a classifier of timm.
+        pretrained: fetch its weights.
+        bone: the two joints whose distance is 1.
+        root: the joint that depths are relative to.
+        root_range: the closed form's depth of the root is clamped to it: where the bone points at the camera, small
+            errors would make it arbitrarily large.
+        hidden: width of the correction; 0 for none.
+
+    Raises:
+        ValueError: timm has no such backbone; the message lists similar names.
+        OSError: its weights cannot be fetched.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "resnet50",
+        pretrained: bool = False,
+        bone: tuple[int, int] = (0, 9),
+        root: int = 0,
+        root_range: tuple[float, float] = (1.0, 30.0),
+        hidden: int = 128,
+    ) -> None:
+        super().__init__()
+        self.bone, self.root_range = bone, root_range
+        self.backbone = open_backbone(backbone, pretrained)
+        width = int(self.backbone.num_features)  # pyright: ignore[reportArgumentType]
+        self.head = nn.Linear(width, 3 * len(JOINT_NAMES))
+        # All joints begin near the middle of the crop and at the depth of the root.
+        nn.init.normal_(self.head.weight, std=0.3 * width**-0.5)
+        nn.init.zeros_(self.head.bias)
+        self.refinement = RootRefinement(hidden) if hidden else None
+        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(3, 1, 1), persistent=False)
+        behind = torch.ones(len(JOINT_NAMES))
+        behind[root] = 0.0
+        self.register_buffer("behind", behind, persistent=False)
+
+    def forward(self, image: Tensor, K: Tensor) -> LiftOutput:
+        """(B, 3, H, W) RGB of 0..255, and (B, 3, 3) intrinsics in pixels of the crop -> LiftOutput."""
+        features = self.backbone((image.float() - self.mean) / self.deviation)
+        # Depths are differences of nearly equal numbers: nothing from here on is computed in bfloat16.
+        with _full_precision(features.device.type):
+            regressed = self.head(features.float()).unflatten(1, (len(JOINT_NAMES), 3))
+            return self.lift(regressed[..., :2] + 0.5, regressed[..., 2] * self.behind, K, image.shape[-1])
+
+    def lift(self, uv: Tensor, relative_depth: Tensor, K: Tensor, size: int) -> LiftOutput:
+        """Into space.
+
+        Args:
+            uv: (B, 21, 2) in sides of the crop.
+            relative_depth: (B, 21) behind the root, in lengths of the bone.
+            K: (B, 3, 3) in pixels of the crop.
+            size: of the crop in pixels.
+        """
+        # Pixel centres are at integers.
+        rays = viewing_rays(K, uv * size - 0.5)
+        closed = root_depth(rays, relative_depth, self.bone).far.clamp(*self.root_range)
+        root = closed
+        if self.refinement is not None:
+            root = closed + self.refinement(relative_depth, rays[..., :2], closed)
+        return LiftOutput(uv, relative_depth, closed, root, (relative_depth + root[:, None])[..., None] * rays)
+
+
+class RootRefinement(nn.Module):
+    """The correction of the root's depth, which is 0 before training.
+
+    The depth it is given is detached: the closed form's slope can be arbitrarily steep.
+    """
+
+    def __init__(self, hidden: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(3 * len(JOINT_NAMES) + 1, hidden),
+            nn.Linear(hidden, hidden),
+            _BatchNorm(hidden),
+            nn.LeakyReLU(),
+            nn.Linear(hidden, hidden),
+            _BatchNorm(hidden),
+            nn.LeakyReLU(),
+        )
+        self.last = nn.Linear(hidden, 1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, relative_depth: Tensor, xy: Tensor, root: Tensor) -> Tensor:
+        """(B, 21), (B, 21, 2) rays at depth 1, (B,) -> (B,)."""
+        given = torch.cat([relative_depth, xy.flatten(1), root.detach()[:, None]], dim=1)
+        return self.last(self.layers(given))[:, 0]
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """A batch of one example, as a thread's part of a small batch may be, has no statistics: the running ones serve."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and len(input) == 1:
+            return functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+            )
+        return super().forward(input)
+
+
+def open_backbone(name: str, pretrained: bool = False) -> nn.Module:
+    """A classifier of timm without its last layer: (B, 3, H, W) -> (B, num_features), globally pooled.
+
+    Raises:
+        ValueError: there is no such backbone, or it has no pretrained weights.
+        OSError: its weights cannot be fetched.
+    """
+    known = timm.list_models()
+    if name.partition(".")[0] not in known:
+        close = difflib.get_close_matches(name, known, 4, 0.5)
+        raise ValueError(
+            f"backbone must be one of timm's, such as {', '.join(close or ['resnet50'])}, but got {name!r}"
+        )
+    if not pretrained:
+        return timm.create_model(name, num_classes=0)
+    if not timm.is_model_pretrained(name):
+        raise ValueError(f"backbone must have pretrained weights but {name} has none; leave pretrained off")
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0)
+    except (OSError, RuntimeError, ValueError, LookupError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise OSError(
+            f"the pretrained weights of {name} must be fetched, or lie in the cache, but cannot be ({reason}); "
+            "leave pretrained off, or try again with a connection"
+        ) from error
+
+
+def _full_precision(device: str) -> "torch.autocast | nullcontext[None]":
+    # Outside of autocast nothing is entered, so that an exported graph is the plain one.
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
