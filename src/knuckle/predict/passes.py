@@ -160,7 +160,8 @@ class CropPasses:
         """The crop around an estimate's joints, its change in size bounded."""
         square = square_of_joints(estimate.uv, rule=self.rule)
         low, high = self._config.min_rescale, self._config.max_rescale
-        side = float(np.clip(square.side, low * estimate.square.side, high * estimate.square.side))
+        wanted = self._config.refined_side * square.side
+        side = float(np.clip(wanted, low * estimate.square.side, high * estimate.square.side))
         return square._replace(side=side)
 
     def _nearly_same(self, one: Square, other: Square) -> bool:

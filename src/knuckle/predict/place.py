@@ -92,11 +92,6 @@ def _held_object(corners: Float[np.ndarray, "8 3"], category: np.ndarray | None,
     return HeldObject.from_corners(corners, names[best], float(np.clip(category[best], 0.0, 1.0)))
 
 
-def sight_lines(intrinsics: Float[np.ndarray, "3 3"], uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 3"]:
-    """Directions (x, y, 1) of pixels, by the camera's intrinsics."""
-    return np.column_stack([uv, np.ones(len(uv))]) @ np.linalg.inv(intrinsics).T
-
-
 def to_sight(
     intrinsics: Float[Array, "*#batch 3 3"], joints_camera: Float[Array, "*#batch 21 3"]
 ) -> Float[Array, "*batch 21 3"]:
@@ -114,19 +109,24 @@ def to_sight(
     return xp.concat([uv, depth[..., None]], axis=-1)
 
 
-def from_sight(intrinsics: Float[np.ndarray, "3 3"], sighted: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3"]:
-    """Inverse of `to_sight` up to scale: joints with the root at a depth (z) of 1.
+def from_sight(
+    intrinsics: Float[Array, "*#batch 3 3"], sighted: Float[Array, "*#batch n 3"]
+) -> Float[Array, "*batch n 3"]:
+    """Inverse of `to_sight` up to scale: joints with the root at a depth (z) of 1; any array library.
 
     Args:
         intrinsics: of the picture's camera.
-        sighted: (N, 3) the 21 joints, and further points after them.
+        sighted: (..., N, 3) the 21 joints, and further points after them.
     """
-    lines = sight_lines(intrinsics, sighted[:, :2])
-    sight = lines[ROOT]
-    along = 1.0 + sighted[:, 2] / (focal_length(intrinsics) * np.linalg.norm(sight))
+    xp = namespace(intrinsics, sighted)
+    uv1 = xp.concat([sighted[..., :2], xp.ones_like(sighted[..., :1])], axis=-1)
+    lines = uv1 @ xp.matrix_transpose(xp.linalg.inv(intrinsics))
+    sight = lines[..., ROOT : ROOT + 1, :]
+    squared = xp.sum(sight**2, axis=-1)
+    along = 1.0 + sighted[..., 2] / (focal_length(intrinsics)[..., None] * xp.sqrt(squared))
     # No joint may lie behind the camera.
-    along = np.maximum(along, 0.2)
-    return lines * (along * (sight @ sight) / (lines @ sight))[:, None]
+    along = xp.clip(along, min=0.2)
+    return lines * (along * squared / xp.sum(lines * sight, axis=-1))[..., None]
 
 
 def scale_to_size(

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from knuckle.datasets.sets import DataSet
+from knuckle.handmodel.ranges import human_limits, normalised
 from knuckle.image.augment import AugmentConfig
+from knuckle.losses.biomechanics import biomechanical_losses
 from knuckle.losses.joints import bone_distance, heatmap_divergence, joint_distance, laplace_nll
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
 from knuckle.networks.hand import HandNetwork, HandOutput
 from knuckle.predict.contract import Contract
-from knuckle.predict.place import to_sight
+from knuckle.predict.place import from_sight, to_sight
 from knuckle.sample import Batch
 from knuckle.skeleton import BONES
 from knuckle.systems.crops import CropConfig, Crops
@@ -35,6 +37,10 @@ _STAGE = Stage(
         # With a tenth of it heatmaps stay flat, and nothing is learned from them.
         "heat": 1.0,
         "uncertainty": 0.05,
+        # Photographs with 2D joints do not say where in depth a hand is; what a hand can be says a part of it.
+        "bone_ranges": 5.0,
+        "palm_ranges": 1.0,
+        "angle_ranges": 1.0,
         "side": 1.0,
         "presence": 0.3,
     },
@@ -49,6 +55,8 @@ class ShippedConfig:
         stem, widths, blocks, width, layers: see `knuckle.networks.hand.HandNetwork`.
         outside: weight of a joint that lies outside the picture as it was taken: the network can only guess it.
         bell: standard deviation, in cells, of what a heatmap is taught to be.
+        certainty: exponent of the weight that joints have by how certain the network is of them: 0 weighs all alike, 1
+            divides errors by the scale that the network gives them.
     """
 
     stem: tuple[int, ...] = (32,)
@@ -60,6 +68,7 @@ class ShippedConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     outside: float = 0.3
     bell: float = 0.7
+    certainty: float = 0.0
     stages: tuple[Stage, ...] = (_STAGE,)
 
 
@@ -93,7 +102,8 @@ class Shipped:
         return HandNetwork(c.stem, c.widths, c.blocks, c.width, c.layers)
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
-        return Crops(sets, self._config.crop, self._config.augment, cache, ("joints_camera",), advance)
+        crop, augment = self._config.crop, self._config.augment
+        return Crops(sets, crop, augment, cache, ("joints_camera",), advance, assume_cameras=True)
 
     def forward(self, network: nn.Module, batch: Batch, now: Moment) -> HandOutput:
         return network(batch.image.permute(0, 2, 3, 1))
@@ -107,14 +117,19 @@ class Shipped:
         uv = labels.truth[..., :2]
         in_crop = labels.known[..., 0] & ((uv > 0) & (uv < 1)).all(-1)
         bce = nn.functional.binary_cross_entropy_with_logits
+        beyond = biomechanical_losses(self._in_space(output, batch), human_limits(), _left(batch) > 0.5)
+        hands = batch.rows("joints_image") & batch.rows("side")
         return {
-            "joints": weighted_mean(error, labels.weight),
+            "joints": weighted_mean(error, labels.weight * self._trust(output, labels)),
             "rough": weighted_mean(rough, labels.weight),
             "bones": weighted_mean(bone_distance(output.joints, labels.truth), bones),
             "heat": weighted_mean(heatmap_divergence(output.heat, uv, self._config.bell), in_crop),
             "uncertainty": weighted_mean(laplace_nll(output.log_scale, error), labels.solid),
             "side": weighted_mean(bce(output.side, _left(batch), reduction="none"), batch.rows("side")),
             "presence": weighted_mean(bce(output.presence, _present(batch), reduction="none")),
+            "bone_ranges": weighted_mean(beyond.bones, hands),
+            "palm_ranges": weighted_mean(beyond.palm, hands),
+            "angle_ranges": weighted_mean(beyond.angles, hands),
         }
 
     def errors(self, output: HandOutput, batch: Batch) -> dict[str, Mean]:
@@ -133,6 +148,21 @@ class Shipped:
         pixels = torch.zeros(2, crop.size, crop.size, 3, dtype=torch.uint8)
         contract = Contract("shipped", crop=crop.rule, outputs=("joints", "uncertainty", "left", "presence"))
         return {"hand": Graph(_InPixels(network), (pixels,), contract)}
+
+    def _in_space(self, output: HandOutput, batch: Batch) -> Tensor:
+        """(B, 21, 3) the predicted joints in lengths of the bone of the limits, in the frame of the crop's camera."""
+        assert batch.camera is not None, "Crops gives all a camera"
+        size = self._config.crop.size
+        sighted = output.joints * size - output.joints.new_tensor([0.5, 0.5, 0.0])
+        return normalised(from_sight(batch.camera.K.to(sighted.dtype), sighted), human_limits().bone)
+
+    def _trust(self, output: HandOutput, labels: _Labels) -> Tensor:
+        """(B, 21) weights by certainty, about 1 on average; between a quarter and 4."""
+        if not self._config.certainty:
+            return torch.ones_like(labels.weight)
+        scale = output.log_scale.detach().float()
+        middle = (scale * labels.weight).sum() / labels.weight.sum().clamp(min=1.0)
+        return torch.exp(self._config.certainty * (middle - scale)).clamp(0.25, 4.0)
 
     def _labels(self, output: HandOutput, batch: Batch) -> _Labels:
         missing = torch.full_like(output.joints, torch.nan)
