@@ -8,6 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from knuckle.camera import Camera
@@ -68,6 +69,9 @@ def test_sight_goes_back_to_the_camera_up_to_scale(model, across):
     np.testing.assert_allclose(back * joints[9, 2], joints, atol=1e-9)
     lengths = np.array([np.linalg.norm(joints[c] - joints[p]) for p, c in BONES])
     assert scale_to_size(back, lengths, np.ones(21)) == pytest.approx(joints[9, 2])
+    # The same in torch, with leading axes.
+    K, many = torch.as_tensor(camera.K).expand(2, 3, 3, 3), torch.as_tensor(joints).expand(2, 3, 21, 3)
+    assert np.allclose(from_sight(K, to_sight(K, many)).numpy(), back, atol=1e-9)
 
 
 def test_depth_in_pixels_is_as_long_as_a_step_across():
