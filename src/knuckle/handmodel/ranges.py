@@ -6,9 +6,11 @@ knuckle.handmodel.limits.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -27,6 +29,11 @@ _MAX_FILE = 2**22  # bytes, unpacked; limits of 40 corners have 10 thousand
 _MAX_TEXT = 1000
 # A pair of angles this far beyond the edge of its hull, radians, is still inside: the hull's own corners must be.
 HULL_TOLERANCE = 1e-6
+# Margins, for `HandLimits.widened`, of joints that are measured or labelled: they deviate by some millimetres from any
+# hand of the model.
+MEASURED_MARGINS: Mapping[str, float] = MappingProxyType(
+    {"lengths": 0.15, "curvature": 0.5, "angles": math.radians(10.0)}
+)
 # Corners may turn the wrong way by this much: a cross product of edges, radians squared.
 _CONVEX_TOLERANCE = 1e-9
 
@@ -262,7 +269,7 @@ def plausibility(
     limits = human_limits() if limits is None else limits
     over = excess(joints, limits, side)
     total = (over.lengths / limits.lengths[:, 1]).sum(-1) + over.spread.sum(-1) + over.angles.sum(-1)
-    return np.exp(-total)
+    return np.asarray(np.exp(-total))
 
 
 def outside_range(values: Float[Array, "*batch k"], ranges: Float[np.ndarray, "k 2"]) -> Float[Array, "*batch k"]:
