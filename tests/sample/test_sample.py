@@ -259,7 +259,7 @@ def test_json_round_trip_with_an_object():
 
 
 def test_excess_is_of_the_networks_joints_where_there_are_any():
-    joints = HandModel.open().joints(np.zeros(23), side="left") + [0.0, 0.0, 0.5]
+    joints = HandModel.open().joints(np.zeros(23), side="left") + np.array([0.0, 0.0, 0.5])
     broken = joints.copy()
     broken[8] += 3 * (joints[8] - joints[7])
     assert all((part == 0).all() for part in hand(joints_camera=joints).excess())

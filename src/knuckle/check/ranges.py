@@ -105,5 +105,5 @@ def _worst_pair(joint: str, pairs: np.ndarray, amount: np.ndarray) -> str:
     flexion, abduction = np.degrees(pairs[i])
     return (
         f"{joint} flexes by {flexion:.0f} and abducts by {abduction:.0f} degrees at once, "
-        f"{np.degrees(amount[i]):.0f} beyond what hands do"
+        f"{np.degrees(amount[i]):.0f} beyond the limits"
     )

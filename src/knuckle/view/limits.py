@@ -1,5 +1,6 @@
 """A picture of the limits of hands: the fifteen regions of flexion and abduction, as small multiples."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -51,7 +52,7 @@ def draw_limits(
                 panel.points(np.degrees(angles[:, i]))
             panel.outline(np.degrees(limits.hulls[i]), FINGER_COLORS[name])
             bone = _LEVELS["thumb" if name == "thumb" else "other"][level]
-            _text(picture, f"{name}, bone to {bone}", (corner[0] + 6, corner[1] + 15), 0.4)
+            _text(picture, f"{name}, bone to {bone}", (int(corner[0]) + 6, int(corner[1]) + 15), 0.4)
     _text(picture, "flexion, degrees (right) and abduction (up)", (_LEFT, height - 8), 0.42)
     return picture
 
@@ -86,7 +87,7 @@ class _Panel:
                 if axis == 0 and labels_below and value % 60 == 0:
                     _text(self._picture, f"{value:.0f}", (one[0] - 10, max(one[1], other[1]) + 14), 0.36)
                 if axis == 1 and labels_left:
-                    _text(self._picture, f"{value:.0f}", (self._corner[0] - 30, one[1] + 4), 0.36)
+                    _text(self._picture, f"{value:.0f}", (int(self._corner[0]) - 30, one[1] + 4), 0.36)
 
     def points(self, pairs: np.ndarray) -> None:
         x, y = np.round(self.place(pairs)).astype(int).T
@@ -102,5 +103,5 @@ def _round_range(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 30.0 * np.floor(pairs.min(0) / 30), 30.0 * np.ceil(pairs.max(0) / 30)
 
 
-def _text(picture: np.ndarray, text: str, at: tuple[int, ...], size: float) -> None:
-    cv2.putText(picture, text, (int(at[0]), int(at[1])), _FONT, size, _INK, 1, cv2.LINE_AA)
+def _text(picture: np.ndarray, text: str, at: Sequence[int], size: float) -> None:
+    cv2.putText(picture, text, (at[0], at[1]), _FONT, size, _INK, 1, cv2.LINE_AA)
