@@ -55,7 +55,7 @@ def recorded_hands(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 def human_limits(joints: np.ndarray, left: np.ndarray, source: str) -> HandLimits:
     """The limits of these hands with the margins, each hull of few corners."""
-    limits = learn_limits(joints, left, percentiles=(0, 100), share=1.0, source=source)
+    limits = learn_limits(joints, left, percentiles=(0.0, 100.0), share=1.0, source=source)
     wide = limits.widened(LENGTH_MARGIN, CURVATURE_MARGIN, float(ANGLE_MARGIN))
     hulls = [reduce_hull_2d(convex_hull_2d(hull), float(CORNER_TOLERANCE)) for hull in wide.hulls]
     return replace(wide, hulls=pad_hulls(hulls))
