@@ -8,6 +8,7 @@ knuckle.handmodel.limits.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -212,6 +213,7 @@ class Excess(NamedTuple):
     angles: Array
 
 
+@cache
 def human_limits() -> HandLimits:
     """The limits that ship with knuckle: of the free hand in the poses that people make, and of recorded hands.
 
