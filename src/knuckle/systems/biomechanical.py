@@ -50,7 +50,8 @@ class BiomechanicalConfig:
     """The network, the limits it is held to, how its examples are made, and how it is trained.
 
     Attributes:
-        backbone, pool, root_range, root_gradient: see `knuckle.networks.lift.LiftNetwork`; the range is in lengths of the bone.
+        backbone, pool, root_range, root_gradient: see `knuckle.networks.lift.LiftNetwork`; the range is in lengths of
+            the bone.
         bone: the joints (parent, child) whose distance is 1; that of the limits.
         root: the joint that depths are relative to.
         refine: whether a small network corrects the root's depth.
