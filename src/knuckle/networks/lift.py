@@ -57,6 +57,10 @@ class LiftNetwork(nn.Module):
         OSError: its weights cannot be fetched.
     """
 
+    mean: Tensor
+    deviation: Tensor
+    behind: Tensor
+
     def __init__(
         self,
         backbone: str = "resnet50",
@@ -150,6 +154,20 @@ class _BatchNorm(nn.BatchNorm1d):
         return super().forward(input)
 
 
+def check_backbone(name: str) -> None:
+    """Whether timm has a backbone of that name.
+
+    Raises:
+        ValueError: it has not; the message lists similar names.
+    """
+    known = timm.list_models()
+    if name.partition(".")[0] not in known:
+        close = difflib.get_close_matches(name, known, 4, 0.5)
+        raise ValueError(
+            f"backbone must be one of timm's, such as {', '.join(close or ['resnet50'])}, but got {name!r}"
+        )
+
+
 def open_backbone(
     name: str, pretrained: bool = False, pool: Literal["average", "grid"] = "average", size: int = 128
 ) -> tuple[nn.Module, int]:
@@ -159,12 +177,7 @@ def open_backbone(
         ValueError: there is no such backbone, it has no pretrained weights, or no map to make a grid of.
         OSError: its weights cannot be fetched.
     """
-    known = timm.list_models()
-    if name.partition(".")[0] not in known:
-        close = difflib.get_close_matches(name, known, 4, 0.5)
-        raise ValueError(
-            f"backbone must be one of timm's, such as {', '.join(close or ['resnet50'])}, but got {name!r}"
-        )
+    check_backbone(name)
     if pretrained and not timm.is_model_pretrained(name):
         raise ValueError(f"backbone must have pretrained weights but {name} has none; leave pretrained off")
     grid: dict[str, Any] = {"global_pool": ""} if pool == "grid" else {}

@@ -21,7 +21,7 @@ from knuckle.handmodel.ranges import HandLimits, human_limits
 from knuckle.image.augment import AugmentConfig
 from knuckle.losses.biomechanics import biomechanical_losses
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
-from knuckle.networks.lift import LiftNetwork, LiftOutput
+from knuckle.networks.lift import LiftNetwork, LiftOutput, check_backbone
 from knuckle.predict.contract import Contract
 from knuckle.sample import Batch
 from knuckle.systems.crops import CropConfig, Crops
@@ -131,8 +131,10 @@ class Biomechanical:
         )
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
-        _ = self.limits  # that they cannot be used is better said before an hour of decoding
         c = self._config
+        # What cannot be used is better said before an hour of decoding.
+        check_backbone(c.backbone)
+        _ = self.limits
         return Crops(sets, c.crop, c.augment, cache, (), advance, assume_cameras=True)
 
     def forward(self, network: nn.Module, batch: Batch, now: Moment) -> LiftOutput:
