@@ -20,7 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from timings import evaluation, hand, predict
+from timings import evaluation, hand, losses, predict
 from timings.timing import Task, Timing, time_tasks
 
 BENCHMARKS: dict[str, Callable[[], Task]] = {
@@ -34,6 +34,9 @@ BENCHMARKS: dict[str, Callable[[], Task]] = {
     "fit, 256 hands, per hand": hand.fit_batch,
     "fit, one hand, from its mesh": hand.fit_mesh,
     "fit, one hand, scipy least_squares": hand.fit_one_scipy,
+    "biomechanical losses, 64 hands, with gradient": losses.few,
+    "biomechanical losses, 64 hands, a hand at a time": losses.few_naive,
+    "biomechanical losses, 4,096 hands, with gradient": losses.many,
     "evaluation, meshes, per hand": evaluation.freihand,
     "evaluation, meshes, a hand at a time": evaluation.freihand_naive,
     "picture to hands": predict.whole,

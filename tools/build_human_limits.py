@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from knuckle.geometry.hull import convex_hull_2d, simplify_hull_2d
+from knuckle.geometry.hull import convex_hull_2d, reduce_hull_2d
 from knuckle.handmodel import HandModel, angle_limits, named_pose, pose_names
 from knuckle.handmodel.learn_ranges import learn_limits
 from knuckle.handmodel.ranges import HandLimits, pad_hulls
@@ -32,12 +32,14 @@ ANGLE_MARGIN = np.radians(5.0)
 CORNER_TOLERANCE = np.radians(1.0)  # corners nearer than this to the line of their neighbours are left out
 
 
-def model_hands(model: HandModel, count: int, rng: np.random.Generator) -> np.ndarray:
+def model_hands(
+    model: HandModel, count: int, rng: np.random.Generator, shape_spread: float = SHAPE_SPREAD
+) -> np.ndarray:
     """(N, 21, 3) right hands, metres: every named pose, then random ones."""
     bank = {name: named_pose(name) for name in pose_names()}
     limits = angle_limits()
     angles = [*bank.values()] + [random_angles(rng, bank, limits, model.joints)[1] for _ in range(count)]
-    shape = SHAPE_SPREAD * rng.normal(size=(len(angles), len(model.shape_limits)))
+    shape = shape_spread * rng.normal(size=(len(angles), len(model.shape_limits)))
     return np.asarray(model.joints(np.stack(angles), shape=np.clip(shape, *np.asarray(model.shape_limits).T)))
 
 
@@ -53,11 +55,9 @@ def recorded_hands(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 def human_limits(joints: np.ndarray, left: np.ndarray, source: str) -> HandLimits:
     """The limits of these hands with the margins, each hull of few corners."""
-    limits = learn_limits(joints, left, percentiles=(0, 100), share=1.0, source=source)
+    limits = learn_limits(joints, left, percentiles=(0.0, 100.0), share=1.0, source=source)
     wide = limits.widened(LENGTH_MARGIN, CURVATURE_MARGIN, float(ANGLE_MARGIN))
-    hulls = [convex_hull_2d(hull) for hull in wide.hulls]
-    # With its own corners as the points only those that the tolerance allows are left out, not the margin.
-    hulls = [simplify_hull_2d(hull, hull, 1.0, float(CORNER_TOLERANCE)) for hull in hulls]
+    hulls = [reduce_hull_2d(convex_hull_2d(hull), float(CORNER_TOLERANCE)) for hull in wide.hulls]
     return replace(wide, hulls=pad_hulls(hulls))
 
 

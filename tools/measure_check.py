@@ -3,8 +3,9 @@
     python tools/measure_check.py RECORDING ... [--frames 300]
 
 A recording is as in tools/measure_fit.py. Each is checked as it is and with one corruption at a time: as a whole file,
-and frame by frame as files of one frame. Hands of the model with random angles and shapes (from a small child's to a
-large man's) are added, with and without noise.
+and frame by frame as files of one frame. Hands of the model in random poses of the generator and random shapes
+(from a small child's to a large man's) are added, with and without noise. Not with every angle anywhere within its
+limits: such hands are mostly impossible, and are found to be.
 """
 
 import argparse
@@ -15,10 +16,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from build_human_limits import model_hands
 from knuckle.check import check_poses
 from knuckle.handmodel import HandModel
 from knuckle.skeleton import from_common, wrist_to_palm
-from measure_fit import random_joints, read_recording
+from measure_fit import read_recording
 
 OTHER = {"left": "right", "right": "left"}
 # name -> (transformation of the joints, whether the wrong side is given, the expected kinds of finding)
@@ -56,7 +58,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300, help="of each recording, and random hands")
     arguments = parser.parse_args()
     model, console = HandModel.open(), Console()
-    random = random_joints(model, arguments.frames, seed=0)
+    random = model_hands(model, arguments.frames, np.random.default_rng(0))[-arguments.frames :]
     noise = np.random.default_rng(1).normal(size=random.shape)
     sets = [("random hands", "right", random), ("random hands, 3 mm noise", "right", random + 0.003 * noise)]
     for path in arguments.recordings:

@@ -16,7 +16,7 @@ from knuckle.export.glb import write_glb
 from knuckle.export.hand import motion_of, skinned_mesh_of
 from knuckle.export.obj import write_obj
 from knuckle.files import atomic_write
-from knuckle.fit import Fit, fit_hand
+from knuckle.fit import Fit, fit_human_hand
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import ANGLE_NAMES
 from knuckle.view import render_sheet
@@ -52,7 +52,7 @@ def fit_recording(
     """
     model = HandModel.open() if model is None else model
     if shape == "shared":
-        fitted = _fitted_hands(fit_hand(model, joints, side=side, shape="shared"), side, model)
+        fitted = _fitted_hands(fit_human_hand(model, joints, side=side, shape="shared"), side, model)
         progress(len(joints))
         return fitted
     key = _fingerprint(joints, side)
@@ -61,7 +61,7 @@ def fit_recording(
     try:
         while done < len(joints):
             progress(done)
-            parts.append(_fitted_hands(fit_hand(model, joints[done : done + CHUNK], side=side), side, model))
+            parts.append(_fitted_hands(fit_human_hand(model, joints[done : done + CHUNK], side=side), side, model))
             done += len(parts[-1])
     except KeyboardInterrupt:
         if resume_file is not None and parts:

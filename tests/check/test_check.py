@@ -19,7 +19,7 @@ def hands(side="right", count=COUNT, seed=0):
     """Half-closed hands of several people, in random orientations before a camera."""
     rng = np.random.default_rng(seed)
     limits = angle_limits()
-    share = rng.uniform(0.35, 0.75, (count, 23))
+    share = rng.uniform(0.4, 0.7, (count, 23))
     pose = np.tile(np.eye(4), (count, 1, 1))
     pose[:, :3, :3] = axis_angle_to_matrix(rng.normal(size=(count, 3)) * 2)
     pose[:, :3, 3] = rng.normal(size=(count, 3)) * 0.1 + [0, 0, 0.5]

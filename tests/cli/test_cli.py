@@ -198,7 +198,7 @@ def test_an_interrupted_fit_is_resumed(tmp_path, capsys, monkeypatch):
     joints, out = recording(7), tmp_path / "out"
     monkeypatch.setattr(jobs, "CHUNK", 3)
     fitted = []
-    real = jobs.fit_hand
+    real = jobs.fit_human_hand
 
     def interrupted_at(chunk):
         def fit(model, joints, **options):
@@ -209,13 +209,13 @@ def test_an_interrupted_fit_is_resumed(tmp_path, capsys, monkeypatch):
 
         return fit
 
-    monkeypatch.setattr(jobs, "fit_hand", interrupted_at(2))
+    monkeypatch.setattr(jobs, "fit_human_hand", interrupted_at(2))
     command = ["fit", save(tmp_path, joints), "--out", str(out), "--glb"]
     assert main(command) == 130
     assert "interrupted" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["fit.unfinished.npz"]
 
-    monkeypatch.setattr(jobs, "fit_hand", interrupted_at(None))
+    monkeypatch.setattr(jobs, "fit_human_hand", interrupted_at(None))
     assert main(command) == 0
     assert fitted == [3, 3, 1]
     assert sorted(path.name for path in out.iterdir()) == ["fit.npz", "hand.glb"]

@@ -3,7 +3,15 @@ import pytest
 import torch
 from scipy.spatial import ConvexHull
 
-from knuckle.geometry.hull import convex_hull_2d, distance_to_hull_2d, inside_hull_2d, project_to_hull_edges_2d
+from knuckle.geometry.hull import (
+    convex_hull_2d,
+    dilate_hull_2d,
+    distance_to_hull_2d,
+    inside_hull_2d,
+    project_to_hull_edges_2d,
+    reduce_hull_2d,
+    simplify_hull_2d,
+)
 
 SQUARE = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 2.0], [0.0, 2.0]])
 
@@ -95,3 +103,38 @@ def test_gradient_on_corner_and_edge_is_finite():
     (distance_to_hull_2d(points, hull) + distance_to_hull_2d(points, hull, signed=True)).sum().backward()
     assert points.grad is not None
     assert torch.isfinite(points.grad).all()
+
+
+def test_dilated_hull_contains_a_margin_and_little_more(rng):
+    for points in (rng.normal(size=(30, 2)), np.array([[0.0, 0], [1, 2]]), np.zeros((1, 2))):
+        hull = convex_hull_2d(points)
+        wide = dilate_hull_2d(hull, 0.3)
+        bearings = rng.uniform(0, 2 * np.pi, size=(500, 1))
+        ring = hull[rng.integers(len(hull), size=500)] + 0.3 * np.concatenate([np.cos(bearings), np.sin(bearings)], 1)
+        assert inside_hull_2d(ring, wide).all()
+        assert distance_to_hull_2d(wide, hull).max() < 0.31
+    with pytest.raises(ValueError, match="margin must be"):
+        dilate_hull_2d(hull, -0.1)
+
+
+def test_simplified_hull_keeps_its_share_of_the_points(rng):
+    points = rng.normal(size=(20000, 2)) * [1.0, 0.3]
+    hull = convex_hull_2d(points)
+    sizes = []
+    for share in (1.0, 0.9995, 0.99):
+        simple = simplify_hull_2d(hull, points, share)
+        assert inside_hull_2d(points, simple).mean() >= share
+        np.testing.assert_array_equal(np.sort(convex_hull_2d(simple), axis=0), np.sort(simple, axis=0))
+        assert {tuple(corner) for corner in simple} <= {tuple(corner) for corner in hull}
+        sizes.append(len(simple))
+    assert sizes[0] > sizes[1] > sizes[2]
+    assert len(simplify_hull_2d(hull, points, 0.0)) == 3
+    np.testing.assert_array_equal(simplify_hull_2d(SQUARE, points, 0.5)[[0, 1, 2]].shape, (3, 2))
+
+
+def test_corners_within_the_tolerance_are_left_out():
+    bearings = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    circle = np.stack([np.cos(bearings), np.sin(bearings)], -1)
+    simple = reduce_hull_2d(circle, 0.01)
+    assert len(simple) < 40
+    assert distance_to_hull_2d(circle, simple).max() <= 0.01

@@ -13,6 +13,8 @@ from knuckle.handmodel.biomechanics import (
     finger_angles,
     flexion_abduction,
     flexion_abduction_to_matrix,
+    hand_measures,
+    joints_from_finger_angles,
     palm_angles,
     palm_curvature,
     root_frames,
@@ -28,20 +30,6 @@ SIDED = (palm_curvature, finger_angles)
 def hands(rng, batch=()):
     low, high = angle_limits().T
     return MODEL.joints(rng.uniform(low, high, size=(*batch, 23)), shape=rng.normal(size=(*batch, 10)))
-
-
-def build(roots, lengths, angles):
-    """The joints whose root bones, phalanx lengths (5, 3) and (flexion, abduction) pairs (5, 3, 2) are given."""
-    joints = np.zeros((21, 3))
-    joints[1::4] = roots
-    frames = root_frames(joints)
-    for finger in range(5):
-        frame = frames[finger]
-        for level in range(3):
-            frame = frame @ flexion_abduction_to_matrix(angles[finger, level])
-            at = 1 + 4 * finger + level
-            joints[at + 1] = joints[at] + lengths[finger, level] * frame[:, 2]
-    return joints
 
 
 def test_flat_hand():
@@ -107,11 +95,33 @@ def test_mirror(rng):
     np.testing.assert_allclose(bend_consistency(mirrored), bend_consistency(joints), atol=1e-12)
 
 
-def test_built_from_angles_reads_back(rng):
-    roots = MODEL.joints_rest[1::4] + rng.normal(scale=0.003, size=(5, 3))
-    angles = rng.uniform([-1.0, -0.5], [2.0, 0.5], size=(5, 3, 2))
-    joints = build(roots, rng.uniform(0.02, 0.05, size=(5, 3)), angles)
-    np.testing.assert_allclose(finger_angles(joints), angles.reshape(15, 2), atol=1e-12)
+@pytest.mark.parametrize("batch", [(), (3,)])
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_built_from_angles_reads_back(rng, to_array, batch, side):
+    """In the convention they were built in; in the other only the first bone of each finger does."""
+    roots = MODEL.joints_rest[1::4] + rng.normal(scale=0.003, size=(*batch, 5, 3))
+    roots = roots * ([-1, 1, 1] if side == "left" else [1, 1, 1])
+    angles = rng.uniform([-1.0, -0.5], [2.0, 0.5], size=(*batch, 15, 2))
+    lengths = rng.uniform(0.02, 0.05, size=(*batch, 15))
+    for convention, other in (("paper", "shortest"), ("shortest", "paper")):
+        joints = joints_from_finger_angles(*map(to_array, (roots, lengths, angles)), side, convention)
+        np.testing.assert_allclose(np.asarray(joints[..., 1::4, :]), roots, atol=1e-15)
+        read = np.asarray(bone_lengths(joints)).reshape(*batch, 5, 4)[..., 1:]
+        np.testing.assert_allclose(read.reshape(lengths.shape), lengths)
+        np.testing.assert_allclose(np.asarray(finger_angles(joints, side, convention)), angles, atol=1e-12)
+        crossed = np.abs(np.asarray(finger_angles(joints, side, other)) - angles)
+        assert crossed[..., ::3, :].max() < 1e-12
+        assert crossed[..., 1::3, :].max() > 0.05
+
+
+def test_all_measures_at_once_are_those_of_the_single_functions(rng):
+    joints = hands(rng, (4,)) * [-1, 1, 1]
+    for convention in ("paper", "shortest"):
+        measures = hand_measures(joints, "left", convention)
+        np.testing.assert_array_equal(measures.lengths, bone_lengths(joints))
+        np.testing.assert_array_equal(measures.curvature, palm_curvature(joints, "left"))
+        np.testing.assert_allclose(measures.spread, palm_angles(joints), rtol=1e-15)
+        np.testing.assert_array_equal(measures.angles, finger_angles(joints, "left", convention))
 
 
 def test_frames_are_right_handed(rng):
@@ -166,7 +176,7 @@ def test_gradients(rng):
         1e3 * np.random.default_rng(1).normal(size=(21, 3)),
     ],
 )
-@pytest.mark.parametrize("measure", [bone_lengths, palm_angles, finger_angles, bend_consistency, root_frames])
+@pytest.mark.parametrize("measure", ALL)
 def test_degenerate_hands_have_finite_values_and_gradients(joints, measure):
     joints = torch.tensor(joints, requires_grad=True)
     value = measure(joints)

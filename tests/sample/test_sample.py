@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from knuckle.camera import Camera
 from knuckle.geometry.rigid import make_rigid, transform_points
-from knuckle.handmodel import ANGLE_NAMES
+from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.sample import Batch, Hand, HeldObject, Sample, collate
 from knuckle.sample.validate import check_array, check_side
 from knuckle.skeleton import BOX_CORNERS
@@ -256,6 +256,14 @@ def test_json_round_trip_with_an_object():
     assert Hand.from_json(data, camera()).to_json()["object"] == data["object"] == held.to_json()
     with pytest.raises(ValueError, match="object must be null or have the keys"):
         Hand.from_json(data | {"object": {}}, camera())
+
+
+def test_excess_is_of_the_networks_joints_where_there_are_any():
+    joints = HandModel.open().joints(np.zeros(23), side="left") + np.array([0.0, 0.0, 0.5])
+    broken = joints.copy()
+    broken[8] += 3 * (joints[8] - joints[7])
+    assert all((part == 0).all() for part in hand(joints_camera=joints).excess())
+    assert np.flatnonzero(hand(joints_camera=joints, joints_network=broken).excess().lengths).tolist() == [7]
 
 
 def test_joints_image_is_the_projection():

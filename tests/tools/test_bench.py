@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from knuckle.handmodel import HandModel
+
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
@@ -16,7 +18,8 @@ TOOLS = Path(__file__).parents[2] / "tools"
 def tools(monkeypatch):
     monkeypatch.syspath_prepend(str(TOOLS))
     yield
-    for name in [name for name in sys.modules if name.split(".")[0] in ("bench", "timings", "measure_fit")]:
+    of_tools = {"bench", "timings", *(path.stem for path in TOOLS.glob("*.py"))}
+    for name in [name for name in sys.modules if name.split(".")[0] in of_tools]:
         del sys.modules[name]
 
 
@@ -82,7 +85,6 @@ def test_another_program_is_timed_through_its_own_python(tools, tmp_path):
 
 
 def test_the_fit_is_measured(tools, tmp_path, capsys):
-    from knuckle.handmodel import HandModel
     from measure_fit import main, random_joints
 
     joints = random_joints(HandModel.open(), 6, seed=3)
@@ -99,3 +101,34 @@ def test_the_fit_is_measured(tools, tmp_path, capsys):
     assert len(free) == 3
     assert max(free) < 1.0
     assert "observed minus fitted" in capsys.readouterr().out
+
+
+def test_noise_before_and_after_the_fit_is_measured(tools, monkeypatch, capsys):
+    import measure_noise
+
+    monkeypatch.setattr(sys, "argv", ["measure_noise.py", "--hands", "3", "--noise", "10"])
+    measure_noise.main()
+    rows = {
+        line.split("│")[3].strip(): line.split("│")[4:7] for line in capsys.readouterr().out.splitlines() if "│" in line
+    }
+    error = {way: float(cells[0]) for way, cells in rows.items()}
+    assert error["knuckle fit"] < error["fit_hand"] < error["noisy"]
+    assert rows["knuckle fit"][2].strip() == "0 of 103"
+    assert rows["noisy"][2].strip() != "0 of 103"
+
+
+def test_the_limits_that_ship_are_built(tools, monkeypatch, tmp_path, capsys):
+    import build_human_limits
+    from knuckle.handmodel import HandLimits, human_limits
+
+    poses = {"left": {"flat": HandModel.open().joints(np.zeros(23), side="left").tolist()}}
+    (tmp_path / "poses.json").write_text(json.dumps(poses))
+    out = tmp_path / "limits.npz"
+    monkeypatch.setattr(sys, "argv", ["build", str(tmp_path / "poses.json"), "--out", str(out), "--hands", "100"])
+    build_human_limits.main()
+    built, shipped = HandLimits.load(out), human_limits()
+    assert built.count == 201
+    assert built.convention == shipped.convention
+    assert (built.boxes[..., 0] > shipped.boxes[..., 0] - 0.1).all()
+    assert (built.boxes[..., 1] < shipped.boxes[..., 1] + 0.1).all()
+    assert "1 recorded hands" in capsys.readouterr().out

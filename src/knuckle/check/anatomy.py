@@ -47,6 +47,7 @@ class Anatomy:
 
     Attributes:
         error: (N,) metres, mean residual of the fit within the limits.
+        noise: (N,) metres, mean residual of the best fit, with the limits or without.
         size: (N,) metres, root mean square distance of the joints from their centre.
         lengths, fitted_lengths: (N, 20) metres, bone lengths of the given joints and of the fitted hand.
         outside_limits: (N,) true where the pose is outside the limits.
@@ -55,6 +56,7 @@ class Anatomy:
     """
 
     error: Float[np.ndarray, " N"]
+    noise: Float[np.ndarray, " N"]
     size: Float[np.ndarray, " N"]
     lengths: Float[np.ndarray, "N 20"]
     fitted_lengths: Float[np.ndarray, "N 20"]
@@ -83,6 +85,7 @@ def examine(
         progress(min(start + _BATCH, len(joints)))
     return Anatomy(
         error=np.concatenate([part.error for part in parts]),
+        noise=np.concatenate([part.noise for part in parts]),
         size=np.concatenate([part.size for part in parts]),
         lengths=np.concatenate([part.lengths for part in parts]),
         fitted_lengths=np.concatenate([part.fitted_lengths for part in parts]),
@@ -100,10 +103,18 @@ def _examine_batch(joints: Float[np.ndarray, "N 21 3"], side: str, model: HandMo
     centred = joints - joints.mean(axis=1, keepdims=True)
     size = np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))
     not_a_hand = np.minimum(within.error, free.error) > np.maximum(_MAX_RELATIVE_RESIDUAL * size, _MIN_RESIDUAL)
-    outside_limits = (held - freed > _MIN_REDUCTION) & (freed < _MAX_RESIDUAL_RATIO * held) & ~not_a_hand
+    outside_limits = _explained_without_limits(held, freed) & ~not_a_hand
+    if outside_limits.any():
+        # The fit without limits is without a prior of the angles too, and finds its way around local minima. A thumb
+        # twisted nearly as far as its limits allow is found within them from another start.
+        frames = np.flatnonzero(outside_limits)
+        exact = fit_hand(model, joints[frames], side=side, angle_regularisation=0.0, restart_above=0.0)
+        held[frames] = np.minimum(held[frames], _rms(exact, joints[frames]))
+        outside_limits &= _explained_without_limits(held, freed)
     violations = _single_violations(joints, side, model, within, np.flatnonzero(outside_limits), held, freed, limits)
     return Anatomy(
         error=within.error,
+        noise=np.minimum(within.error, free.error),
         size=size,
         lengths=bone_lengths(joints),
         fitted_lengths=bone_lengths(within.joints),
@@ -138,6 +149,10 @@ def _single_violations(
             if share > _MIN_EXPLAINED:
                 found.append(LimitViolation(int(frame), angle, float(value)))
     return found
+
+
+def _explained_without_limits(held: Float[np.ndarray, " N"], freed: Float[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
+    return (held - freed > _MIN_REDUCTION) & (freed < _MAX_RESIDUAL_RATIO * held)
 
 
 def _rms(fit: Fit, joints: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, " N"]:

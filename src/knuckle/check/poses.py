@@ -16,10 +16,11 @@ from knuckle.check.conventions import (
     find_unit,
     proportion_cost,
 )
+from knuckle.check.ranges import report_ranges
 from knuckle.check.report import CheckReport, Finding, listed
 from knuckle.check.side import DECISION_THRESHOLD, right_log_odds
 from knuckle.fit import fit_hand
-from knuckle.handmodel import ANGLE_NAMES, HandModel
+from knuckle.handmodel import ANGLE_NAMES, HandLimits, HandModel, human_limits
 from knuckle.handmodel.biomechanics import bone_lengths
 from knuckle.handmodel.limits import angle_limits
 from knuckle.skeleton import BONES, JOINT_NAMES
@@ -53,18 +54,21 @@ def check_poses(
     side: str = "right",
     model: HandModel | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    limits: HandLimits | None = None,
 ) -> CheckReport:
     """Find anatomically impossible poses, and a wrong unit, joint order or side.
 
     Unit, joint order and side are determined first, as those under which the joints have the size and proportions of a
     hand; where another than metres, the common order and the given side is clearly better, it is reported. The frames
-    are then converted accordingly and fitted, and those that violate a joint limit or a bone proportion are reported.
+    are then converted accordingly and fitted, and those that violate a joint limit or a bone proportion are reported,
+    as are those outside the limits that are measured from the joints alone.
 
     Args:
         joints: (N, 21, 3), N >= 1, expected to be in metres, in the common order, and of hands of one side.
         side: "left" or "right", the expected side.
         model: the hand; the free one where None.
         progress: called with the number of frames completed and their total.
+        limits: of bones, palm and pairs of angles, such as a person's own; human_limits where None.
 
     Raises:
         ValueError: there is no frame, or `side` is invalid.
@@ -91,6 +95,16 @@ def check_poses(
     fitted_side = side if found_side == "undecided" else found_side
     anatomy = examine(interpretation.joints, fitted_side, model, lambda done: progress(done, len(usable)))
     impossible = _report_frames(interpretation.joints, anatomy, fitted_side, model, usable, len(joints), findings)
+    impossible |= report_ranges(
+        interpretation.joints,
+        anatomy.noise,
+        fitted_side,
+        human_limits() if limits is None else limits,
+        ~impossible,
+        usable,
+        len(joints),
+        findings,
+    )
     return _report(
         joints,
         side,

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["not_finite", "collapsed", "unit", "order", "root", "side", "bones", "limits", "unlike"]
+Kind = Literal[
+    "not_finite", "collapsed", "unit", "order", "root", "side", "bones", "palm", "limits", "angles", "unlike"
+]
 _MAX_LISTED = 8
 
 
@@ -14,7 +16,8 @@ class Finding:
 
     Attributes:
         kind: "not_finite", "collapsed" (coincident joints), "unit", "order" of the joints, "root" (the palm's centre
-            in place of the wrist), "side", "bones" (proportions), "limits" (of an angle), "unlike" (not a hand).
+            in place of the wrist), "side", "bones" (proportions), "palm" (its arch and spread), "limits" (of an
+            angle), "angles" (flexion and abduction together), "unlike" (not a hand).
         message: problem, evidence and remedy, on one line.
         frames: indices of the frames concerned.
     """

@@ -17,6 +17,7 @@ COMMANDS = {
     "fit": ("knuckle.cli.fit:fit", "Fit angles, shape and placement to recorded joints; .npz, .glb, .bvh, .json."),
     "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
     "check": ("knuckle.cli.check:check", "Find anatomically impossible poses in a recording, and why."),
+    "limits": ("knuckle.cli.limits:limits", "Learn the limits of hands from a data set or a recording."),
     "train": ("knuckle.cli.train:train", "Train a network on generated pictures and data sets."),
     "export": ("knuckle.cli.train:export", "Turn a checkpoint into one ONNX file."),
     "synth": ("knuckle.cli.synth:synth", "Render labelled pictures of hands."),

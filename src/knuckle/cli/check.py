@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 
-def check(poses: Path, *, side: Literal["left", "right"] = "right", json: bool = False) -> int:
+def check(
+    poses: Path, *, side: Literal["left", "right"] = "right", limits: Path | None = None, json: bool = False
+) -> int:
     """Find anatomically impossible poses and their causes: limits, bone proportions, side, unit, joint order.
 
     The exit status is 0 when there are no findings, 1 when there are, 2 when joints are missing or the file cannot be
@@ -17,6 +19,8 @@ def check(poses: Path, *, side: Literal["left", "right"] = "right", json: bool =
 
         knuckle check left_hand.json --side left --json
 
+        knuckle check recording.npy --limits my_limits.npz
+
     Parameters
     ----------
     poses
@@ -24,20 +28,27 @@ def check(poses: Path, *, side: Literal["left", "right"] = "right", json: bool =
         order: wrist, then thumb, index, middle, ring, little, each from base to tip.
     side
         Which hand was recorded.
+    limits
+        A file of `knuckle limits`, such as of the same person, in place of the limits of all human hands.
     json
         Print the report as JSON.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from knuckle.check import check_poses
+    from knuckle.handmodel import HandLimits
     from knuckle.posefile import read_poses, require_finite
 
+    known = None if limits is None else HandLimits.load(limits)
     joints = read_poses(poses)
     columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
         task = progress.add_task("", total=len(joints))
         report = check_poses(
-            joints, side, progress=lambda done, total: progress.update(task, completed=done, total=total)
+            joints,
+            side,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            limits=known,
         )
     if json:
         import json as json_text

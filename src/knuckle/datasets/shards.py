@@ -110,16 +110,34 @@ def read_pictures(sources: str | Path | Iterable[str | Path], masks: bool = True
                 yield _decoded(path, files, masks)
 
 
+def read_labels(sources: str | Path | Iterable[str | Path]) -> Iterator[dict[str, Any]]:
+    """The labels of the pictures of one or several folders or shards, in order, without decoding a picture.
+
+    Raises:
+        RefusedFile, OSError: see read_members.
+    """
+    for source in [sources] if isinstance(sources, str | Path) else sources:
+        for path in shard_paths(source):
+            for files in read_members(path):
+                if "json" not in files:
+                    raise RefusedFile(f"{path} must have a label for every picture but one lacks it; write it again")
+                yield _label(path, files["json"])
+
+
+def _label(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise RefusedFile(f"{path} has a label that is not JSON ({error}); write it again") from error
+
+
 def _decoded(path: Path, files: dict[str, bytes], masks: bool) -> ShardPicture:
     needed = {"jpg", "json"} | ({"visible.png", "complete.png"} if masks else set())
     if not needed <= set(files):
         raise RefusedFile(
             f"{path} must have {sorted(needed)} for every picture but has {sorted(files)}; write it again"
         )
-    try:
-        label = json.loads(files["json"])
-    except ValueError as error:
-        raise RefusedFile(f"{path} has a label that is not JSON ({error}); write it again") from error
+    label = _label(path, files["json"])
     image = _pixels(path, files["jpg"], cv2.IMREAD_COLOR)[..., ::-1]
     visible, complete = (
         _pixels(path, files[name], cv2.IMREAD_GRAYSCALE) if masks else None for name in ("visible.png", "complete.png")

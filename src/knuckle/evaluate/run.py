@@ -12,14 +12,14 @@ from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import extra_rows, video_frames
 from knuckle.evaluate.protocols import CORNER_THRESHOLDS, OBJECT_THRESHOLDS, Alignment, Protocol, Score
 from knuckle.evaluate.report import EvaluationReport, Row
-from knuckle.handmodel import HandModel
+from knuckle.handmodel import human_limits
+from knuckle.handmodel.ranges import MEASURED_MARGINS
 from knuckle.metrics import (
     F_THRESHOLDS,
     ErrorSummary,
     Tally,
     bootstrap_means,
     f_scores,
-    human_limits,
     plausibility,
     point_errors,
 )
@@ -114,9 +114,7 @@ class _Evaluation:
             self.boxes["corners"] = Tally(n, 8, CORNER_THRESHOLDS)
             if truth.K is not None:
                 self.boxes["box_projection"] = Tally(n, 1, OBJECT_THRESHOLDS)
-        self.limits = (
-            human_limits(HandModel.open(), np.random.default_rng(0)) if predictions.joints is not None else None
-        )
+        self.limits = human_limits().widened(**MEASURED_MARGINS) if predictions.joints is not None else None
         self.plausible = {key: np.full(n, np.nan) for key in _PLAUSIBLE} if self.limits is not None else {}
         self.parts: dict[str, list] = {key: [] for key in (*self.tallies, *self.boxes, "image")}
         self.rows = _ROWS_WITH_MESH if with_mesh else _ROWS_WITHOUT

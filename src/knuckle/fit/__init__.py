@@ -1,5 +1,6 @@
 """Inverse kinematics: the angles, shape and rigid placement that best explain joints or a mesh, within joint limits."""
 
 from knuckle.fit.hand import Fit, fit_hand
+from knuckle.fit.human import fit_human_hand
 
-__all__ = ["Fit", "fit_hand"]
+__all__ = ["Fit", "fit_hand", "fit_human_hand"]

@@ -5,6 +5,9 @@ from jaxtyping import Bool, Float
 
 from knuckle.arrays import Array, namespace
 
+# A cross product this small is rounding error: of coordinates of the order of one.
+_ROUNDING = 1e-12
+
 
 def convex_hull_2d(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
     """The corners of the convex hull, anticlockwise in a frame with x right and y up.
@@ -141,6 +144,21 @@ def dilate_hull_2d(hull: Float[np.ndarray, "m 2"], margin: float, sides: int = 1
     return convex_hull_2d((hull[:, None] + circle).reshape(-1, 2))
 
 
+def reduce_hull_2d(hull: Float[np.ndarray, "m 2"], tolerance: float) -> Float[np.ndarray, "k 2"]:
+    """A hull without the corners that are within the tolerance of the line between their neighbours.
+
+    Args:
+        hull: (M, 2) corners, anticlockwise.
+        tolerance: in the unit of the corners; no point of the hull is farther than this from the result.
+
+    Returns:
+        (K, 2), some of the corners: it lies within the hull.
+
+    Source: Ramer, 1972; Douglas and Peucker, 1973.
+    """
+    return hull[_douglas_peucker(hull, tolerance)]
+
+
 def simplify_hull_2d(
     hull: Float[np.ndarray, "m 2"],
     points: Float[np.ndarray, "n 2"],
@@ -149,8 +167,9 @@ def simplify_hull_2d(
 ) -> Float[np.ndarray, "k 2"]:
     """A hull with fewer corners that still contains most of the points.
 
-    Ramer-Douglas-Peucker first, then the corner whose removal leaves out the fewest points goes, as long as the share
-    stays inside. Every corner is one of the given hull's, so the result is convex and lies within it.
+    Ramer-Douglas-Peucker first, by a smaller tolerance where it would leave out too many; then the corner whose removal
+    leaves out the fewest points goes, as long as the share stays inside.
+    Every corner is one of the given hull's, so the result is convex and lies within it.
 
     Args:
         hull: (M, 2) corners, anticlockwise, as from convex_hull_2d.
@@ -171,10 +190,13 @@ def simplify_hull_2d(
     if len(hull) <= 3:
         return hull
     kept = _douglas_peucker(hull, tolerance)
-    if len(kept) < 3:
-        kept = list(range(len(hull)))
-    inside = points[inside_hull_2d(points, hull[kept])]
-    allowed = (1 - share) * len(points) - (len(points) - len(inside))
+    inside = points[_within(points, hull[kept])]
+    # Among few points even a thin strip along the edge can hold more than may be left out.
+    while len(kept) < len(hull) and (len(kept) < 3 or len(inside) < share * len(points)):
+        tolerance = tolerance / 2 if tolerance > _ROUNDING else -1.0
+        kept = _douglas_peucker(hull, tolerance)
+        inside = points[_within(points, hull[kept])]
+    allowed = len(inside) - share * len(points)
     # What a corner's removal costs changes only for its two neighbours.
     lost = [_in_ear(inside, hull, kept, i) for i in range(len(kept))]
     while len(kept) > 3:
@@ -189,6 +211,15 @@ def simplify_hull_2d(
         for j in (i - 1, i % len(kept)):
             lost[j] = _in_ear(inside, hull, kept, j)
     return hull[kept]
+
+
+def _within(points: np.ndarray, corners: np.ndarray) -> Bool[np.ndarray, " n"]:
+    """Which points are in the hull of anticlockwise corners; a corner is, in spite of rounding."""
+    within = np.ones(len(points), bool)
+    for start, along in zip(corners, np.roll(corners, -1, axis=0) - corners, strict=True):
+        offset = points - start
+        within &= along[0] * offset[:, 1] - along[1] * offset[:, 0] >= -_ROUNDING
+    return within
 
 
 def _douglas_peucker(hull: np.ndarray, tolerance: float) -> list[int]:
@@ -220,7 +251,7 @@ def _in_ear(points: np.ndarray, hull: np.ndarray, kept: list[int], i: int) -> Bo
     """Which points, all inside the hull, are no longer inside once corner i is removed."""
     before, _, after = _ear(hull, kept, i)
     along, offset = after - before, points - before
-    return along[0] * offset[:, 1] - along[1] * offset[:, 0] < 0
+    return along[0] * offset[:, 1] - along[1] * offset[:, 0] < -_ROUNDING
 
 
 def _ear_area(hull: np.ndarray, kept: list[int], i: int) -> float:

@@ -54,12 +54,11 @@ def hand_measures(
     roots = chains[..., 0, :]
     normals = _palm_normals(roots)
     between = _unit(normals[..., 1:, :] + normals[..., :-1, :])
-    frames = _root_frames(roots, normals, between[..., 1:, :])
     return HandMeasures(
         _length(bones),
         _palm_curvature(roots, normals, between),
         _palm_angles(roots),
-        _finger_angles(chains, frames, convention),
+        _finger_angles(chains, *_root_axes(roots, normals, between[..., 1:, :]), convention),
     )
 
 
@@ -131,7 +130,9 @@ def root_frames(joints: Float[Array, "*batch j 3"], side: Side = "right") -> Flo
     """
     roots = _as_right(bone_vectors(joints), side)[..., ::4, :]
     normals = _palm_normals(roots)
-    return _root_frames(roots, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
+    x, z = _root_axes(roots, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
+    xp = namespace(joints)
+    return xp.stack([x, _unit(xp.linalg.cross(z, x, axis=-1)), z], axis=-1)
 
 
 def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*batch 2"]:
@@ -157,17 +158,8 @@ def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*ba
     """
     if bone_joint.ndim < 1 or bone_joint.shape[-1] != 3:
         raise ValueError(f"bone_joint must be (..., 3) but got the shape {tuple(bone_joint.shape)}")
-    xp = namespace(bone_joint)
-    x, y, z = bone_joint[..., 0], bone_joint[..., 1], bone_joint[..., 2]
-    squared = x**2 + z**2
-    across = squared <= _PARALLEL * y**2
-    # Double where: the branch not taken must not evaluate 0 / 0 either.
-    across_z = xp.where(across, xp.ones_like(z), z)
-    flexion = xp.atan2(xp.where(across, xp.zeros_like(x), x), across_z)
-    reach = xp.where(across, xp.zeros_like(z), xp.sqrt(xp.where(across, xp.ones_like(z), squared)))
-    zero = across & (y == 0)
-    abduction = xp.atan2(y, xp.where(zero, xp.ones_like(reach), reach))
-    return xp.stack([flexion, abduction], axis=-1)
+    angles = _flexion_abduction(bone_joint[..., 0], bone_joint[..., 1], bone_joint[..., 2])
+    return namespace(bone_joint).stack(angles, axis=-1)
 
 
 def finger_angles(
@@ -200,8 +192,8 @@ def finger_angles(
     chains = xp.reshape(bones, (*bones.shape[:-2], 5, 4, 3))
     roots = chains[..., 0, :]
     normals = _palm_normals(roots)
-    frames = _root_frames(roots, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
-    return _finger_angles(chains, frames, convention)
+    between = _unit(normals[..., 2:, :] + normals[..., 1:3, :])
+    return _finger_angles(chains, *_root_axes(roots, normals, between), convention)
 
 
 def joints_from_finger_angles(
@@ -228,16 +220,16 @@ def joints_from_finger_angles(
     xp = namespace(roots, lengths, angles)
     palm = _as_right(roots, side)
     normals = _palm_normals(palm)
-    frames = _root_frames(palm, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
+    x, z = _root_axes(palm, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
     bent = xp.reshape(angles, (*angles.shape[:-2], 5, 3, 2))
     reach = xp.reshape(lengths, (*lengths.shape[:-1], 5, 3))
     chain = [palm]
     for level in range(3):
-        turn = flexion_abduction_to_matrix(bent[..., level, :])
-        direction = turn[..., :, 2]
-        along = (frames @ direction[..., None])[..., 0]
+        flexion, abduction = bent[..., level, 0, None], bent[..., level, 1, None]
+        flat = xp.sin(flexion) * x + xp.cos(flexion) * z
+        along = xp.cos(abduction) * flat + xp.sin(abduction) * xp.linalg.cross(z, x, axis=-1)
         chain.append(chain[-1] + reach[..., level, None] * along)
-        frames = _next_frames(frames, direction, bent[..., level, :], convention)
+        x, z = _next_axes(x, z, along, flexion, convention)
     fingers = xp.stack(chain, axis=-2)  # (..., 5 fingers, 4 joints, 3)
     joints = xp.reshape(fingers, (*fingers.shape[:-3], 20, 3))
     wrist = xp.zeros_like(joints[..., :1, :])
@@ -333,54 +325,57 @@ def _palm_angles(roots: Array) -> Array:
     return xp.atan2(_length(xp.linalg.cross(one, other, axis=-1)), xp.sum(one * other, axis=-1))
 
 
-def _root_frames(roots: Array, normals: Array, between: Array) -> Array:
-    """Frames of the root bones from their normals and `between`, the mean normals at middle and ring finger."""
+def _root_axes(roots: Array, normals: Array, between: Array) -> tuple[Array, Array]:
+    """Axes x and z of the root frames; `between` are the mean normals at middle and ring finger."""
     xp = namespace(roots)
     # Thumb and index use the first normal, the little finger the last; middle and ring the mean of their neighbours'.
-    x = -xp.concat([normals[..., :2, :], between, normals[..., 3:, :]], axis=-2)
-    z = _unit(roots)
-    y = _unit(xp.linalg.cross(z, x, axis=-1))
-    return xp.stack([x, y, z], axis=-1)
+    return -xp.concat([normals[..., :2, :], between, normals[..., 3:, :]], axis=-2), _unit(roots)
 
 
-def _finger_angles(chains: Array, frames: Array, convention: Convention) -> Array:
-    """Angles (..., 15, 2) of chains (..., 5, 4, 3), the first of each being the root bone with the given frame."""
+def _flexion_abduction(x: Array, y: Array, z: Array) -> tuple[Array, Array]:
+    """flexion_abduction of bones given by coordinate."""
+    xp = namespace(x)
+    squared = x**2 + z**2
+    across = squared <= _PARALLEL * y**2
+    one, zero = xp.ones_like(x), xp.zeros_like(x)
+    # Double where: the branch not taken must not evaluate 0 / 0 either.
+    flexion = xp.atan2(xp.where(across, zero, x), xp.where(across, one, z))
+    reach = xp.where(across, zero, xp.sqrt(xp.where(across, one, squared)))
+    abduction = xp.atan2(y, xp.where(across & (y == 0), one, reach))
+    return flexion, abduction
+
+
+def _finger_angles(chains: Array, x: Array, z: Array, convention: Convention) -> Array:
+    """Angles (..., 15, 2) of chains (..., 5, 4, 3), the first bone of each being the root bone with the given axes.
+
+    The frames are carried along as their x and z: products of many small matrices take twice the time.
+    """
     _check_convention(convention)
     xp = namespace(chains)
     measured = []
     for level in (1, 2, 3):
-        local = (xp.matrix_transpose(frames) @ chains[..., level, :, None])[..., 0]
-        angles = flexion_abduction(local)
-        measured.append(angles)
+        bones = chains[..., level, :]
+        y = xp.linalg.cross(z, x, axis=-1)
+        flexion, abduction = _flexion_abduction(*(xp.sum(axis * bones, axis=-1) for axis in (x, y, z)))
+        measured += [flexion, abduction]
         if level < 3:
-            frames = _next_frames(frames, local, angles, convention)
-    angles = xp.stack(measured, axis=-2)  # (..., 5 fingers, 3 levels, 2)
+            x, z = _next_axes(x, z, _unit(bones), flexion[..., None], convention)
+    angles = xp.stack(measured, axis=-1)  # (..., 5 fingers, 3 levels x 2)
     return xp.reshape(angles, (*chains.shape[:-3], 15, 2))
 
 
-def _next_frames(frames: Array, local: Array, angles: Array, convention: Convention) -> Array:
-    """The frames of the next bones, given these bones in their frames and their angles."""
+def _next_axes(x: Array, z: Array, bone: Array, flexion: Array, convention: Convention) -> tuple[Array, Array]:
+    """Axes x and z of the frames that follow unit bones, given the axes these were measured in and their flexion."""
+    xp = namespace(x)
+    # A bone without length has no direction; it counts as a straight one.
+    bone = xp.where(xp.all(bone == 0, axis=-1, keepdims=True), z, bone)
     if convention == "paper":
-        return frames @ flexion_abduction_to_matrix(angles)
-    return frames @ _shortest_rotation(local)
-
-
-def _shortest_rotation(bone_joint: Array) -> Array:
-    """(..., 3, 3) the smallest rotation from z to each bone; the identity where there is none or no single one."""
-    xp = namespace(bone_joint)
-    bone = _unit(bone_joint)
-    x, y, z = bone[..., 0], bone[..., 1], bone[..., 2]
-    zero, one = xp.zeros_like(x), xp.ones_like(x)
-    # A bone without length has no direction, and one along -z no single smallest rotation.
-    undefined = ((x == 0) & (y == 0) & (z == 0)) | (1 + z <= 1e-6)
-    x, y, z = xp.where(undefined, zero, x), xp.where(undefined, zero, y), xp.where(undefined, one, z)
-    share = 1 / (1 + z)
-    rows = (
-        [1 - x**2 * share, -x * y * share, x],
-        [-x * y * share, 1 - y**2 * share, y],
-        [-x, -y, z],
-    )
-    return xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
+        return xp.cos(flexion) * x - xp.sin(flexion) * z, bone
+    # Smallest rotation from z to the bone, applied to x. A bone along -z has no single one: the frame is left as it is.
+    reach = 1 + xp.sum(z * bone, axis=-1, keepdims=True)
+    back = reach <= 1e-6
+    share = xp.where(back, xp.zeros_like(reach), 1 / xp.where(back, xp.ones_like(reach), reach))
+    return x - share * xp.sum(x * bone, axis=-1, keepdims=True) * (z + bone), xp.where(back, z, bone)
 
 
 def _check_convention(convention: str) -> None:

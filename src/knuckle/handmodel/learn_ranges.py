@@ -3,14 +3,17 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from knuckle.geometry.hull import simplify_hull_2d
+from knuckle.geometry.hull import convex_hull_2d, dilate_hull_2d, simplify_hull_2d
 from knuckle.handmodel.biomechanics import Convention, HandMeasures, hand_measures
-from knuckle.handmodel.ranges import HandLimits, hull_of, normalised, pad_hulls
+from knuckle.handmodel.ranges import HandLimits, normalised, pad_hulls
 from knuckle.skeleton import MIDDLE_MCP
 
 # The next hand is outside a range that n hands span with a probability of 2 / (n + 1): with 100, two of a hundred
 # possible hands for each of the quantities. Fewer say little about what is possible.
 MINIMUM_HANDS = 100
+# The bone that is 1 has a range of no width: in single precision rounding alone would be outside it.
+_ROUNDING = 1e-5
+_MINIMUM_WIDTH = 1e-3  # of a hull, radians
 
 
 def learn_limits(
@@ -65,8 +68,11 @@ def learn_limits(
         for values in (measures.lengths, measures.curvature, measures.spread)
     ]
     pairs = np.moveaxis(measures.angles, 1, 0)
-    hulls = pad_hulls([simplify_hull_2d(hull_of(points), points, share) for points in pairs])
-    return HandLimits(*ranges, hulls, bone, convention, source, int(usable.sum()))
+    hulls = pad_hulls([_hull(points, share) for points in pairs])
+    lengths, curvature, spread = ranges
+    return HandLimits(
+        lengths * [1 - _ROUNDING, 1 + _ROUNDING], curvature, spread, hulls, bone, convention, source, int(usable.sum())
+    )
 
 
 def measure_for_limits(
@@ -77,3 +83,10 @@ def measure_for_limits(
 ) -> HandMeasures:
     """What limits are learned from: the measures of hands in lengths of the bone, as those of right hands."""
     return HandMeasures(*map(np.asarray, hand_measures(normalised(joints, bone), left, convention)))
+
+
+def _hull(points: Float[np.ndarray, "n 2"], share: float) -> Float[np.ndarray, "m 2"]:
+    """A simple hull that contains the share of the points, with an area even where they are on one line."""
+    hull = convex_hull_2d(points)
+    width = np.linalg.svd(hull - hull.mean(0), compute_uv=False)[-1] / np.sqrt(len(hull)) if len(hull) > 2 else 0.0
+    return simplify_hull_2d(hull, points, share) if width > _MINIMUM_WIDTH else dilate_hull_2d(hull, _MINIMUM_WIDTH)

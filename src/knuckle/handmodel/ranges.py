@@ -6,25 +6,34 @@ knuckle.handmodel.limits.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float
 
 from knuckle.arrays import Array, array_like, namespace
-from knuckle.files import load_npz
-from knuckle.geometry.hull import convex_hull_2d, dilate_hull_2d, distance_to_hull_2d
+from knuckle.files import atomic_write, load_npz
+from knuckle.geometry.hull import dilate_hull_2d, distance_to_hull_2d
 from knuckle.handmodel.biomechanics import CONVENTIONS, Convention, HandMeasures, hand_measures
 from knuckle.handmodel.placement import Side
-from knuckle.skeleton import JOINT_NAMES, MIDDLE_MCP
+from knuckle.skeleton import FINGERS, JOINT_NAMES, MIDDLE_MCP
 
 _FORMAT = 1
 _MAX_CORNERS = 512
 _MAX_FILE = 2**22  # bytes, unpacked; limits of 40 corners have 10 thousand
 _MAX_TEXT = 1000
+# A pair of angles this far beyond the edge of its hull, radians, is still inside: the hull's own corners must be.
+HULL_TOLERANCE = 1e-6
+# Margins, for `HandLimits.widened`, of joints that are measured or labelled: they deviate by some millimetres from any
+# hand of the model.
+MEASURED_MARGINS: Mapping[str, float] = MappingProxyType(
+    {"lengths": 0.15, "curvature": 0.5, "angles": math.radians(10.0)}
+)
 # Corners may turn the wrong way by this much: a cross product of edges, radians squared.
 _CONVEX_TOLERANCE = 1e-9
 
@@ -49,10 +58,10 @@ class HandLimits:
             anticlockwise.
     """
 
-    lengths: Float[np.ndarray, "20 2"]
-    curvature: Float[np.ndarray, "4 2"]
-    spread: Float[np.ndarray, "4 2"]
-    hulls: Float[np.ndarray, "15 m 2"]
+    lengths: np.ndarray
+    curvature: np.ndarray
+    spread: np.ndarray
+    hulls: np.ndarray
     bone: tuple[int, int] = (0, MIDDLE_MCP)
     convention: Convention = "paper"
     source: str = ""
@@ -94,6 +103,22 @@ class HandLimits:
             hulls=pad_hulls([dilate_hull_2d(hull, angles) for hull in self.hulls]) if angles else self.hulls,
         )
 
+    def lines(self) -> list[str]:
+        """A summary for people, in degrees and in lengths of `bone`."""
+        named = f"{JOINT_NAMES[self.bone[0]]} to {JOINT_NAMES[self.bone[1]]}"
+        found = [
+            f"limits of {self.count} hands; lengths in units of {named}, angles in the {self.convention!r} convention"
+        ]
+        for i, finger in enumerate(FINGERS):
+            bones = ", ".join(f"{low:.2f}-{high:.2f}" for low, high in self.lengths[4 * i : 4 * i + 4])
+            boxes = np.degrees(self.boxes[3 * i : 3 * i + 3])
+            angles = "; ".join(f"{f[0]:.0f} to {f[1]:.0f}, {a[0]:.0f} to {a[1]:.0f}" for f, a in boxes)
+            found.append(f"  {finger:7}bones {bones}; flexion, abduction {angles}")
+        spread = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in np.degrees(self.spread))
+        arch = ", ".join(f"{low:.2f} to {high:.2f}" for low, high in self.curvature)
+        found.append(f"  palm   angles {spread}; curvature {arch}")
+        return found
+
     def save(self, path: Path | str) -> None:
         """Write a .npz file that `load` reads.
 
@@ -104,9 +129,9 @@ class HandLimits:
         path = Path(path)
         if path.suffix.lower() != ".npz":
             raise ValueError(f"limits must be saved as a .npz file but got {path}; name it {path.with_suffix('.npz')}")
-        with path.open("wb") as file:
+        with atomic_write(path) as temporary:
             np.savez_compressed(
-                file,
+                temporary,
                 format=np.int64(_FORMAT),
                 lengths=self.lengths,
                 curvature=self.curvature,
@@ -148,11 +173,16 @@ class HandLimits:
             raise ValueError(
                 f"{path} must be of format {_FORMAT} but is of {arrays['format'].item()}; learn the limits again"
             )
+        named = str(arrays["convention"].item())
+        if named not in CONVENTIONS:
+            raise ValueError(
+                f"{path} must hold limits of the convention {' or '.join(CONVENTIONS)} but has {named[:40]!r}"
+            )
         try:
             limits = cls(
                 *(arrays[name].astype(np.float64) for name in ("lengths", "curvature", "spread", "hulls")),
                 bone=(int(arrays["bone"][0]), int(arrays["bone"][1])),
-                convention=str(arrays["convention"].item()),  # type: ignore[arg-type]  # checked when it is made
+                convention=cast(Convention, named),
                 source=str(arrays["source"].item())[:_MAX_TEXT],
                 count=int(arrays["count"].item()),
             )
@@ -239,7 +269,7 @@ def plausibility(
     limits = human_limits() if limits is None else limits
     over = excess(joints, limits, side)
     total = (over.lengths / limits.lengths[:, 1]).sum(-1) + over.spread.sum(-1) + over.angles.sum(-1)
-    return np.exp(-total)
+    return np.asarray(np.exp(-total))
 
 
 def outside_range(values: Float[Array, "*batch k"], ranges: Float[np.ndarray, "k 2"]) -> Float[Array, "*batch k"]:
@@ -273,9 +303,9 @@ def beyond_edges(angles: Float[Array, "*batch 15 2"], hulls: Float[Array, "15 m 
 
 
 def _outside_hulls(measures: HandMeasures, hulls: Float[np.ndarray, "15 m 2"]) -> np.ndarray:
-    distance = np.maximum(beyond_edges(measures.angles, hulls), 0.0)
+    distance = np.zeros(measures.angles.shape[:-1])
     # The exact distance only where it is not zero, which is rare.
-    outside = np.nonzero(distance)
+    outside = np.nonzero(beyond_edges(measures.angles, hulls) > HULL_TOLERANCE)
     if len(outside[0]):
         distance[outside] = distance_to_hull_2d(measures.angles[outside], hulls[outside[-1]])
     return distance
@@ -317,11 +347,3 @@ def _checked_hulls(hulls: np.ndarray) -> np.ndarray:
             raise ValueError(f"hulls must be convex but hull {i} is not; take the convex hull of its corners")
     hulls.flags.writeable = False
     return hulls
-
-
-def hull_of(points: Float[np.ndarray, "n 2"], minimum: float = 1e-3) -> Float[np.ndarray, "m 2"]:
-    """The convex hull of points, made wider by `minimum` where they lie on one line or at one place."""
-    hull = convex_hull_2d(points)
-    centred = hull - hull.mean(0)
-    thin = len(hull) < 3 or float(np.linalg.svd(centred, compute_uv=False)[-1]) / math.sqrt(len(hull)) < minimum
-    return dilate_hull_2d(hull, minimum) if thin else hull

@@ -12,10 +12,7 @@ from jaxtyping import Float
 from knuckle.arrays import Array, array_like, namespace
 from knuckle.handmodel.biomechanics import hand_measures
 from knuckle.handmodel.placement import Side
-from knuckle.handmodel.ranges import HandLimits, beyond_edges, outside_range
-
-# A pair of angles this close to its hull, radians, counts as inside: the hull's own corners must not be outside it.
-_TOLERANCE = 1e-6
+from knuckle.handmodel.ranges import HULL_TOLERANCE, HandLimits, beyond_edges, outside_range
 
 
 class Biomechanics(NamedTuple):
@@ -84,27 +81,34 @@ def hull_distance(angles: Float[Array, "*batch 15 2"], hulls: Float[Array, "15 m
     along = xp.concat([hulls[:, 1:], hulls[:, :1]], axis=1) - hulls
     # Which edge is nearest has no gradient: it is searched outside of the graph, and only where a pair is outside.
     fixed = angles.detach() if array_api_compat.is_torch_array(angles) else angles
-    outside = beyond_edges(fixed, hulls) > _TOLERANCE
+    outside = beyond_edges(fixed, hulls) > HULL_TOLERANCE
     finger = xp.broadcast_to(xp.arange(15, device=array_api_compat.device(angles)), outside.shape)
     edge = xp.zeros_like(finger)
     if xp.any(outside):
-        chosen, stray = finger[outside], fixed[outside][:, None, :]
-        apart = _on_circle(stray, _nearest(stray, hulls[chosen], along[chosen]))
+        chosen = finger[outside]
         edge = xp.asarray(edge, copy=True)
-        edge[outside] = xp.argmin(apart, axis=-1)
-    distance = _on_circle(angles, _nearest(angles, hulls[finger, edge], along[finger, edge]))
+        edge[outside] = _nearest_edge(fixed[outside], hulls[chosen], along[chosen])
+    start, along = hulls[finger, edge], along[finger, edge]
+    distance = _on_circle(angles, start, along)
     return xp.where(outside, distance, xp.zeros_like(distance))
 
 
-def _nearest(points: Array, start: Array, along: Array) -> Array:
-    """The nearest point to each point on the edge that begins at start."""
+def _nearest_edge(points: Array, start: Array, along: Array) -> Array:
+    """Index (K,) of the edge, of (K, M, 2), that is nearest to each of the points (K, 2)."""
+    return namespace(points).argmin(_on_circle(points[:, None, :], start, along), axis=-1)
+
+
+def _on_circle(points: Array, start: Array, along: Array) -> Array:
+    """Distance on the circle of points from the nearest point of the edge that begins at start; all (..., 2)."""
     xp = namespace(points)
-    squared = xp.sum(along**2, axis=-1)
+    # One coordinate at a time: sums over a last axis of two are slow.
+    flexion, abduction = points[..., 0], points[..., 1]
+    start_f, start_a, along_f, along_a = start[..., 0], start[..., 1], along[..., 0], along[..., 1]
+    squared = along_f**2 + along_a**2
     # A padded corner's edge has no length.
-    share = xp.sum((points - start) * along, axis=-1) / xp.where(squared > 0, squared, xp.ones_like(squared))
-    return start + xp.clip(share, 0.0, 1.0)[..., None] * along
-
-
-def _on_circle(one: Array, other: Array) -> Array:
-    xp = namespace(one, other)
-    return xp.sum(xp.abs(xp.cos(one) - xp.cos(other)) + xp.abs(xp.sin(one) - xp.sin(other)), axis=-1)
+    inverse = 1 / xp.where(squared > 0, squared, xp.ones_like(squared))
+    share = xp.clip(((flexion - start_f) * along_f + (abduction - start_a) * along_a) * inverse, 0.0, 1.0)
+    return sum(
+        xp.abs(xp.cos(value) - xp.cos(near)) + xp.abs(xp.sin(value) - xp.sin(near))
+        for value, near in ((flexion, start_f + share * along_f), (abduction, start_a + share * along_a))
+    )

@@ -32,7 +32,7 @@ from knuckle.metrics.errors import (
     scale_errors,
 )
 from knuckle.metrics.fscore import F_THRESHOLDS, f_scores
-from knuckle.metrics.plausibility import HumanLimits, human_limits, plausibility
+from knuckle.metrics.plausibility import plausibility
 from knuckle.metrics.tally import ErrorSummary, Tally, summarise
 
 __all__ = [
@@ -45,7 +45,6 @@ __all__ = [
     "ZIMMERMANN_30PX",
     "ZIMMERMANN_50MM",
     "ErrorSummary",
-    "HumanLimits",
     "Tally",
     "acceleration_errors",
     "align_by_keypoints",
@@ -59,7 +58,6 @@ __all__ = [
     "corner_errors",
     "depth_errors",
     "f_scores",
-    "human_limits",
     "jitter",
     "pck",
     "plausibility",

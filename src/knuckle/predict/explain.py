@@ -7,7 +7,8 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.fit import Fit, fit_hand
-from knuckle.handmodel import HandModel
+from knuckle.handmodel import HandModel, human_limits
+from knuckle.handmodel.ranges import MEASURED_MARGINS, plausibility
 from knuckle.predict.config import PredictorConfig
 from knuckle.predict.detect import box_of_joints
 from knuckle.predict.estimate import HandEstimate
@@ -41,6 +42,7 @@ class FitExplain:
     def __init__(self, model: HandModel, config: PredictorConfig) -> None:
         self._model = model
         self._config = config
+        self._limits = human_limits().widened(**MEASURED_MARGINS)
 
     def __call__(self, estimate: HandEstimate, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
         """See `Explain`."""
@@ -76,8 +78,9 @@ class FitExplain:
             shape=fitted.shape,
             T_camera_hand=pose,
             joint_uncertainty_mm=1e3 * estimate.uncertainty,
-            # The residual of the fit relative to the expected error of the joints.
-            plausibility=math.exp(-residual / max(2.0 * float(estimate.uncertainty.mean()), 1e-6)),
+            # The residual of the fit relative to the expected error of the joints, and the joints by themselves.
+            plausibility=math.exp(-residual / max(2.0 * float(estimate.uncertainty.mean()), 1e-6))
+            * float(plausibility(estimate.joints_camera, self._limits, estimate.side)),
             camera=camera,
             vertices_camera=vertices,
             joints_network=estimate.joints_camera,

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.handmodel import ANGLE_NAMES
+from knuckle.handmodel import ANGLE_NAMES, HandLimits
+from knuckle.handmodel.ranges import Excess, excess
 from knuckle.sample.held_object import HeldObject
 from knuckle.sample.validate import check_array, check_box, check_finite, check_rigid, check_side
 
@@ -43,7 +44,8 @@ class Hand:
         shape: (10,) of the open hand.
         T_camera_hand: (4, 4) proper for both sides.
         joint_uncertainty_mm: (21,) expected distance of each joint from the truth, millimetres.
-        plausibility: 0 to 1, how well the fitted hand explains the network's joints.
+        plausibility: 0 to 1, how well the fitted hand explains the network's joints, times how near those are to the
+            limits of human hands by themselves (1 within them; see handmodel.ranges.plausibility).
         camera: that took the picture; its frame is that of joints_camera.
         vertices_camera: (V, 3) metres; None if read from JSON.
         joints_network: (21, 3) metres, the network's own output in the camera's frame, before the fit.
@@ -104,6 +106,19 @@ class Hand:
     def joints_image(self) -> np.ndarray:
         """(21, 2) pixels: the projection of joints_camera."""
         return self.camera.project(self.joints_camera)
+
+    def excess(self, limits: HandLimits | None = None) -> Excess:
+        """By how much the hand is outside limits of bones, palm and angles; all zero for a possible hand.
+
+        Args:
+            limits: such as a person's own; human_limits where None.
+
+        Returns:
+            lengths (20,) in lengths of the limits' bone, curvature (4,), spread (4,) and angles (15,) radians, of the
+            network's own joints where there are any: the fitted ones keep the limits of their angles.
+        """
+        joints = self.joints_camera if self.joints_network is None else self.joints_network
+        return excess(joints, limits, self.side)
 
     def to_json(self) -> dict[str, Any]:
         """The hand as rounded numbers, lists and strings; a test fixes keys and units by a golden file.
