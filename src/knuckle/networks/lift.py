@@ -5,9 +5,11 @@ Source: Spurr et al., Weakly Supervised 3D Hand Pose Estimation via Biomechanica
 and 4; the sizes of the correction are those of its authors' later code.
 """
 
+import copy
 import difflib
+import math
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import timm
 import torch
@@ -34,15 +36,20 @@ class LiftOutput(NamedTuple):
 
 
 class LiftNetwork(nn.Module):
-    """A backbone that pools a crop into one vector, a linear layer, and the lift into space.
+    """A backbone, a linear layer on its features, and the lift into space.
 
     Args:
-        backbone: a classifier of timm.
+        backbone: a classifier of timm, one with convolutions if pool is "grid".
         pretrained: fetch its weights.
+        pool: "average" over the crop, as the paper has it; "grid" keeps the cells of the last map apart, so that the
+            layer sees where features are: it learns in a fraction of the steps.
+        size: of the crop in pixels.
         bone: the two joints whose distance is 1.
         root: the joint that depths are relative to.
         root_range: the closed form's depth of the root is clamped to it: where the bone points at the camera, small
             errors would make it arbitrarily large.
+        root_gradient: whether gradients pass through the closed form. Its slope is the root's depth over the length of
+            the bone in the picture: errors of the root would outweigh everything else in the bone's two joints.
         hidden: width of the correction; 0 for none.
 
     Raises:
@@ -50,22 +57,30 @@ class LiftNetwork(nn.Module):
         OSError: its weights cannot be fetched.
     """
 
+    mean: Tensor
+    deviation: Tensor
+    behind: Tensor
+
     def __init__(
         self,
         backbone: str = "resnet50",
         pretrained: bool = False,
+        pool: Literal["average", "grid"] = "average",
+        size: int = 128,
         bone: tuple[int, int] = (0, 9),
         root: int = 0,
         root_range: tuple[float, float] = (1.0, 30.0),
+        root_gradient: bool = False,
         hidden: int = 128,
     ) -> None:
         super().__init__()
+        self.root_gradient = root_gradient
         self.bone, self.root_range = bone, root_range
-        self.backbone = open_backbone(backbone, pretrained)
-        width = int(self.backbone.num_features)  # pyright: ignore[reportArgumentType]
+        self.size = size
+        self.backbone, width = open_backbone(backbone, pretrained, pool, size)
         self.head = nn.Linear(width, 3 * len(JOINT_NAMES))
         # All joints begin near the middle of the crop and at the depth of the root.
-        nn.init.normal_(self.head.weight, std=0.3 * width**-0.5)
+        nn.init.normal_(self.head.weight, std=0.03 * width**-0.5)
         nn.init.zeros_(self.head.bias)
         self.refinement = RootRefinement(hidden) if hidden else None
         self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
@@ -80,20 +95,21 @@ class LiftNetwork(nn.Module):
         # Depths are differences of nearly equal numbers: nothing from here on is computed in bfloat16.
         with _full_precision(features.device.type):
             regressed = self.head(features.float()).unflatten(1, (len(JOINT_NAMES), 3))
-            return self.lift(regressed[..., :2] + 0.5, regressed[..., 2] * self.behind, K, image.shape[-1])
+            return self.lift(regressed[..., :2] + 0.5, regressed[..., 2] * self.behind, K)
 
-    def lift(self, uv: Tensor, relative_depth: Tensor, K: Tensor, size: int) -> LiftOutput:
+    def lift(self, uv: Tensor, relative_depth: Tensor, K: Tensor) -> LiftOutput:
         """Into space.
 
         Args:
             uv: (B, 21, 2) in sides of the crop.
             relative_depth: (B, 21) behind the root, in lengths of the bone.
             K: (B, 3, 3) in pixels of the crop.
-            size: of the crop in pixels.
         """
         # Pixel centres are at integers.
-        rays = viewing_rays(K, uv * size - 0.5)
+        rays = viewing_rays(K, uv * self.size - 0.5)
         closed = root_depth(rays, relative_depth, self.bone).far.clamp(*self.root_range)
+        if not self.root_gradient:
+            closed = closed.detach()
         root = closed
         if self.refinement is not None:
             root = closed + self.refinement(relative_depth, rays[..., :2], closed)
@@ -138,12 +154,11 @@ class _BatchNorm(nn.BatchNorm1d):
         return super().forward(input)
 
 
-def open_backbone(name: str, pretrained: bool = False) -> nn.Module:
-    """A classifier of timm without its last layer: (B, 3, H, W) -> (B, num_features), globally pooled.
+def check_backbone(name: str) -> None:
+    """Whether timm has a backbone of that name.
 
     Raises:
-        ValueError: there is no such backbone, or it has no pretrained weights.
-        OSError: its weights cannot be fetched.
+        ValueError: it has not; the message lists similar names.
     """
     known = timm.list_models()
     if name.partition(".")[0] not in known:
@@ -151,18 +166,38 @@ def open_backbone(name: str, pretrained: bool = False) -> nn.Module:
         raise ValueError(
             f"backbone must be one of timm's, such as {', '.join(close or ['resnet50'])}, but got {name!r}"
         )
-    if not pretrained:
-        return timm.create_model(name, num_classes=0)
-    if not timm.is_model_pretrained(name):
+
+
+def open_backbone(
+    name: str, pretrained: bool = False, pool: Literal["average", "grid"] = "average", size: int = 128
+) -> tuple[nn.Module, int]:
+    """A classifier of timm without its last layer, (B, 3, size, size) -> (B, features), and how many features it has.
+
+    Raises:
+        ValueError: there is no such backbone, it has no pretrained weights, or no map to make a grid of.
+        OSError: its weights cannot be fetched.
+    """
+    check_backbone(name)
+    if pretrained and not timm.is_model_pretrained(name):
         raise ValueError(f"backbone must have pretrained weights but {name} has none; leave pretrained off")
+    grid: dict[str, Any] = {"global_pool": ""} if pool == "grid" else {}
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0)
+        backbone: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, **grid)
     except (OSError, RuntimeError, ValueError, LookupError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if not pretrained:
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise OSError(
             f"the pretrained weights of {name} must be fetched, or lie in the cache, but cannot be ({reason}); "
             "leave pretrained off, or try again with a connection"
         ) from error
+    if pool == "average":
+        return backbone, int(backbone.num_features)
+    with torch.no_grad():
+        map_shape = copy.deepcopy(backbone).eval()(torch.zeros(1, 3, size, size)).shape
+    if len(map_shape) != 4:
+        raise ValueError(f"pool must be average for {name}, whose features are no map, but got grid")
+    return nn.Sequential(backbone, nn.Flatten()), math.prod(map_shape)
 
 
 def _full_precision(device: str) -> "torch.autocast | nullcontext[None]":

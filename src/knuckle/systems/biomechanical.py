@@ -21,7 +21,7 @@ from knuckle.handmodel.ranges import HandLimits, human_limits
 from knuckle.image.augment import AugmentConfig
 from knuckle.losses.biomechanics import biomechanical_losses
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
-from knuckle.networks.lift import LiftNetwork, LiftOutput
+from knuckle.networks.lift import LiftNetwork, LiftOutput, check_backbone
 from knuckle.predict.contract import Contract
 from knuckle.sample import Batch
 from knuckle.systems.crops import CropConfig, Crops
@@ -50,10 +50,10 @@ class BiomechanicalConfig:
     """The network, the limits it is held to, how its examples are made, and how it is trained.
 
     Attributes:
-        backbone: a classifier of timm.
+        backbone, pool, root_range, root_gradient: see `knuckle.networks.lift.LiftNetwork`; the range is in lengths of
+            the bone.
         bone: the joints (parent, child) whose distance is 1; that of the limits.
         root: the joint that depths are relative to.
-        root_range: see `knuckle.networks.lift.LiftNetwork`; in lengths of the bone (some 9 cm).
         refine: whether a small network corrects the root's depth.
         limits: a file of `knuckle limits`; the package's limits of human hands if empty.
         angle_region: "hull" for the paper's limits, in which flexion and abduction depend on each other; "box" for
@@ -61,9 +61,11 @@ class BiomechanicalConfig:
     """
 
     backbone: str = "resnet50"
+    pool: Literal["average", "grid"] = "average"
     bone: tuple[int, int] = (0, 9)
     root: int = 0
     root_range: tuple[float, float] = (1.0, 30.0)
+    root_gradient: bool = False
     refine: bool = True
     limits: str = ""
     angle_region: Literal["hull", "box"] = "hull"
@@ -123,11 +125,16 @@ class Biomechanical:
 
     def network(self, pretrained: bool = False) -> LiftNetwork:
         c = self._config
-        return LiftNetwork(c.backbone, pretrained, c.bone, c.root, c.root_range, 128 if c.refine else 0)
+        hidden = 128 if c.refine else 0
+        return LiftNetwork(
+            c.backbone, pretrained, c.pool, c.crop.size, c.bone, c.root, c.root_range, c.root_gradient, hidden
+        )
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
-        _ = self.limits  # that they cannot be used is better said before an hour of decoding
         c = self._config
+        # What cannot be used is better said before an hour of decoding.
+        check_backbone(c.backbone)
+        _ = self.limits
         return Crops(sets, c.crop, c.augment, cache, (), advance, assume_cameras=True)
 
     def forward(self, network: nn.Module, batch: Batch, now: Moment) -> LiftOutput:
@@ -201,9 +208,14 @@ class SmallBiomechanical(Biomechanical):
 
 def small_config() -> BiomechanicalConfig:
     """ResNet-10, crops of 96 pixels, and a short run of AdamW in place of the paper's of SGD."""
-    stage = Stage(steps=1500, batch=32, rates={"": 1e-3}, losses=_LOSSES, optimiser="adamw")
+    # The layer on a grid of features has thousands of weights for each number: it needs far smaller steps.
+    rates = {"": 2e-3, "head.": 1e-4}
+    stage = Stage(steps=3000, batch=32, rates=rates, losses=_LOSSES, optimiser="adamw")
     return BiomechanicalConfig(
-        backbone="resnet10t", crop=replace(_CROP, size=96, patch=math.ceil(96 * _CROP.patch_reach)), stages=(stage,)
+        backbone="resnet10t",
+        pool="grid",
+        crop=replace(_CROP, size=96, patch=math.ceil(96 * _CROP.patch_reach)),
+        stages=(stage,),
     )
 
 
