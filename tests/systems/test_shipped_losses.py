@@ -11,7 +11,7 @@ from knuckle.handmodel import HandModel, named_pose, pose_names
 from knuckle.networks.hand import HandOutput
 from knuckle.predict.place import to_sight
 from knuckle.sample import Sample, collate
-from knuckle.systems.shipped import Shipped, ShippedConfig
+from knuckle.systems.shipped import Shipped
 from knuckle.systems.system import Moment
 
 MODEL = HandModel.open()
@@ -50,8 +50,8 @@ def truth_as_output(batch) -> HandOutput:
     )
 
 
-def losses_of(output, batch, **config):
-    system = Shipped(ShippedConfig(**config))
+def losses_of(output, batch):
+    system = Shipped()
     return system.losses(output, batch, Moment(0, 0.0, system.stages[0], torch.Generator()))
 
 
@@ -86,20 +86,3 @@ def test_hands_without_a_side_and_places_without_a_hand_have_no_limits():
     labels = [known[0], replace(known[1], side=None), Sample(image=known[2].image, camera=known[2].camera), known[3]]
     losses = losses_of(output, collate(labels))
     assert [float(losses[name].weight) for name in RANGES] == [2.0, 2.0, 2.0]
-
-
-def test_joints_weigh_by_certainty():
-    batch = collate(hands(2))
-    exact = truth_as_output(batch)
-    wrong = exact.joints.detach().clone()
-    wrong[0, 5] += 0.1
-    scales = exact.log_scale.clone()
-
-    def loss(certainty, scale):
-        scales[0, 5] = scale
-        output = exact._replace(joints=wrong, log_scale=scales)
-        return float(losses_of(output, batch, certainty=certainty)["joints"].value)
-
-    assert loss(0.0, -5.0) == loss(0.0, -1.0)
-    assert loss(0.5, -5.0) > loss(0.5, -3.0) > loss(0.5, -1.0)
-    assert loss(0.5, -3.0) == pytest.approx(loss(0.0, -3.0), rel=0.05)

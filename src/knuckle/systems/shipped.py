@@ -55,8 +55,6 @@ class ShippedConfig:
         stem, widths, blocks, width, layers: see `knuckle.networks.hand.HandNetwork`.
         outside: weight of a joint that lies outside the picture as it was taken: the network can only guess it.
         bell: standard deviation, in cells, of what a heatmap is taught to be.
-        certainty: exponent of the weight that joints have by how certain the network is of them: 0 weighs all alike, 1
-            divides errors by the scale that the network gives them.
     """
 
     stem: tuple[int, ...] = (32,)
@@ -68,7 +66,6 @@ class ShippedConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     outside: float = 0.3
     bell: float = 0.7
-    certainty: float = 0.0
     stages: tuple[Stage, ...] = (_STAGE,)
 
 
@@ -120,7 +117,7 @@ class Shipped:
         beyond = biomechanical_losses(self._in_space(output, batch), human_limits(), _left(batch) > 0.5)
         hands = batch.rows("joints_image") & batch.rows("side")
         return {
-            "joints": weighted_mean(error, labels.weight * self._trust(output, labels)),
+            "joints": weighted_mean(error, labels.weight),
             "rough": weighted_mean(rough, labels.weight),
             "bones": weighted_mean(bone_distance(output.joints, labels.truth), bones),
             "heat": weighted_mean(heatmap_divergence(output.heat, uv, self._config.bell), in_crop),
@@ -155,14 +152,6 @@ class Shipped:
         size = self._config.crop.size
         sighted = output.joints * size - output.joints.new_tensor([0.5, 0.5, 0.0])
         return normalised(from_sight(batch.camera.K.to(sighted.dtype), sighted), human_limits().bone)
-
-    def _trust(self, output: HandOutput, labels: _Labels) -> Tensor:
-        """(B, 21) weights by certainty, about 1 on average; between a quarter and 4."""
-        if not self._config.certainty:
-            return torch.ones_like(labels.weight)
-        scale = output.log_scale.detach().float()
-        middle = (scale * labels.weight).sum() / labels.weight.sum().clamp(min=1.0)
-        return torch.exp(self._config.certainty * (middle - scale)).clamp(0.25, 4.0)
 
     def _labels(self, output: HandOutput, batch: Batch) -> _Labels:
         missing = torch.full_like(output.joints, torch.nan)
