@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("paper", nargs="?", help=", ".join(PAPERS))
     parser.add_argument("--preset", choices=PRESETS, default="tiny")
     parser.add_argument("--row", default="*", metavar="PATTERN", help="of rows' names, with * and ?")
+    parser.add_argument("--table", default="*", metavar="PATTERN", help="of tables' titles likewise")
     parser.add_argument("--seeds", type=parse_seeds, help="such as 0,1,2; each row's own where not given")
     parser.add_argument(
         "--nice", type=int, default=19, choices=range(20), metavar="0..19", help="19: gives way to all else"
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.paper is None:
         parser.error(f"a paper must be named, one of {', '.join(PAPERS)}")
     try:
-        jobs = jobs_of(open_paper(options.paper), options.preset, options.row, options.seeds)
+        jobs = jobs_of(open_paper(options.paper), options.preset, options.row, options.seeds, options.table)
         if options.list:
             return show(jobs)
         if options.background:
@@ -76,7 +77,7 @@ def show(jobs: Sequence[Job]) -> int:
     for job in jobs:
         if job.row.slug not in seen:
             seen.add(job.row.slug)
-            print(f"{job.row.name}")
+            print(f"{job.row.run_name}")
             print("\n".join(f"    {command}" for command in job.commands()))
         print(f"  seed {job.seed}: {state_of(job)}")
     print(f"{sum(read_result(job) is not None for job in jobs)} of {len(jobs)} have a result")

@@ -7,6 +7,7 @@ from benchmarks.tables import Paper
 # name -> where its `Paper` is
 PAPERS = {
     "shipped": "benchmarks.shipped:PAPER",
+    "s1": "benchmarks.s1:PAPER",
 }
 
 

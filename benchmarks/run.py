@@ -4,6 +4,7 @@ import fcntl
 import fnmatch
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from benchmarks.machine import commit, processor_name
 from benchmarks.results import ROOT, RUNS, Job, Result, read_result, read_scores, write_result
-from benchmarks.tables import Paper
+from benchmarks.tables import Paper, Row, Trial
 from knuckle.files import atomic_write
 from knuckle.version import __version__
 
@@ -33,30 +34,41 @@ class JobFailed(RuntimeError):
     """A command of a job ended with an error; the message says which, and shows the end of its output."""
 
 
-def jobs_of(paper: Paper, preset: str, pattern: str = "*", seeds: Sequence[int] | None = None) -> list[Job]:
-    """The jobs of a paper's rows.
+def jobs_of(
+    paper: Paper, preset: str, pattern: str = "*", seeds: Sequence[int] | None = None, table: str = "*"
+) -> list[Job]:
+    """The jobs of a paper's rows; rows that show the same runs have one job for each seed.
 
     Args:
         paper: whose.
         preset: under which; rows without it have no jobs.
         pattern: of the rows' names, with * and ?, in either case.
         seeds: None for each row's own.
+        table: pattern of the tables' titles likewise.
 
     Raises:
-        ValueError: no row has that name and preset.
+        ValueError: no table has that title, or no row in them that name and preset.
     """
-    rows = [row for row in paper.rows if preset in row.trials]
-    chosen = [r for r in rows if any(fnmatch.fnmatch(n, pattern.lower()) for n in (r.name.lower(), r.slug))]
+    tables = [t for t in paper.tables if fnmatch.fnmatch(t.title.lower(), table.lower())]
+    if not tables:
+        titles = "; ".join(t.title for t in paper.tables)
+        raise ValueError(f"--table must match a table of {paper.name} but got {table!r}; there are: {titles}")
+    rows = [row for t in tables for row in t.rows if preset in row.trials]
+    chosen = {row.slug: row for row in reversed(rows) if _matches(row, pattern)}
     if not chosen:
-        names = ", ".join(row.name for row in rows) or "none"
+        names = ", ".join(dict.fromkeys(row.name for row in rows)) or "none"
         raise ValueError(
             f"--row must match a row of {paper.name} under {preset} but got {pattern!r}; there are: {names}"
         )
     return [
         Job(paper.name, preset, row, s)
-        for row in chosen
+        for row in {row.slug: chosen[row.slug] for row in rows if row.slug in chosen}.values()
         for s in (row.trials[preset].seeds if seeds is None else seeds)
     ]
+
+
+def _matches(row: Row, pattern: str) -> bool:
+    return any(fnmatch.fnmatch(n, pattern.lower()) for n in (row.name.lower(), row.run_name.lower(), row.slug))
 
 
 def state_of(job: Job, root: Path = ROOT) -> str:
@@ -123,11 +135,12 @@ class Runner:
 
     def _run_job(self, job: Job, progress: Progress) -> None:
         run = self._root / job.run
+        require_folders(job.trial)
         with locked(run / ".lock", wait=False) as lock:
             about = _open_run(run, job, commit(self._root))
             self._console.print(f"{job.name}: begins" if not about["seconds"] else f"{job.name}: goes on")
             began = time.monotonic()
-            task = progress.add_task(job.row.name, total=1.0, note="")
+            task = progress.add_task(job.row.run_name, total=1.0, note="")
             try:
                 metrics = self._run_commands(job, lock, progress, task)
             finally:
@@ -138,7 +151,7 @@ class Runner:
             result = Result(
                 paper=job.paper,
                 preset=job.preset,
-                row=job.row.name,
+                row=job.row.run_name,
                 seed=job.seed,
                 metrics=metrics,
                 commands=job.commands(),
@@ -180,7 +193,9 @@ class Runner:
         Ctrl-C reaches this process alone, which passes it on once and waits: a training writes its checkpoint then.
         """
         log = run / "log.txt"
-        command = [self._knuckle, *words[1:]] if words[0] == "knuckle" else words
+        # Variables are replaced here alone: results and logs name a user's folders, and do not say where they are.
+        filled = [expand_folders(word) for word in words[1:]]
+        command = [self._knuckle if words[0] == "knuckle" else words[0], *filled]
         if self._nice and (nice := shutil.which("nice")):
             command = [nice, "-n", str(self._nice), *command]
         with log.open("a") as output:
@@ -223,6 +238,26 @@ class Runner:
                 self._console.print(f"{job.name}: {what} {part:.0%}" if what == "train" else f"{job.name}: {what}")
 
         return tell
+
+
+def require_folders(trial: Trial) -> None:
+    """Checks that the variables a trial's commands name hold folders.
+
+    Raises:
+        ValueError: one does not; the message says which folder it must be.
+    """
+    for name, what in trial.folders.items():
+        folder = os.environ.get(name, "")
+        if not Path(folder or ".missing").is_dir():
+            got = f"is {folder!r}" if folder else "is not set"
+            raise ValueError(
+                f"the variable {name} must be the folder of {what} but {got}; put {name}=FOLDER before python"
+            )
+
+
+def expand_folders(word: str) -> str:
+    """A word of a command with the environment's values for names such as $WEAK."""
+    return re.sub(r"\$([A-Z_]+)", lambda found: os.environ[found[1]], word)
 
 
 def find_knuckle() -> str:

@@ -37,20 +37,28 @@ class Trial:
     """How a row is run under one preset. The commands begin with "knuckle" and are run from the repository's root.
 
     They may name {run}, the row's and seed's own folder; {seed}; {data}, the folder that all rows share; and, in
-    evaluations, {checkpoint}, the newest step-* in {run}.
+    evaluations, {checkpoint}, the newest step-* in {run}. A folder of the user's is a variable of the environment,
+    $WEAK: results keep its name, never its value.
 
     Attributes:
-        data: commands that draw what the row is trained and evaluated on. Run before every row, so they must do nothing
-            where the data is there, as `knuckle synth` does.
+        data: commands that make what the row is trained and evaluated on. Run before every row, so where that is there
+            they must do nothing, as `knuckle synth`, or the same in seconds, as `knuckle limits`.
         train: the command that trains, and resumes when called again; "" for a row that is only evaluated.
         evaluations: by name, `knuckle eval` without --json, which the runner adds.
         seeds: which are run where none are asked for.
+        folders: what each variable of the environment that the commands name must be the folder of.
     """
 
     data: tuple[str, ...]
     train: str
     evaluations: Mapping[str, str]
     seeds: tuple[int, ...] = (0,)
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+    def named_folders(self) -> set[str]:
+        """The variables of the environment that the commands name."""
+        every = " ".join([*self.data, self.train, *self.evaluations.values()])
+        return set(re.findall(r"\$([A-Z_]+)", every))
 
 
 @dataclass(frozen=True)
@@ -58,19 +66,26 @@ class Row:
     """A row of a table.
 
     Attributes:
-        name: as the table has it; unique in the paper.
+        name: as the table has it; unique in the table.
         trials: by preset.
         figures: the paper's own, by the metric's name, in its unit.
+        training: what the row's runs are called; the row's name where it is "". Rows of several tables that show the
+            same runs share it, and these are run once.
     """
 
     name: str
     trials: Mapping[str, Trial]
     figures: Mapping[str, float] = field(default_factory=dict)
+    training: str = ""
+
+    @property
+    def run_name(self) -> str:
+        return self.training or self.name
 
     @property
     def slug(self) -> str:
-        """The name as files and folders have it."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        """The runs' name as files and folders have it."""
+        return re.sub(r"[^a-z0-9]+", "-", self.run_name.lower()).strip("-")
 
 
 @dataclass(frozen=True)
@@ -96,13 +111,24 @@ class Paper:
     tables: tuple[Table, ...]
 
     def __post_init__(self) -> None:
-        slugs = [row.slug for row in self.rows]
-        if repeated := sorted({slug for slug in slugs if slugs.count(slug) > 1 or not slug}):
-            raise ValueError(f"{self.name}: rows must have names of their own but share {', '.join(repeated)}")
+        self._check_names()
         for table in self.tables:
             asked = {metric.evaluation for metric in table.metrics}
             for row in table.rows:
                 self._check(row, asked, {metric.name for metric in table.metrics})
+
+    def _check_names(self) -> None:
+        known: dict[str, Row] = {}
+        for table in self.tables:
+            names = [row.name for row in table.rows]
+            if repeated := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{self.name}, {table.title}: rows must have names of their own but share {repeated}")
+            for row in table.rows:
+                other = known.setdefault(row.slug, row)
+                if not row.slug or (row.run_name, row.trials) != (other.run_name, other.trials):
+                    raise ValueError(
+                        f"{self.name}: rows of different trials must have run names of their own but share {row.slug!r}"
+                    )
 
     def _check(self, row: Row, evaluations: set[str], metrics: set[str]) -> None:
         if strange := sorted(set(row.trials) - set(PRESETS)):
@@ -112,8 +138,14 @@ class Paper:
         for trial in row.trials.values():
             if missing := sorted(evaluations - set(trial.evaluations)):
                 raise ValueError(f"{self.name}, {row.name}: must have the evaluations {missing} but has not")
+            if missing := sorted(trial.named_folders() - set(trial.folders)):
+                raise ValueError(f"{self.name}, {row.name}: folders must say what {missing} are but do not")
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """Of all tables."""
-        return tuple(row for table in self.tables for row in table.rows)
+        """Of all tables; of those that show the same runs the first."""
+        first: dict[str, Row] = {}
+        for table in self.tables:
+            for row in table.rows:
+                first.setdefault(row.slug, row)
+        return tuple(first.values())

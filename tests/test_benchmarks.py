@@ -17,6 +17,10 @@ from benchmarks.render import README, render
 from benchmarks.results import RESULTS, ROOT, Job, read_result
 from benchmarks.run import Runner, find_knuckle, jobs_of, newest_checkpoint, state_of, train_progress
 from benchmarks.tables import Metric, Paper, Row, Table, Trial
+from knuckle.cli import make_app
+from knuckle.synth import PRESETS as SYNTH_PRESETS
+from knuckle.systems import open_system
+from knuckle.systems.config import with_settings
 
 # Writes down how it was called. Training fails where a file "fail" lies beside it; where "hang" does it trains until it
 # is interrupted, and then leaves a checkpoint.
@@ -159,14 +163,66 @@ def test_rows_are_chosen_by_pattern():
 def test_papers_that_do_not_fit_together_are_refused():
     table = paper().tables[0]
     row = table.rows[0]
-    with pytest.raises(ValueError, match="share base"):
+    with pytest.raises(ValueError, match=r"share \['Base'\]"):
+        Paper("x", "", (replace(table, rows=(row, row)),))
+    with pytest.raises(ValueError, match="share 'base'"):
         Paper("x", "", (replace(table, rows=(row, replace(row, name="BASE"))),))
+    with pytest.raises(ValueError, match="share 'base'"):
+        Paper("x", "", (replace(table, rows=(row, replace(table.rows[1], training="Base"))),))
     with pytest.raises(ValueError, match="presets must be of"):
         Paper("x", "", (replace(table, rows=(replace(row, trials={"huge": row.trials["tiny"]}),)),))
     with pytest.raises(ValueError, match="figures must be of the table's metrics"):
         Paper("x", "", (replace(table, rows=(replace(row, figures={"AUC": 1.0}),)),))
     with pytest.raises(ValueError, match="must have the evaluations"):
         Paper("x", "", (replace(table, metrics=(replace(table.metrics[0], evaluation="b"),)),))
+
+
+def test_a_row_of_two_tables_is_run_once(tmp_path, stub):
+    table = paper().tables[0]
+    base = table.rows[0]
+    again = replace(base, name="As in Table 1", figures={"median": 5.0}, training="Base")
+    two = Paper("some", "", (table, Table("Table 2", table.metrics, (again,))))
+    assert [row.name for row in two.rows] == ["Base", "Without a|b (c)"]
+    jobs = jobs_of(two, "tiny", table="table 2")
+    assert [(job.row.name, job.name) for job in jobs] == [
+        ("As in Table 1", f"some/tiny/base/seed-{seed}") for seed in (0, 1)
+    ]
+    assert len(jobs_of(two, "tiny")) == 4
+    assert jobs_of(two, "tiny", "as in*")[0].name == jobs_of(two, "tiny", "base")[0].name
+    assert Runner(tmp_path).run(jobs) == []
+    called = len(calls(stub))
+    assert Runner(tmp_path).run(jobs_of(two, "tiny", "base")) == []
+    assert len(calls(stub)) == called
+    lines = render([two], tmp_path).splitlines()
+    for name in ("Base", "As in Table 1"):
+        assert any(line.startswith(f"| {name} | tiny | 11.00 ± 1.41") for line in lines)
+    with pytest.raises(ValueError, match="--table must match a table of some but got 'table 3'"):
+        jobs_of(two, "tiny", table="table 3")
+
+
+def test_a_user_s_folder_is_in_no_result(tmp_path, stub, monkeypatch, capsys):
+    table = paper().tables[0]
+    trial = table.rows[0].trials["tiny"]
+    changed = replace(trial, train=trial.train + " --data weak:$PHOTOS:2d")
+    row = replace(table.rows[0], trials={"tiny": changed})
+    with pytest.raises(ValueError, match=r"folders must say what \['PHOTOS'\] are"):
+        Paper("some", "", (replace(table, rows=(row,)),))
+    trial = replace(changed, folders={"PHOTOS": "photographs of hands"})
+    some = Paper("some", "", (replace(table, rows=(replace(table.rows[0], trials={"tiny": trial}),)),))
+    job = jobs_of(some, "tiny", seeds=[0])[0]
+    monkeypatch.delenv("PHOTOS", raising=False)
+    assert Runner(tmp_path).run([job]) == [job]
+    assert "the variable PHOTOS must be the folder of photographs of hands but is not set" in capsys.readouterr().out
+    monkeypatch.setenv("PHOTOS", str(tmp_path / "nowhere"))
+    assert Runner(tmp_path).run([job]) == [job]
+    folder = tmp_path / "my photos"
+    folder.mkdir()
+    monkeypatch.setenv("PHOTOS", str(folder))
+    assert Runner(tmp_path).run([job]) == []
+    assert f"--data weak:{folder}:2d" in calls(stub)[1]
+    kept = (tmp_path / job.result).read_text()
+    assert "weak:$PHOTOS:2d" in kept
+    assert str(folder) not in kept
 
 
 def test_progress_is_read_from_a_log_that_is_being_written(tmp_path):
@@ -274,6 +330,53 @@ class TestCommandLine:
         assert status == 2
         assert said in printed
         assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_every_command_of_a_paper_is_one_that_knuckle_takes(name):
+    paper = open_paper(name)
+    for row in paper.rows:
+        for preset in row.trials:
+            job = Job(name, preset, row, 0)
+            for command in (*job.trial.data, job.trial.train, *job.trial.evaluations.values()):
+                words = job.words(command, "checkpoint")
+                _, bound, _ = make_app().parse_args(words[1:], exit_on_error=False, print_error=False)
+                asked = bound.arguments
+                if words[1] == "synth":
+                    assert asked["preset"] in SYNTH_PRESETS
+                if words[1] == "train":
+                    system = open_system(asked["system"])
+                    with_settings(system.config, [text for text in asked.get("set") or [] if "limits=" not in text])
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_no_generated_picture_is_trained_on_and_tested_on(name):
+    paper = open_paper(name)
+    for row in paper.rows:
+        for preset in row.trials:
+            job = Job(name, preset, row, 0)
+            drawn = {}
+            for words in map(job.words, job.trial.data):
+                if words[1] == "synth":
+                    options = dict(zip(words[3::2], words[4::2], strict=True))
+                    # Preset, size and seed say which picture an index is.
+                    drawn[words[2]] = (options["--preset"], options["--size"], options["--seed"])
+            train = job.words(job.trial.train)
+            learned = [re.split(":2d|@", train[i + 1])[0] for i, word in enumerate(train) if word == "--data"]
+            tested = [words[words.index("--root") + 1] for words in map(job.words, job.trial.evaluations.values())]
+            assert learned
+            assert tested
+            assert not {drawn[d] for d in learned if d in drawn} & {drawn[d] for d in tested if d in drawn}
+
+
+def test_rows_of_s1_with_and_without_a_constraint_differ_in_nothing_else():
+    rows = {row.name: row for row in open_paper("s1").rows}
+    for preset in ("tiny", "full"):
+        without, with_all = (
+            rows[name].trials[preset].train.split(" --set ") for name in ("3D_A + 2D_B", "3D_A + 2D_B + BMC")
+        )
+        changed = [pair for pair in zip(without, with_all, strict=True) if pair[0] != pair[1]]
+        assert [pair[0] for pair in changed] == [f"stages.0.losses.{name}=0" for name in ("bones", "palm", "angles")]
 
 
 def test_the_page_in_the_repository_is_what_the_results_come_to():

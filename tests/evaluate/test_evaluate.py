@@ -1,6 +1,7 @@
 """Protocols: the official numbers and quirks, and every set's truth against itself and against corrupted copies."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ WRITE = {
     "dexycb-s0": tiny_sets.dexycb,
     "interhand": tiny_sets.interhand,
     "own": tiny_sets.truth_list,
+    "own-spurr": tiny_sets.truth_list,
 }
 
 
@@ -433,6 +435,20 @@ class TestRows:
         assert report.value("root_depth") == pytest.approx(20.0)
         assert report.value("depth_root") == pytest.approx(100 * np.abs(relative[..., 2]).mean())
         assert report.value("side_right") == pytest.approx(75.0)
+
+    def test_an_error_of_depth_alone_is_told_from_one_in_the_picture(self):
+        truth = hand_truth()
+        truth = replace(truth, K=np.tile(np.diag([500.0, 500.0, 1.0]), (12, 1, 1)))
+        # A fingertip slides 10 mm deeper along its line of sight, in half of the hands.
+        pushed = truth.joints.copy()
+        pushed[::2, 8] *= 1.0 + 0.010 / pushed[::2, 8, 2:]
+        report = evaluate(truth, Predictions(np.ones(12, bool), pushed), PROTOCOLS["own-spurr"], resamples=0)
+        moved = 1e3 * np.linalg.norm(pushed - truth.joints, axis=-1)
+        assert report.value("image") == pytest.approx(0.0, abs=1e-9)
+        assert report.value("depth_root") == pytest.approx(10.0 / 2 / 21)
+        assert report.value("joints_root") == pytest.approx(moved.mean())
+        assert {row.key: row.median for row in report.rows}["joints_root"] == pytest.approx(0.0, abs=1e-9)
+        assert report.value("joints_root_auc_0_50_mm") == pytest.approx(1 - moved.mean() / 50, abs=0.01)
 
     def test_acceleration_is_scored_within_videos_only(self):
         n = 10

@@ -109,6 +109,34 @@ def test_detector_frames_hold_zero_to_three_hands():
         assert (picture.label["hands"] == []) == (not (picture.complete & 0b111).any())
 
 
+@pytest.mark.egl
+def test_the_studio_has_few_people_and_plain_backgrounds():
+    generator = Generator(Settings(preset="studio", size=96, seed=1))
+    pictures = [generator.picture(i) for i in range(30)]
+    generator.close()
+    another = Generator(Settings(preset="studio", size=64, seed=2))
+    pictures += [another.picture(i) for i in range(20)]
+    another.close()
+    shapes = {tuple(hand["shape"]) for p in pictures for hand in p.label["hands"]}
+    assert 8 < len(shapes) <= 12
+    for picture in pictures:
+        background = picture.image[picture.visible == 0].astype(int)
+        # All but the hand's antialiased edges.
+        assert (np.abs(background - np.median(background, axis=0)).max(-1) <= 2).mean() > 0.9
+        assert picture.label["objects"] == []
+
+
+@pytest.mark.egl
+def test_held_hands_grasp_something():
+    generator = Generator(Settings(preset="held", size=64, seed=1))
+    labels = [generator.picture(i).label for i in range(30)]
+    generator.close()
+    assert sum(bool(label["objects"]) for label in labels) > 15
+    assert {hand["view"] for label in labels for hand in label["hands"]} <= set(PRESETS["held"].views)
+    poses = {hand["pose"] for label in labels for hand in label["hands"]}
+    assert {pose for pose in poses if not pose.startswith("grasp")} <= {"swap", "touch", "blend"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [({"preset": "nope"}, "preset must be one of"), ({"size": 3}, "size must"), ({"seed": -1}, "seed")],

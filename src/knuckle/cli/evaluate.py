@@ -19,6 +19,7 @@ ProtocolName = Literal[
     "dexycb-s0",
     "interhand",
     "own",
+    "own-spurr",
 ]
 SubmissionName = Literal["freihand", "ho3d-v2", "ho3d-v3"]
 FormatName = Literal["arrays", "submission", "dexycb", "mano", "knuckle", "mediapipe", "mmpose", "openpose"]
@@ -47,7 +48,8 @@ def evaluate(
 
     Protocols: freihand (leaderboard), rhd-zimmermann, stb-zimmermann (palm root, scale given, AUC 20-50),
     dexter-object (fingertips), ho3d-v2, ho3d-v3 (leaderboards), fpha-ho (with objects), fpha-subjects, obman, hop,
-    dexycb-s0, interhand, own (your own data: shards, truth.json, .npy arrays or COCO-WholeBody hands).
+    dexycb-s0, interhand, own (your own data: shards, truth.json, .npy arrays or COCO-WholeBody hands), own-spurr (the
+    same, root-relative).
 
     The protocol's rules (root, alignment, thresholds, units) are printed above its numbers. All numbers are in
     millimetres and pixels; 95 % intervals are bootstrapped, over whole videos where there are many.

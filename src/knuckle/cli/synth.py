@@ -12,7 +12,7 @@ def synth(
     out: Path,
     *,
     images: Annotated[int, Parameter(name=["--images", "-n"])] = 1000,
-    preset: Literal["crop", "gesture", "detector", "plain"] = "crop",
+    preset: Literal["crop", "single", "gesture", "detector", "plain", "studio", "held"] = "crop",
     size: int = 256,
     seed: int = 0,
     workers: int = 2,
@@ -41,8 +41,9 @@ def synth(
     images
         Number of pictures.
     preset
-        crop: one hand fills the picture; gesture: the same with more finger gestures; detector: whole frames with
-        zero to three hands; plain: one bare hand without occluders.
+        crop: one hand fills the picture, at times with a second beside it; single: the same without that; gesture: crop
+        with more finger gestures; detector: whole frames with zero to three hands; plain: one bare hand without
+        occluders; studio: a few people's hands, in one light before plain backgrounds; held: hands that hold objects.
     size
         Pixels along each side.
     seed

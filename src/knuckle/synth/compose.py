@@ -10,14 +10,15 @@ from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
 from knuckle.synth import backdrop, people, solids, views
 from knuckle.synth.collide import SelfCollision
-from knuckle.synth.light import Light, Panorama, irradiance, procedural_light
+from knuckle.synth.light import Light, Panorama, irradiance, procedural_light, studio_light
 from knuckle.synth.poses import random_angles
 from knuckle.synth.presets import Preset
 from knuckle.synth.scene import Scene, SceneHand, Solid
-from knuckle.synth.skin import random_skin, reflectance_table
+from knuckle.synth.skin import SkinAppearance, random_skin, reflectance_table, studio_skin
 from knuckle.synth.surface import HandSurface
 
 _MAX_PENETRATION = 0.004  # metres, of the capsules of a hand; a deeper pose is rejected
+_PEOPLE_SEED = 20200823
 _MAX_ATTEMPTS = 12  # at sampling a pose without self-collision
 
 
@@ -49,7 +50,7 @@ class Composer:
             hands, K = self._frame(rng)
         light, background = self._light_and_background(rng, K)
         shadow = (0.0, 0.0, 0.0, 0.0)
-        if rng.random() < 0.35:
+        if not self.preset.studio and rng.random() < 0.35:
             shadow = (*rng.uniform((0.1, -18, -18), (0.6, 18, 18)), rng.uniform(2, 12))
         return Scene(
             K=K,
@@ -121,10 +122,10 @@ class Composer:
     def _hand(self, rng: np.random.Generator, centre: np.ndarray, roll: float, side: str | None = None) -> SceneHand:
         """A random hand whose centre lies at centre (3,), with its fingers rolled from pointing up, radians."""
         side = side or ("left" if rng.random() < 0.5 else "right")
-        shape = self._shape(rng)
+        shape, skin = self._person(rng)
         pose, angles = self._pose(rng, shape)
         wrist = np.clip(rng.normal(0, (0.35, 0.18)), (-1.0, -0.5), (1.0, 0.5))
-        view, direction = views.random_view(rng)
+        view, direction = views.random_view(rng, self.preset.views)
         ray = centre / np.linalg.norm(centre)
         rotation = views.look_from(direction, side, roll, ray)
         T = np.eye(4)
@@ -135,7 +136,15 @@ class Composer:
         bone = posed.bone_transforms[self.surface.forearm_bone][:3, :3]
         forearm_direction = T[:3, :3] @ (_mirror(side) * (bone @ [0.0, -1.0, 0.0]))
         vertices = self.surface.lengthen(posed.vertices, forearm_direction)
-        return SceneHand(side, angles, wrist, shape, T, posed.joints, vertices, random_skin(rng), pose, view)
+        return SceneHand(side, angles, wrist, shape, T, posed.joints, vertices, skin or random_skin(rng), pose, view)
+
+    def _person(self, rng: np.random.Generator) -> tuple[np.ndarray, SkinAppearance | None]:
+        """Random shape (S,), with the skin of the person where the preset has a number of people."""
+        if not self.preset.people:
+            return self._shape(rng), None
+        # The same people in every set of the preset, whatever its seed.
+        person = np.random.default_rng([_PEOPLE_SEED, int(rng.integers(self.preset.people))])
+        return self._shape(person), studio_skin(person) if self.preset.studio else random_skin(person)
 
     def _shape(self, rng: np.random.Generator) -> np.ndarray:
         """Random shape (S,): mostly adults, some children, whose hands are smaller."""
@@ -233,6 +242,8 @@ class Composer:
 
     def _light_and_background(self, rng: np.random.Generator, K: np.ndarray) -> tuple[Light, np.ndarray]:
         """Random light, and a background (height, width, 3) uint8."""
+        if self.preset.studio:
+            return studio_light(), backdrop.plain(rng, self.size)
         rotation = _random_camera_rotation(rng)
         panorama = self.panoramas[rng.integers(len(self.panoramas))] if self.panoramas else None
         light = procedural_light(rng, rotation @ [0.0, -1.0, 0.0])

@@ -96,13 +96,14 @@ class Generator:
         photos = load_photos(Path(settings.backgrounds)) if settings.backgrounds else []
         panoramas = [Panorama(p) for p in panorama_paths(Path(settings.hdri))] if settings.hdri else []
         size = (settings.size, settings.size)
+        preset = PRESETS[settings.preset]
         self.composer = Composer(
             model=model,
             surface=self.surface,
             collision=SelfCollision(self.surface.radii()),
             limits=angle_limits(),
-            bank={name: named_pose(name) for name in pose_names()},
-            preset=PRESETS[settings.preset],
+            bank={name: named_pose(name) for name in pose_names() if name.startswith(preset.named_poses)},
+            preset=preset,
             size=size,
             photos=tuple(photos),
             panoramas=tuple(panoramas),

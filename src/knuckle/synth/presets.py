@@ -22,6 +22,10 @@ class Preset:
         person: probability that the person of the first hand is rendered too.
         child: probability of a child's hand.
         poses: relative frequencies of the kinds of pose.
+        named_poses: what the names of the bank's poses that are used begin with; "" for the whole bank.
+        people: number of different people, each with a shape and a skin; 0: no two hands are the same person's.
+        views: names of views.VIEWS that are used; all of them if empty.
+        studio: smooth skin under one constant light before a plain background.
     """
 
     size: int = 256
@@ -38,11 +42,17 @@ class Preset:
     person: float = 0.3
     child: float = 0.15
     poses: PoseMix = field(default_factory=PoseMix)
+    named_poses: str = ""
+    people: int = 0
+    views: tuple[str, ...] = ()
+    studio: bool = False
 
 
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
     "crop": Preset(),
+    # The same with never more than that hand: for tests, in which a second hand is often cut off.
+    "single": Preset(second_hand=0.0),
     # The same with more finger gestures, for a network that confuses fingers.
     "gesture": Preset(
         poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
@@ -57,6 +67,33 @@ PRESETS: dict[str, Preset] = {
         occluded=0.0,
         second_hand=0.0,
         person=0.0,
+    ),
+    # As a simple synthetic set looks beside real pictures: a few people's bare hands, all alike in skin, light and
+    # background, in fewer poses. What is learned from it alone does not carry over to `crop`. Views are as there: depth
+    # is not learned from 2D labels in views in which it was never seen.
+    "studio": Preset(
+        margin=(1.4, 1.9),
+        shift_std=0.05,
+        sleeved=0.0,
+        held=0.0,
+        occluded=0.0,
+        second_hand=0.0,
+        person=0.0,
+        child=0.0,
+        poses=PoseMix(bank=0.0, swap=0.0, gesture=0.5, touch=0.0, coupled=0.5, blend=0.0),
+        people=12,
+        studio=True,
+    ),
+    # Hands that hold something, mostly seen by their owner: other poses, views and occlusions than `crop` has.
+    "held": Preset(
+        roll_std=0.6,
+        any_roll=0.3,
+        held=0.95,
+        occluded=0.25,
+        second_hand=0.0,
+        poses=PoseMix(bank=0.5, swap=0.25, gesture=0.0, touch=0.05, coupled=0.0, blend=0.2),
+        named_poses="grasp",
+        views=("back", "egocentric_back", "egocentric_palm", "thumb_side", "little_side"),
     ),
     # Whole pictures with zero to three hands, for a detector.
     "detector": Preset(

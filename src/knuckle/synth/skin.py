@@ -10,7 +10,7 @@ Sources:
         (extinctions tabulated by Prahl, 1998), total diffuse reflectance of a half space (Jensen et al. 2001).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -99,3 +99,13 @@ def random_skin(rng: np.random.Generator) -> SkinAppearance:
         tint=tuple(float(c) for c in np.exp(rng.normal(0, 0.05, 3))),  # type: ignore[arg-type]
         seed=(float(rng.random()), float(rng.random())),
     )
+
+
+def studio_skin(rng: np.random.Generator) -> SkinAppearance:
+    """Random skin of a simple synthetic hand: a tone, and no detail."""
+    skin = random_skin(rng)
+    tone = 0.15 + 0.4 * skin.melanin
+    return replace(
+        skin, melanin=tone, mottling=0.0, creases=0.1, veins=0.0, hairiness=0.0, flush=0.0, specular=0.2,
+        nail_cover=0.0, tint=(1.0, 1.0, 1.0),
+    )  # fmt: skip

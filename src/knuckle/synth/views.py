@@ -1,5 +1,7 @@
 """Viewpoints of a hand: all directions, but most often those in which people film hands."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Directions from hand to camera, in a right hand's frame: x to the thumb, y to the fingertips, z out of the palm.
@@ -16,9 +18,13 @@ VIEWS: dict[str, tuple[tuple[float, float, float], float, float]] = {
 }
 
 
-def random_view(rng: np.random.Generator) -> tuple[str, np.ndarray]:
-    """A random view: its name and the unit direction (3,) from the hand to the camera, in a right hand's frame."""
-    names = list(VIEWS)
+def random_view(rng: np.random.Generator, among: Sequence[str] = ()) -> tuple[str, np.ndarray]:
+    """A random view: its name and the unit direction (3,) from the hand to the camera, in a right hand's frame.
+
+    Args:
+        rng: source of randomness. among: names of VIEWS; all of them if empty.
+    """
+    names = list(among or VIEWS)
     weights = np.array([VIEWS[name][2] for name in names])
     name = names[rng.choice(len(names), p=weights / weights.sum())]
     axis, spread, _ = VIEWS[name]
