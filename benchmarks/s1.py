@@ -18,6 +18,9 @@ class _Scale:
         system: the name of the paper's network and schedule at that size.
         learning: what all trainings on generated domains are told.
         photographs: what all trainings with photographs are told.
+        steps: of a row's training; 0 for the system's own.
+        start: steps, on the domain with 3D labels, of the network that all rows of a kind start from; 0 where they
+            start from the weights of ImageNet.
         constraints: weights of the losses of bones, palm and angles.
     """
 
@@ -30,28 +33,46 @@ class _Scale:
     side: int
     learning: str
     photographs: str
+    steps: int
+    start: int
     constraints: tuple[float, float, float]
 
 
-# Two cores learn in minutes with crops as exact as the test's, and no augmentation of how they look.
+# Two cores learn in minutes with crops as exact as the test's, and no augmentation of how they look. The constraints
+# correct depths that are roughly right, and no others: every row starts from a network that has learned A in space.
 _QUICK = (
-    "--steps 4000 --batch 32 --set stages.0.optimiser=muon --set crop.size=64 --set crop.patch=100 "
-    "--set crop.first_pass_share=0 --set augment.cover=0 --set augment.blur=0 --set augment.noise=0 "
+    "--batch 64 --set crop.size=64 --set crop.patch=100 --set crop.first_pass_share=0 "
+    "--set augment.cover=0 --set augment.blur=0 --set augment.noise=0 "
 )
 _NO_LOOKS = "--set augment.mix_amplitude=0 --set augment.shade=0 --set augment.jpeg=0"
 _SCALES = (
-    _Scale("tiny", "biomechanical-small", 4000, 4000, 500, 8000, 128, _QUICK + _NO_LOOKS, _QUICK, (1.0, 0.1, 0.1)),
     _Scale(
-        "full",
-        "biomechanical",
-        41258,
-        32560,
-        4000,
-        60000,
-        224,
-        "--device cuda --pretrained",
-        "--device cuda --pretrained",
-        (1.0, 0.1, 0.1),
+        name="tiny",
+        system="biomechanical-small",
+        images_a=6000,
+        images_b=6000,
+        images_test=500,
+        images_many=8000,
+        side=128,
+        learning=_QUICK + _NO_LOOKS,
+        photographs=_QUICK,
+        steps=1500,
+        start=4000,
+        constraints=(1.0, 0.1, 0.1),
+    ),
+    _Scale(
+        name="full",
+        system="biomechanical",
+        images_a=41258,
+        images_b=32560,
+        images_test=4000,
+        images_many=60000,
+        side=224,
+        learning="--device cuda --pretrained",
+        photographs="--device cuda --pretrained",
+        steps=0,
+        start=0,
+        constraints=(1.0, 0.1, 0.1),
     ),
 )
 _TEST = "knuckle eval {{checkpoint}} --protocol own-spurr --root {root} --crops truth --scale truth"
@@ -74,14 +95,27 @@ def _folder(scale: _Scale, name: str) -> str:
     return f"{{data}}/s1-{scale.name}-{name}"
 
 
+def _start(scale: _Scale, name: str, sets: Sequence[str], learning: str) -> tuple[str, str]:
+    """The command that trains the network which rows start from, and what tells them so; both empty where none is."""
+    if not scale.start:
+        return "", ""
+    run = _folder(scale, name)
+    data = " ".join(f"--data {one}" for one in sets)
+    losses = " ".join(f"--set stages.0.losses.{name}=0" for name in _CONSTRAINTS)
+    command = f"knuckle train {scale.system} {data} --out {run} --steps {scale.start} {learning} {losses}"
+    return command, f"--from-checkpoint {run}/step-{scale.start:07d}"
+
+
 def _train(scale: _Scale, sets: Sequence[str], learning: str, constraints: Sequence[str], options: str = "") -> str:
     """The command that trains on some data sets with some of the constraints."""
+    if scale.steps:
+        options = f"--steps {scale.steps} {options}"
     weights = dict(zip(_CONSTRAINTS, scale.constraints, strict=True))
     losses = [f"--set stages.0.losses.{k}={w if k in constraints else 0:g}" for k, w in weights.items()]
     data = [f"--data {name}" for name in sets]
     return " ".join(
         [
-            "knuckle train biomechanical",
+            f"knuckle train {scale.system}",
             *data,
             "--out {run} --seed {seed}",
             *learning.split(),
@@ -117,6 +151,9 @@ def _generated(
         if share < 1:
             # Picture i depends on the seed and i alone: these are the first of B.
             draw.append(_draw(scale, f"b-{part}", "single", part, 12))
+        start, begin = _start(scale, "start", [_folder(scale, "a")], scale.learning)
+        if start:
+            draw.append(start)
         file = f"{_folder(scale, 'limits')}-{limits}.npz"
         draw.append(f"knuckle limits {_folder(scale, limits)} --out {file}")
         names = [name.replace("part", f"b-{part}") for name in sets.split()]
@@ -125,7 +162,7 @@ def _generated(
             [_folder(scale, name) for name in names],
             scale.learning,
             constraints,
-            f"--set limits={file} {options}",
+            f"--set limits={file} {begin} {options}",
         )
         evaluations = {
             name: _TEST.format(root=_folder(scale, folder))
@@ -145,9 +182,12 @@ def _photographs(weak: bool, constraints: Sequence[str] = ()) -> dict[str, Trial
             _draw(scale, "gestures", "gesture", many, 22),
         )
         sets = [f"{_folder(scale, 'crops')}@0.8", f"{_folder(scale, 'gestures')}@0.2"]
+        start, begin = _start(scale, "start-photographs", sets, scale.photographs)
+        if start:
+            draw = (*draw, start)
         if weak:
             sets = [f"{_folder(scale, 'crops')}@0.4", f"{_folder(scale, 'gestures')}@0.1", "weak:$WEAK:2d@0.5"]
-        train = _train(scale, sets, scale.photographs, constraints)
+        train = _train(scale, sets, scale.photographs, constraints, begin)
         folders = _FOLDERS if weak else {"PHOTOGRAPHS": _FOLDERS["PHOTOGRAPHS"]}
         trials[scale.name] = Trial(
             draw, train, {"photographs": _TEST.format(root="$PHOTOGRAPHS")}, SEEDS_PHOTOGRAPHS, folders

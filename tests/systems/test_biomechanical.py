@@ -84,6 +84,16 @@ def test_the_untrained_correction_changes_nothing_and_the_root_is_at_its_own_dep
     assert not any("refinement" in name for name in network.state_dict())
 
 
+def test_the_paper_s_network_learns_by_the_same_losses_without_heatmaps(tmp_path):
+    system = Biomechanical(replace(TINY, backbone="resnet10t"))
+    batch = batch_of(tmp_path / "set", drawn_samples(2))
+    network = system.network().train()
+    losses = system.losses(network(batch.image, batch.camera.K), batch, NOW)
+    assert set(losses) == {"image", "relative_depth", "root_depth", "bones", "palm", "angles"}
+    sum(mean.value for mean in losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.regressor.parameters())
+
+
 def test_a_thread_s_part_of_a_batch_may_be_one_example(tmp_path):
     batch = batch_of(tmp_path / "set", drawn_samples(1))
     output = Biomechanical(TINY).network().train()(batch.image, batch.camera.K)
@@ -109,6 +119,7 @@ def test_examples_teach_what_they_are_labelled_with(tmp_path):
             "bones": hands,
             "palm": hands,
             "angles": hands,
+            "heat": 21 * hands - 1,
         }
         sum(mean.value for mean in losses.values()).backward()
         assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
@@ -235,7 +246,7 @@ def test_from_labels_to_scores(tmp_path, capsys):
 
 
 def test_what_cannot_be_is_said_in_a_line(tmp_path):
-    with pytest.raises(ValueError, match=r"backbone must be one of timm's, such as .*resnet50.*, but got 'resnet5'"):
+    with pytest.raises(ValueError, match=r"backbone must be knuckle or one of timm's, such as .*resnet50.*, but got 'resnet5'"):
         open_system("biomechanical", settings=["backbone=resnet5"]).network()
     with pytest.raises(ValueError, match="must have pretrained weights but resnet50t has none"):
         LiftNetwork("resnet50t", pretrained=True)

@@ -5,11 +5,9 @@ Source: Spurr et al., Weakly Supervised 3D Hand Pose Estimation via Biomechanica
 and 4; the sizes of the correction are those of its authors' later code.
 """
 
-import copy
 import difflib
-import math
 from contextlib import nullcontext
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -18,11 +16,14 @@ from torch.nn import functional
 
 from knuckle.camera import viewing_rays
 from knuckle.geometry.depth import root_depth
+from knuckle.networks.hand import HandNetwork
 from knuckle.skeleton import JOINT_NAMES
 
 # Of the pictures that timm's backbones were pretrained on, in 0..255.
 _MEAN = (123.675, 116.28, 103.53)
 _DEVIATION = (58.395, 57.12, 57.375)
+# The backbone that is not timm's.
+OWN = "knuckle"
 
 
 class LiftOutput(NamedTuple):
@@ -33,16 +34,16 @@ class LiftOutput(NamedTuple):
     closed_root: Tensor  # (B,) depth of the root in closed form
     root: Tensor  # (B,) the same after its correction
     joints: Tensor  # (B, 21, 3) in the frame of the crop's camera
+    heat: Tensor | None = None  # (B, 21, h, w) logits over cells, where the backbone has heatmaps
 
 
 class LiftNetwork(nn.Module):
-    """A backbone, a linear layer on its features, and the lift into space.
+    """A backbone that regresses two coordinates and a relative depth for each joint, and the lift into space.
 
     Args:
-        backbone: a classifier of timm, one with convolutions if pool is "grid".
-        pretrained: fetch its weights.
-        pool: "average" over the crop, as the paper has it; "grid" keeps the cells of the last map apart, so that the
-            layer sees where features are: it learns in a fraction of the steps.
+        backbone: a classifier of timm, whose features a linear layer reads, as the paper has it; or "knuckle", the
+            package's hand network, whose heatmaps learn in a fraction of the steps.
+        pretrained: fetch the weights of timm's.
         size: of the crop in pixels.
         bone: the two joints whose distance is 1.
         root: the joint that depths are relative to.
@@ -53,19 +54,16 @@ class LiftNetwork(nn.Module):
         hidden: width of the correction; 0 for none.
 
     Raises:
-        ValueError: timm has no such backbone; the message lists similar names.
+        ValueError: timm has no such backbone; the message lists similar names. Or pretrained with "knuckle".
         OSError: its weights cannot be fetched.
     """
 
-    mean: Tensor
-    deviation: Tensor
     behind: Tensor
 
     def __init__(
         self,
         backbone: str = "resnet50",
         pretrained: bool = False,
-        pool: Literal["average", "grid"] = "average",
         size: int = 128,
         bone: tuple[int, int] = (0, 9),
         root: int = 0,
@@ -77,25 +75,21 @@ class LiftNetwork(nn.Module):
         self.root_gradient = root_gradient
         self.bone, self.root_range = bone, root_range
         self.size = size
-        self.backbone, width = open_backbone(backbone, pretrained, pool, size)
-        self.head = nn.Linear(width, 3 * len(JOINT_NAMES))
-        # All joints begin near the middle of the crop and at the depth of the root.
-        nn.init.normal_(self.head.weight, std=0.03 * width**-0.5)
-        nn.init.zeros_(self.head.bias)
+        if backbone == OWN and pretrained:
+            raise ValueError(f"pretrained must be off for the backbone {OWN}; begin from a checkpoint")
+        self.regressor = _HeatmapRegressor() if backbone == OWN else _Regressor(backbone, pretrained)
         self.refinement = RootRefinement(hidden) if hidden else None
-        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(3, 1, 1), persistent=False)
         behind = torch.ones(len(JOINT_NAMES))
         behind[root] = 0.0
         self.register_buffer("behind", behind, persistent=False)
 
     def forward(self, image: Tensor, K: Tensor) -> LiftOutput:
         """(B, 3, H, W) RGB of 0..255, and (B, 3, 3) intrinsics in pixels of the crop -> LiftOutput."""
-        features = self.backbone((image.float() - self.mean) / self.deviation)
+        regressed, heat = self.regressor(image)
         # Depths are differences of nearly equal numbers: nothing from here on is computed in bfloat16.
-        with _full_precision(features.device.type):
-            regressed = self.head(features.float()).unflatten(1, (len(JOINT_NAMES), 3))
-            return self.lift(regressed[..., :2] + 0.5, regressed[..., 2] * self.behind, K)
+        with _full_precision(regressed.device.type):
+            lifted = self.lift(regressed[..., :2], regressed[..., 2] * self.behind, K)
+        return lifted._replace(heat=heat)
 
     def lift(self, uv: Tensor, relative_depth: Tensor, K: Tensor) -> LiftOutput:
         """Into space.
@@ -114,6 +108,45 @@ class LiftNetwork(nn.Module):
         if self.refinement is not None:
             root = closed + self.refinement(relative_depth, rays[..., :2], closed)
         return LiftOutput(uv, relative_depth, closed, root, (relative_depth + root[:, None])[..., None] * rays)
+
+
+class _Regressor(nn.Module):
+    """A classifier of timm, and a linear layer on its features averaged over the crop."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, backbone: str, pretrained: bool) -> None:
+        super().__init__()
+        self.backbone = open_backbone(backbone, pretrained)
+        width = int(self.backbone.num_features)
+        self.head = nn.Linear(width, 3 * len(JOINT_NAMES))
+        # All joints begin near the middle of the crop and at the depth of the root.
+        nn.init.normal_(self.head.weight, std=0.03 * width**-0.5)
+        nn.init.zeros_(self.head.bias)
+        self.register_buffer("mean", torch.tensor(_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, 3, H, W) -> (B, 21, 3) u and v in sides of the crop, and a depth; None for heatmaps."""
+        features = self.backbone((image.float() - self.mean) / self.deviation)
+        with _full_precision(features.device.type):
+            regressed = self.head(features.float()).unflatten(1, (len(JOINT_NAMES), 3))
+            return regressed + regressed.new_tensor([0.5, 0.5, 0.0]), None
+
+
+class _HeatmapRegressor(nn.Module):
+    """The package's hand network, its outputs of side, presence and uncertainty unused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = HandNetwork()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(B, 3, H, W) -> (B, 21, 3) and (B, 21, h, w)."""
+        output = self.network(image.permute(0, 2, 3, 1))
+        # Its depths are in sides of a crop; of those, the bone is about a third.
+        return output.joints * output.joints.new_tensor([1.0, 1.0, 3.0]), output.heat
 
 
 class RootRefinement(nn.Module):
@@ -155,34 +188,31 @@ class _BatchNorm(nn.BatchNorm1d):
 
 
 def check_backbone(name: str) -> None:
-    """Whether timm has a backbone of that name.
+    """Whether timm has a backbone of that name, or it is our own.
 
     Raises:
         ValueError: it has not; the message lists similar names.
     """
-    known = timm.list_models()
+    known = [*timm.list_models(), OWN]
     if name.partition(".")[0] not in known:
         close = difflib.get_close_matches(name, known, 4, 0.5)
         raise ValueError(
-            f"backbone must be one of timm's, such as {', '.join(close or ['resnet50'])}, but got {name!r}"
+            f"backbone must be {OWN} or one of timm's, such as {', '.join(close or ['resnet50'])}, but got {name!r}"
         )
 
 
-def open_backbone(
-    name: str, pretrained: bool = False, pool: Literal["average", "grid"] = "average", size: int = 128
-) -> tuple[nn.Module, int]:
-    """A classifier of timm without its last layer, (B, 3, size, size) -> (B, features), and how many features it has.
+def open_backbone(name: str, pretrained: bool = False) -> Any:
+    """A classifier of timm without its last layer, (B, 3, H, W) -> (B, num_features).
 
     Raises:
-        ValueError: there is no such backbone, it has no pretrained weights, or no map to make a grid of.
+        ValueError: there is no such backbone, or it has no pretrained weights.
         OSError: its weights cannot be fetched.
     """
     check_backbone(name)
     if pretrained and not timm.is_model_pretrained(name):
         raise ValueError(f"backbone must have pretrained weights but {name} has none; leave pretrained off")
-    grid: dict[str, Any] = {"global_pool": ""} if pool == "grid" else {}
     try:
-        backbone: Any = timm.create_model(name, pretrained=pretrained, num_classes=0, **grid)
+        return timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (OSError, RuntimeError, ValueError, LookupError) as error:
         if not pretrained:
             raise
@@ -191,13 +221,6 @@ def open_backbone(
             f"the pretrained weights of {name} must be fetched, or lie in the cache, but cannot be ({reason}); "
             "leave pretrained off, or try again with a connection"
         ) from error
-    if pool == "average":
-        return backbone, int(backbone.num_features)
-    with torch.no_grad():
-        map_shape = copy.deepcopy(backbone).eval()(torch.zeros(1, 3, size, size)).shape
-    if len(map_shape) != 4:
-        raise ValueError(f"pool must be average for {name}, whose features are no map, but got grid")
-    return nn.Sequential(backbone, nn.Flatten()), math.prod(map_shape)
 
 
 def _full_precision(device: str) -> "torch.autocast | nullcontext[None]":

@@ -20,8 +20,9 @@ from knuckle.datasets.sets import DataSet
 from knuckle.handmodel.ranges import HandLimits, human_limits
 from knuckle.image.augment import AugmentConfig
 from knuckle.losses.biomechanics import biomechanical_losses
+from knuckle.losses.joints import heatmap_divergence
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
-from knuckle.networks.lift import LiftNetwork, LiftOutput, check_backbone
+from knuckle.networks.lift import OWN, LiftNetwork, LiftOutput, check_backbone
 from knuckle.predict.contract import Contract
 from knuckle.sample import Batch
 from knuckle.systems.crops import CropConfig, Crops
@@ -50,7 +51,7 @@ class BiomechanicalConfig:
     """The network, the limits it is held to, how its examples are made, and how it is trained.
 
     Attributes:
-        backbone, pool, root_range, root_gradient: see `knuckle.networks.lift.LiftNetwork`; the range is in lengths of
+        backbone, root_range, root_gradient: see `knuckle.networks.lift.LiftNetwork`; the range is in lengths of
             the bone.
         bone: the joints (parent, child) whose distance is 1; that of the limits.
         root: the joint that depths are relative to.
@@ -61,7 +62,6 @@ class BiomechanicalConfig:
     """
 
     backbone: str = "resnet50"
-    pool: Literal["average", "grid"] = "average"
     bone: tuple[int, int] = (0, 9)
     root: int = 0
     root_range: tuple[float, float] = (1.0, 30.0)
@@ -126,9 +126,7 @@ class Biomechanical:
     def network(self, pretrained: bool = False) -> LiftNetwork:
         c = self._config
         hidden = 128 if c.refine else 0
-        return LiftNetwork(
-            c.backbone, pretrained, c.pool, c.crop.size, c.bone, c.root, c.root_range, c.root_gradient, hidden
-        )
+        return LiftNetwork(c.backbone, pretrained, c.crop.size, c.bone, c.root, c.root_range, c.root_gradient, hidden)
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
         c = self._config
@@ -145,7 +143,7 @@ class Biomechanical:
         """The paper's Eq. 10: L1 where there are labels, and the three biomechanical terms on all hands alike."""
         labels = self._labels(output, batch)
         beyond = biomechanical_losses(output.joints, self.limits, "right", self._config.angle_region)
-        return {
+        losses = {
             "image": weighted_mean((output.uv - labels.uv).abs().mean(-1), labels.uv_known),
             "relative_depth": weighted_mean((output.relative_depth - labels.depth).abs(), labels.depth_known),
             "root_depth": weighted_mean((output.root - labels.root).abs(), labels.root_known),
@@ -153,6 +151,10 @@ class Biomechanical:
             "palm": weighted_mean(beyond.palm),
             "angles": weighted_mean(beyond.angles),
         }
+        if output.heat is not None:
+            in_crop = labels.uv_known & ((labels.uv > 0) & (labels.uv < 1)).all(-1)
+            losses["heat"] = weighted_mean(heatmap_divergence(output.heat, labels.uv, 0.7), in_crop)
+        return losses
 
     def errors(self, output: LiftOutput, batch: Batch) -> dict[str, Mean]:
         """Pixels of a crop of 256, millimetres at the hand's true scale, and how far hands are beyond the limits."""
@@ -207,16 +209,10 @@ class SmallBiomechanical(Biomechanical):
 
 
 def small_config() -> BiomechanicalConfig:
-    """ResNet-10, crops of 96 pixels, and a short run of AdamW in place of the paper's of SGD."""
-    # The layer on a grid of features has thousands of weights for each number: it needs far smaller steps.
-    rates = {"": 2e-3, "head.": 1e-4}
-    stage = Stage(steps=3000, batch=32, rates=rates, losses=_LOSSES, optimiser="adamw")
-    return BiomechanicalConfig(
-        backbone="resnet10t",
-        pool="grid",
-        crop=replace(_CROP, size=96, patch=math.ceil(96 * _CROP.patch_reach)),
-        stages=(stage,),
-    )
+    """The package's hand network on crops of 96 pixels, and a short run of Muon in place of the paper's of SGD."""
+    stage = Stage(steps=4000, batch=32, rates={"": 2e-3}, losses=_LOSSES | {"heat": 1.0}, optimiser="muon")
+    crop = replace(_CROP, size=96, patch=math.ceil(96 * _CROP.patch_reach))
+    return BiomechanicalConfig(backbone=OWN, crop=crop, stages=(stage,))
 
 
 class _Exported(nn.Module):
