@@ -18,7 +18,8 @@ class _Scale:
         system: the name of the paper's network and schedule at that size.
         learning: what all trainings on generated domains are told.
         photographs: what all trainings with photographs are told.
-        steps: of a row's training; 0 for the system's own.
+        steps, steps_photographs: of a row's training on generated domains, and with photographs; 0 for the system's
+            own.
         start: steps, on the domain with 3D labels, of the network that all rows of a kind start from; 0 where they
             start from the weights of ImageNet.
         constraints: weights of the losses of bones, palm and angles.
@@ -34,14 +35,16 @@ class _Scale:
     learning: str
     photographs: str
     steps: int
+    steps_photographs: int
     start: int
     constraints: tuple[float, float, float]
 
 
-# Two cores learn in minutes with crops as exact as the test's, and no augmentation of how they look. The constraints
-# correct depths that are roughly right, and no others: every row starts from a network that has learned A in space.
+# Two cores learn in minutes with crops upright and as exact as the test's, and little augmentation of how they look.
+# The constraints correct depths that are roughly right, and no others: every row starts from a network that has learned
+# A in space.
 _QUICK = (
-    "--batch 64 --set crop.size=64 --set crop.patch=100 --set crop.first_pass_share=0 "
+    "--batch 64 --set crop.size=64 --set crop.patch=100 --set crop.first_pass_share=0 --set crop.orientation=upright "
     "--set augment.cover=0 --set augment.blur=0 --set augment.noise=0 "
 )
 _NO_LOOKS = "--set augment.mix_amplitude=0 --set augment.shade=0 --set augment.jpeg=0"
@@ -56,9 +59,10 @@ _SCALES = (
         side=128,
         learning=_QUICK + _NO_LOOKS,
         photographs=_QUICK,
-        steps=1500,
-        start=4000,
-        constraints=(1.0, 0.1, 0.1),
+        steps=2600,
+        steps_photographs=900,
+        start=6000,
+        constraints=(5.0, 0.5, 0.5),
     ),
     _Scale(
         name="full",
@@ -71,8 +75,9 @@ _SCALES = (
         learning="--device cuda --pretrained",
         photographs="--device cuda --pretrained",
         steps=0,
+        steps_photographs=0,
         start=0,
-        constraints=(1.0, 0.1, 0.1),
+        constraints=(5.0, 0.5, 0.5),
     ),
 )
 _TEST = "knuckle eval {{checkpoint}} --protocol own-spurr --root {root} --crops truth --scale truth"
@@ -106,10 +111,12 @@ def _start(scale: _Scale, name: str, sets: Sequence[str], learning: str) -> tupl
     return command, f"--from-checkpoint {run}/step-{scale.start:07d}"
 
 
-def _train(scale: _Scale, sets: Sequence[str], learning: str, constraints: Sequence[str], options: str = "") -> str:
+def _train(
+    scale: _Scale, sets: Sequence[str], steps: int, learning: str, constraints: Sequence[str], options: str
+) -> str:
     """The command that trains on some data sets with some of the constraints."""
-    if scale.steps:
-        options = f"--steps {scale.steps} {options}"
+    if steps:
+        options = f"--steps {steps} {options}"
     weights = dict(zip(_CONSTRAINTS, scale.constraints, strict=True))
     losses = [f"--set stages.0.losses.{k}={w if k in constraints else 0:g}" for k, w in weights.items()]
     data = [f"--data {name}" for name in sets]
@@ -160,6 +167,7 @@ def _generated(
         train = _train(
             scale,
             [_folder(scale, name) for name in names],
+            scale.steps,
             scale.learning,
             constraints,
             f"--set limits={file} {begin} {options}",
@@ -187,7 +195,7 @@ def _photographs(weak: bool, constraints: Sequence[str] = ()) -> dict[str, Trial
             draw = (*draw, start)
         if weak:
             sets = [f"{_folder(scale, 'crops')}@0.4", f"{_folder(scale, 'gestures')}@0.1", "weak:$WEAK:2d@0.5"]
-        train = _train(scale, sets, scale.photographs, constraints, begin)
+        train = _train(scale, sets, scale.steps_photographs, scale.photographs, constraints, begin)
         folders = _FOLDERS if weak else {"PHOTOGRAPHS": _FOLDERS["PHOTOGRAPHS"]}
         trials[scale.name] = Trial(
             draw, train, {"photographs": _TEST.format(root="$PHOTOGRAPHS")}, SEEDS_PHOTOGRAPHS, folders

@@ -28,7 +28,7 @@ from knuckle.sample import Batch
 from knuckle.systems.crops import CropConfig, Crops
 from knuckle.systems.system import Graph, Moment, Stage
 
-_LOSSES = {"image": 40.0, "relative_depth": 10.0, "root_depth": 0.5, "bones": 1.0, "palm": 0.1, "angles": 0.1}
+_LOSSES = {"image": 40.0, "relative_depth": 10.0, "root_depth": 0.5, "bones": 5.0, "palm": 0.5, "angles": 0.5}
 # The paper's 70 epochs over the training splits of RHD and FreiHAND, 41,258 and 32,560 pictures; for other data give
 # --steps, 70 x examples / batch.
 _STAGE = Stage(
