@@ -168,14 +168,14 @@ def test_the_weights_that_ship_keep_their_numbers():
     """On a generated picture. What a processor rounds differently stays far below; a broken network does not."""
     (hand,) = Predictor(threads=1)(read_picture(EXAMPLE))
     assert hand.side == "right"
-    assert hand.score == pytest.approx(0.835, abs=0.02)
-    assert hand.plausibility == pytest.approx(0.93, abs=0.03)
-    tips = [[355.7, 313.9], [389.3, 228.3], [283.5, 137.2], [230.7, 117.2], [194.7, 130.9], [170.9, 178.0]]
+    assert hand.score == pytest.approx(0.874, abs=0.02)
+    assert hand.plausibility == pytest.approx(0.92, abs=0.03)
+    tips = [[355.6, 314.3], [390.1, 227.3], [284.7, 139.3], [231.8, 118.7], [198.0, 128.1], [172.5, 172.2]]
     np.testing.assert_allclose(hand.joints_image[[2, 4, 8, 12, 16, 20]], tips, atol=1.0)
     np.testing.assert_allclose(
-        hand.joints_camera[[0, 9]], [[0.0166, 0.0929, 0.2694], [0.0063, 0.0065, 0.2725]], atol=2e-3
+        hand.joints_camera[[0, 9]], [[0.0152, 0.0925, 0.2605], [0.0058, 0.0074, 0.2692]], atol=2e-3
     )
-    np.testing.assert_allclose(hand.joint_uncertainty_mm[[0, 4, 8]], [9.85, 12.81, 12.66], atol=0.5)
+    np.testing.assert_allclose(hand.joint_uncertainty_mm[[0, 4, 8]], [8.85, 10.61, 12.18], atol=0.5)
     np.testing.assert_allclose(hand.joints_network, hand.joints_camera, atol=0.02)
     bent = [hand.angles[f"{finger}_pip_flexion"] for finger in ("index", "middle", "ring", "little")]
-    np.testing.assert_allclose(bent, [0.009, -0.028, -0.008, 0.062], atol=0.05)
+    np.testing.assert_allclose(bent, [0.008, -0.006, -0.002, 0.103], atol=0.05)

@@ -162,7 +162,9 @@ def test_passes_agree_in_the_picture_whatever_the_crop(model):
     network.shown.clear()
     (third,) = passes.refine_mirrored(picture, camera, [plain])
     assert len(network.shown) == 2
-    fitting = passes.run(picture, camera, [(square_of_joints(uv), False)])
+    tight = square_of_joints(uv)
+    tight = tight._replace(side=PredictorConfig().refined_side * tight.side)
+    fitting = passes.run(picture, camera, [(tight, False)])
     network.shown.clear()
     (fourth,) = passes.refine_mirrored(picture, camera, fitting)
     assert len(network.shown) == 1

@@ -246,7 +246,9 @@ def test_from_labels_to_scores(tmp_path, capsys):
 
 
 def test_what_cannot_be_is_said_in_a_line(tmp_path):
-    with pytest.raises(ValueError, match=r"backbone must be knuckle or one of timm's, such as .*resnet50.*, but got 'resnet5'"):
+    with pytest.raises(
+        ValueError, match=r"backbone must be knuckle or one of timm's, such as .*resnet50.*, but got 'resnet5'"
+    ):
         open_system("biomechanical", settings=["backbone=resnet5"]).network()
     with pytest.raises(ValueError, match="must have pretrained weights but resnet50t has none"):
         LiftNetwork("resnet50t", pretrained=True)

@@ -14,6 +14,8 @@ class PredictorConfig:
     Attributes:
         detection_threshold: minimum probability of the detector for a detection to be kept. Low, as the hand network
             rejects false detections.
+        detector_share: exponent of the detector's probability in a hand's score; presence has the rest of 1. On
+            generated frames a third finds as many hands as a half at fewer false ones: the hand network sees more.
         extra_detections: number of detections kept beyond the number of hands wanted, for the same reason.
         score_threshold: minimum score of a hand.
         passes: number of passes of the hand network, each through the crop suggested by the previous one. The last
@@ -41,9 +43,10 @@ class PredictorConfig:
             second.
     """
 
-    detection_threshold: float = 0.15
+    detection_threshold: float = 0.1
+    detector_share: float = 1 / 3
     extra_detections: int = 3
-    score_threshold: float = 0.3
+    score_threshold: float = 0.4
     passes: int = 2
     early_rejection: float = 0.7
     presence_threshold: float = 0.3
@@ -53,7 +56,7 @@ class PredictorConfig:
     same_hand_nested: float = 0.75
     min_rescale: float = 0.85
     max_rescale: float = 1.4
-    refined_side: float = 0.92
+    refined_side: float = 0.9
     same_crop_shift: float = 0.06
     same_crop_zoom: float = 0.1
     same_crop_turn: float = 0.15

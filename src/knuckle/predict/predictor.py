@@ -221,7 +221,8 @@ class Predictor:
     def _score(self, estimate: CropEstimate, detected: float) -> float:
         """Detector score and presence, reduced by the uncertainty of the joints, which is large on a face or an ear."""
         certainty = math.exp(-estimate.relative_uncertainty / self.config.uncertainty_scale)
-        return math.sqrt(detected * estimate.presence) * certainty
+        share = self.config.detector_share
+        return detected**share * estimate.presence ** (1.0 - share) * certainty
 
     def without_duplicates(self, found: list[HandEstimate]) -> list[HandEstimate]:
         """Best first; of duplicates only the best."""
