@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.arrays import Array, namespace
-from knuckle.camera import Camera
+from knuckle.camera import Camera, viewing_rays
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.predict.contract import Contract
 from knuckle.predict.estimate import CropEstimate, HandEstimate
@@ -119,8 +119,7 @@ def from_sight(
         sighted: (..., N, 3) the 21 joints, and further points after them.
     """
     xp = namespace(intrinsics, sighted)
-    uv1 = xp.concat([sighted[..., :2], xp.ones_like(sighted[..., :1])], axis=-1)
-    lines = uv1 @ xp.matrix_transpose(xp.linalg.inv(intrinsics))
+    lines = viewing_rays(intrinsics, sighted[..., :2])
     sight = lines[..., ROOT : ROOT + 1, :]
     squared = xp.sum(sight**2, axis=-1)
     along = 1.0 + sighted[..., 2] / (focal_length(intrinsics)[..., None] * xp.sqrt(squared))
