@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from safetensors import SafetensorError
+from torch import nn
 
 from hand_pictures import drawn_samples, write_truth
 from knuckle.datasets.sets import DataSet, parse_spec
@@ -19,7 +20,7 @@ from knuckle.systems.config import from_json
 from knuckle.systems.detector import Detector, DetectorConfig
 from knuckle.systems.shipped import Shipped, ShippedConfig
 from knuckle.systems.system import Graph
-from knuckle.train.checkpoint import checkpoints, load, newest, save
+from knuckle.train.checkpoint import begin_with, checkpoints, load, newest, save
 from knuckle.train.examples import make_batch
 from knuckle.train.export import export_onnx, open_checkpoint
 from knuckle.train.job import TrainJob, run_job
@@ -291,6 +292,23 @@ def test_weights_that_half_cannot_hold_stay_as_they_are(tmp_path):
     session = onnxruntime.InferenceSession(str(tmp_path / "large.onnx"), providers=["CPUExecutionProvider"])
     joints = np.asarray(session.run(None, {"image": np.ones((1, 8, 8, 3), np.uint8)})[0])
     np.testing.assert_allclose(joints, 3e5)
+
+
+def test_a_part_that_a_checkpoint_lacks_begins_anew():
+    def network(**parts: nn.Module) -> nn.Module:
+        return nn.ModuleDict(parts)
+
+    one = network(body=nn.Linear(2, 3), old=nn.Linear(3, 1))
+    other = network(body=nn.Linear(2, 3), new=nn.Linear(3, 2))
+    anew = other["new"].weight.clone()
+    lines = begin_with(other, one.state_dict())
+    assert [line.split()[0] for line in lines] == ["new", "old"]
+    assert torch.equal(other["body"].weight, one["body"].weight)
+    assert torch.equal(other["new"].weight, anew)
+    with pytest.raises(ValueError, match="must be of a network of this kind but are of old"):
+        begin_with(network(new=nn.Linear(3, 2)), {"old.weight": torch.zeros(1)})
+    with pytest.raises(ValueError, match=r"of this configuration but are not: .*body\.weight"):
+        begin_with(network(body=nn.Linear(2, 4)), one.state_dict())
 
 
 def test_weights_of_another_network_are_refused(hands, tmp_path):

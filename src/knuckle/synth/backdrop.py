@@ -127,12 +127,6 @@ def procedural(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def plain(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A plain background (height, width, 3) of a bluish grey between dark and light."""
-    colour = rng.uniform(0.25, 0.75) * np.array([0.85, 0.95, 1.0])
-    return np.broadcast_to((colour * 255 + 0.5).astype(np.uint8), (size[1], size[0], 3)).copy()
-
-
 def skin_colour(rng: np.random.Generator) -> np.ndarray:
     """A random skin colour (3,) under a random brightness; 0..1 sRGB."""
     colour = to_srgb(1.3 * reflectance_table(8)[tuple(rng.integers(0, 8, 2))]) / 255.0

@@ -10,11 +10,11 @@ from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
 from knuckle.synth import backdrop, people, solids, views
 from knuckle.synth.collide import SelfCollision
-from knuckle.synth.light import Light, Panorama, irradiance, procedural_light, studio_light
+from knuckle.synth.light import Light, Panorama, irradiance, procedural_light
 from knuckle.synth.poses import random_angles
 from knuckle.synth.presets import Preset
 from knuckle.synth.scene import Scene, SceneHand, Solid
-from knuckle.synth.skin import SkinAppearance, random_skin, reflectance_table, studio_skin
+from knuckle.synth.skin import SkinAppearance, random_skin, reflectance_table, smooth_skin
 from knuckle.synth.surface import HandSurface
 
 _MAX_PENETRATION = 0.004  # metres, of the capsules of a hand; a deeper pose is rejected
@@ -50,7 +50,7 @@ class Composer:
             hands, K = self._frame(rng)
         light, background = self._light_and_background(rng, K)
         shadow = (0.0, 0.0, 0.0, 0.0)
-        if not self.preset.studio and rng.random() < 0.35:
+        if not self.preset.smooth_skin and rng.random() < 0.35:
             shadow = (*rng.uniform((0.1, -18, -18), (0.6, 18, 18)), rng.uniform(2, 12))
         return Scene(
             K=K,
@@ -144,7 +144,7 @@ class Composer:
             return self._shape(rng), None
         # The same people in every set of the preset, whatever its seed.
         person = np.random.default_rng([_PEOPLE_SEED, int(rng.integers(self.preset.people))])
-        return self._shape(person), studio_skin(person) if self.preset.studio else random_skin(person)
+        return self._shape(person), smooth_skin(person) if self.preset.smooth_skin else random_skin(person)
 
     def _shape(self, rng: np.random.Generator) -> np.ndarray:
         """Random shape (S,): mostly adults, some children, whose hands are smaller."""
@@ -242,8 +242,6 @@ class Composer:
 
     def _light_and_background(self, rng: np.random.Generator, K: np.ndarray) -> tuple[Light, np.ndarray]:
         """Random light, and a background (height, width, 3) uint8."""
-        if self.preset.studio:
-            return studio_light(), backdrop.plain(rng, self.size)
         rotation = _random_camera_rotation(rng)
         panorama = self.panoramas[rng.integers(len(self.panoramas))] if self.panoramas else None
         light = procedural_light(rng, rotation @ [0.0, -1.0, 0.0])

@@ -94,15 +94,6 @@ def procedural_light(rng: np.random.Generator, up: np.ndarray | None = None) -> 
     return Light(ambient, np.array(lamps).reshape(-1, 3), np.array(colours).reshape(-1, 3))
 
 
-def studio_light() -> Light:
-    """Constant light: white from everywhere, and a lamp above and behind the camera, to its left."""
-    ambient = _project(
-        _DIRECTIONS, np.full((len(_DIRECTIONS), 3), 0.6), np.full(len(_DIRECTIONS), 4 * np.pi / len(_DIRECTIONS))
-    )
-    direction = np.array([-0.4, -0.6, -0.7])
-    return Light(ambient, direction[None] / np.linalg.norm(direction), np.full((1, 3), 0.8))
-
-
 def _lamp_direction(rng: np.random.Generator, up: np.ndarray) -> np.ndarray:
     v = random_direction(rng)
     v = v + up * rng.uniform(0, 1.6) + np.array([0, 0, -1]) * rng.uniform(0, 0.8)

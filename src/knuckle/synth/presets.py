@@ -25,7 +25,7 @@ class Preset:
         named_poses: what the names of the bank's poses that are used begin with; "" for the whole bank.
         people: number of different people, each with a shape and a skin; 0: no two hands are the same person's.
         views: names of views.VIEWS that are used; all of them if empty.
-        studio: smooth skin under one constant light before a plain background.
+        smooth_skin: skin without detail, and no shadows of what is outside the picture.
     """
 
     size: int = 256
@@ -45,7 +45,7 @@ class Preset:
     named_poses: str = ""
     people: int = 0
     views: tuple[str, ...] = ()
-    studio: bool = False
+    smooth_skin: bool = False
 
 
 PRESETS: dict[str, Preset] = {
@@ -68,10 +68,10 @@ PRESETS: dict[str, Preset] = {
         second_hand=0.0,
         person=0.0,
     ),
-    # As a simple synthetic set looks beside real pictures: a few people's bare hands, all alike in skin, light and
-    # background, in fewer poses. What is learned from it alone does not carry over to `crop`. Views are as there: depth
-    # is not learned from 2D labels in views in which it was never seen.
-    "studio": Preset(
+    # As a simple synthetic set looks beside real pictures: a few people's bare hands with smooth skin, in fewer poses,
+    # with nothing in them or in front of them. Light, backgrounds and views are as in `crop`: from hands in one light
+    # before plain backgrounds nothing carries over, and no weak label can correct a depth that is all wrong.
+    "bare": Preset(
         margin=(1.4, 1.9),
         shift_std=0.05,
         sleeved=0.0,
@@ -82,7 +82,7 @@ PRESETS: dict[str, Preset] = {
         child=0.0,
         poses=PoseMix(bank=0.0, swap=0.0, gesture=0.5, touch=0.0, coupled=0.5, blend=0.0),
         people=12,
-        studio=True,
+        smooth_skin=True,
     ),
     # Hands that hold something, mostly seen by their owner: other poses, views and occlusions than `crop` has.
     "held": Preset(

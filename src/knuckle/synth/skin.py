@@ -101,7 +101,7 @@ def random_skin(rng: np.random.Generator) -> SkinAppearance:
     )
 
 
-def studio_skin(rng: np.random.Generator) -> SkinAppearance:
+def smooth_skin(rng: np.random.Generator) -> SkinAppearance:
     """Random skin of a simple synthetic hand: a tone, and no detail."""
     skin = random_skin(rng)
     tone = 0.15 + 0.4 * skin.melanin

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,30 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
     except RuntimeError as error:
         first = " ".join(str(error).split())[:300]
         raise ValueError(f"the weights must be of a network of this configuration but are not: {first}") from error
+
+
+def begin_with(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:
+    """Gives a network the weights of another of its kind, which may have a part more or less.
+
+    Args:
+        network: parts (its direct modules) that the weights lack keep their own.
+        weights: those of parts that the network lacks are left out.
+
+    Returns:
+        A line for each such part.
+
+    Raises:
+        ValueError: none of the parts fits, or one fits in part.
+    """
+    own = network.state_dict()
+
+    def parts(names: Iterable[str]) -> set[str]:
+        return {name.split(".")[0] for name in names}
+
+    new, unused = parts(own) - parts(weights), parts(weights) - parts(own)
+    kept = {name: value for name, value in weights.items() if name.split(".")[0] not in unused}
+    if not kept:
+        raise ValueError(f"the weights must be of a network of this kind but are of {', '.join(sorted(unused))}")
+    load_weights(network, kept | {name: value for name, value in own.items() if name.split(".")[0] in new})
+    lines = [f"{part} begins anew: the checkpoint has no weights of it" for part in sorted(new)]
+    return lines + [f"{part} of the checkpoint is left out: the network has no such part" for part in sorted(unused)]

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -279,9 +280,10 @@ def _begin(
     if saved is not None:
         at = _restored(saved, learner, about)
     elif start_from is not None:
-        weights = checkpoint.load(start_from).weights
-        checkpoint.load_weights(learner.network, weights)
-        checkpoint.load_weights(learner.average, weights)
+        for line in checkpoint.begin_with(learner.network, checkpoint.load(start_from).weights):
+            if ranks.rank == 0:
+                print(line, file=sys.stderr)
+        learner.average.load_state_dict(learner.network.state_dict())
     return about, learner, at, saved
 
 
