@@ -37,10 +37,16 @@ class PredictorConfig:
         fit_uncertainty_share: factor on the uncertainty of the joints in the fit: their errors are correlated, and
             are weaker evidence against a pose than as many independent errors.
         min_depth: minimum distance of any joint from the camera, metres.
-        redetect_every: in a video, frames between two runs of the detector; it runs at once when all hands are lost.
-        side_memory, side_limit: in a video, the side is decided by log-odds summed over frames, decayed by side_memory
-            a frame (about fifty frames) and clipped to side_limit a frame, as a fist may look like the other side for a
-            second.
+        search_seconds: in a video, time between two runs of the detector while fewer hands than wanted are seen, and a
+            quarter of it while one is out of sight; it runs at once when a look is doubtful.
+        doubtful_shift, doubtful_zoom, doubtful_score: a look is doubtful if the hand's centre is farther from where it
+            was expected, in sides of the hand, or its size differs by a larger factor, or its score is lower.
+        same_track: largest distance (see VideoPredictor) of a found hand from the track that it goes on with.
+        motion_seconds: for so long a hand is expected to move on as before; time constant of its velocity.
+        remember_seconds: a hand that comes back so soon is the same hand.
+        shape_seconds: of a track, in which its shape is learned.
+        side_limit, side_votes: the side is decided by the log-odds of all looks, each clipped to side_limit, their sum
+            over seconds clipped to side_votes: a fist may look like the other side for seconds.
     """
 
     detection_threshold: float = 0.1
@@ -62,12 +68,19 @@ class PredictorConfig:
     same_crop_turn: float = 0.15
     fit_uncertainty_share: float = 0.4
     min_depth: float = 0.02
-    redetect_every: int = 10
-    side_memory: float = 0.98
+    search_seconds: float = 0.33
+    doubtful_shift: float = 0.35
+    doubtful_zoom: float = 1.3
+    doubtful_score: float = 0.4
+    same_track: float = 1.5
+    motion_seconds: float = 0.1
+    remember_seconds: float = 1.5
+    shape_seconds: float = 1.0
     side_limit: float = 4.0
+    side_votes: float = 32.0
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.refined_side <= 10:
             raise ValueError(f"refined_side must be a factor of 0.1 to 10 but got {self.refined_side}")
-        if self.passes < 1 or self.redetect_every < 1:
-            raise ValueError(f"passes and redetect_every must be 1 or more but got {self}")
+        if self.passes < 1:
+            raise ValueError(f"passes must be 1 or more but got {self.passes}")

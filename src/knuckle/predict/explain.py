@@ -1,9 +1,11 @@
 """From a network's estimate to a `Hand` that explains it: consistent joints, mesh, angles and pose."""
 
 import math
+from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 
 from knuckle.camera import Camera
 from knuckle.fit import Fit, fit_hand
@@ -16,17 +18,24 @@ from knuckle.predict.place import settle
 from knuckle.sample import Hand
 
 
+# Joints that no angle moves.
+_PALM = [0, 5, 9, 13, 17]
+
+
 @runtime_checkable
 class Explain(Protocol):
     """Turns a network's estimate into a `Hand`."""
 
-    def __call__(self, estimate: HandEstimate, camera: Camera, initial: Any = None) -> tuple[Hand, Any]:
+    def __call__(
+        self, estimate: HandEstimate, camera: Camera, initial: Any = None, shape: np.ndarray | None = None
+    ) -> tuple[Hand, Any]:
         """The hand, and the `initial` for the same hand in the next frame of a video.
 
         Args:
             estimate: of the network, in the camera's frame.
             camera: that took the picture.
             initial: from the previous frame; None if there is none.
+            shape: (S,) of the hand where it is known.
         """
         ...
 
@@ -44,7 +53,9 @@ class FitExplain:
         self._config = config
         self._limits = human_limits().widened(**MEASURED_MARGINS)
 
-    def __call__(self, estimate: HandEstimate, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
+    def __call__(
+        self, estimate: HandEstimate, camera: Camera, initial: Fit | None = None, shape: np.ndarray | None = None
+    ) -> tuple[Hand, Fit]:
         """See `Explain`."""
         fitted = fit_hand(
             self._model,
@@ -52,6 +63,7 @@ class FitExplain:
             side=estimate.side,
             joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,
             initial=initial,
+            shape="free" if shape is None else shape,
             shape_regularisation=1.0,
             iterations=20,
             # A millimetre is far below the network's error; further steps change nothing measurable.
@@ -61,14 +73,9 @@ class FitExplain:
         )
         residual = float(fitted.error)
         pose = settle(camera, fitted.joints, estimate.uv, estimate.uncertainty) @ fitted.T_camera_hand
-        posed = self._model(fitted.angles, shape=fitted.shape, T_camera_hand=pose, side=estimate.side)
-        joints, vertices = np.asarray(posed.joints), posed.vertices
-        too_near = self._config.min_depth - float(joints[:, 2].min())
-        if too_near > 0:
-            # A wrong pose close to the lens: nothing visible lies behind the camera.
-            offset = too_near * camera.rays(estimate.uv).mean(0)
-            pose[:3, 3] += offset
-            joints, vertices = joints + offset, vertices + offset
+        joints, vertices, pose = _posed(
+            self._model, fitted.angles, fitted.shape, pose, estimate.side, self._config.min_depth
+        )
         hand = Hand(
             side=estimate.side,
             score=min(estimate.score, 1.0),
@@ -88,3 +95,54 @@ class FitExplain:
             object=estimate.object,
         )
         return hand, fitted
+
+
+def pose_hand(
+    model: HandModel,
+    hand: Hand,
+    angles: Float[np.ndarray, " a"],
+    shape: Float[np.ndarray, " s"],
+    T_camera_hand: Float[np.ndarray, "4 4"],
+    min_depth: float = 0.02,
+) -> Hand:
+    """The same hand in another pose.
+
+    Args:
+        model: that the angles and the shape are of.
+        hand: what it has besides its pose is kept.
+        angles: radians.
+        shape: of the model.
+        T_camera_hand: the pose.
+        min_depth: metres; a hand nearer to the camera is moved away from it.
+    """
+    joints, vertices, T = _posed(model, angles, shape, T_camera_hand, hand.side, min_depth)
+    return replace(
+        hand,
+        box=box_of_joints(hand.camera.project(joints)),
+        joints_camera=joints,
+        vertices_camera=vertices,
+        angles=angles,
+        shape=shape,
+        T_camera_hand=T,
+    )
+
+
+def palm_of(model: HandModel, shape: Float[np.ndarray, " s"], side: str) -> tuple[np.ndarray, float]:
+    """A point (3,) of the palm that no angle moves, in the hand's frame, and the length of the palm; metres."""
+    joints = np.asarray(model.joints(shape=shape, side=side))
+    return joints[_PALM].mean(0), float(np.linalg.norm(joints[9] - joints[0]))
+
+
+def _posed(model: HandModel, angles, shape, T, side, min_depth: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joints, vertices and pose, moved away from the camera where a joint is nearer than min_depth."""
+    posed = model(angles, shape=shape, T_camera_hand=T, side=side)
+    joints, vertices = np.asarray(posed.joints), np.asarray(posed.vertices)
+    too_near = min_depth - float(joints[:, 2].min())
+    if too_near > 0:
+        # A wrong pose close to the lens: nothing visible lies behind the camera.
+        centre = joints.mean(0)
+        offset = too_near * np.array([*(centre[:2] / max(float(centre[2]), 1e-6)), 1.0])
+        T = T.copy()
+        T[:3, 3] += offset
+        joints, vertices = joints + offset, vertices + offset
+    return joints, vertices, T

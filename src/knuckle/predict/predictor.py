@@ -174,22 +174,34 @@ class Predictor:
         ]
 
     def follow(
-        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, hands: list[HandEstimate]
+        self,
+        image: UInt8[np.ndarray, "h w 3"],
+        camera: Camera,
+        expected: list[Float[np.ndarray, "21 2"]],
+        sides: list[Literal["left", "right"]],
     ) -> list[HandEstimate | None]:
-        """One pass for hands whose place is known from the previous frame; None for those that are lost."""
-        squares = [square_of_joints(hand.uv, rule=self._guide.rule) for hand in hands]
+        """One pass for hands whose place is known from the previous frames; None for those that are not there.
+
+        Args:
+            image: the picture.
+            camera: that took it.
+            expected: joints of each hand, pixels.
+            sides: of each hand, used for mirroring where the network needs it: a single frame may be mistaken.
+        """
+        squares = [square_of_joints(uv, rule=self._guide.rule) for uv in expected]
         estimates = self._guide.run(image, camera, [(square, False) for square in squares])
         present = [estimate.presence > self.config.presence_threshold for estimate in estimates]
         found = [
-            place_hand(self._guide.contract, camera, estimate, self._bone_lengths, estimate.presence)
+            place_hand(
+                self._guide.contract, camera, estimate, self._bone_lengths, self._score(estimate, estimate.presence)
+            )
             for estimate, there in zip(estimates, present, strict=True)
             if there
         ]
         if self._guided:
-            # Mirror by the side of the track: that of a single frame may be mistaken.
-            sides = [hand.side for hand, there in zip(hands, present, strict=True) if there]
+            kept = [side for side, there in zip(sides, present, strict=True) if there]
             found = self._run_guided(
-                image, camera, [replace(new, side=side) for new, side in zip(found, sides, strict=True)]
+                image, camera, [replace(new, side=side) for new, side in zip(found, kept, strict=True)]
             )
         remaining = iter(found)
         return [next(remaining) if there else None for there in present]

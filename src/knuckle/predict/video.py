@@ -1,85 +1,157 @@
-"""Hands in a video: tracked from frame to frame, and smoothed."""
+"""Hands in a video: followed from frame to frame, with one shape and one side each, and smoothed."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+import math
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import UInt8
 
 from knuckle.camera import Camera
 from knuckle.predict.estimate import HandEstimate
+from knuckle.predict.explain import palm_of, pose_hand
 from knuckle.predict.predictor import Predictor, checked_camera
+from knuckle.predict.tracks import Track
 from knuckle.sample import Hand
-from knuckle.track import FilterSettings, OneEuroFilter
-
-
-@dataclass
-class _Track:
-    found: HandEstimate  # its side is the track's
-    left_log_odds: float
-    filter: OneEuroFilter
-    explained_side: str = ""
-    initial: Any = None  # of the explanation, from the previous frame
+from knuckle.track import Smoothing, match
 
 
 class VideoPredictor:
-    """Finds and tracks hands; call it with the frames in order, from one thread. Hands keep their place in the list.
+    """Finds and tracks hands; call it with the frames in order, from one thread.
+
+    A `Hand.id` is one person's hand, also after it was out of sight for a second or crossed another. Its shape is
+    learned in its first second and then held.
 
     Args:
         predictor: stateless; may be shared.
-        fps: frames per second.
-        smoothing: settings of the One-Euro filter; its defaults if None.
+        fps: frames per second, of frames whose time is not given.
+        smoothing: of the hands' poses; None for none: every frame has its own look, fitted.
     """
 
-    def __init__(self, predictor: Predictor, fps: float, smoothing: FilterSettings | None = None) -> None:
+    def __init__(self, predictor: Predictor, fps: float = 30.0, smoothing: Smoothing | None = Smoothing()) -> None:
+        if not 0 < fps < math.inf:
+            raise ValueError(f"fps must be above 0 but got {fps}")
         self._predictor = predictor
         self._config = predictor.config
-        self._seconds = 1.0 / fps
+        self._period = 1.0 / fps
         self._smoothing = smoothing
-        self._tracks: list[_Track] = []
-        self._frame = 0
+        self._tracks: list[Track] = []
+        self._hidden: list[Track] = []
+        self._count = 0
+        self._time = 0.0
+        self._searched = -math.inf
 
     def __call__(
-        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera | None = None, max_hands: int = 4
+        self,
+        image: UInt8[np.ndarray, "h w 3"],
+        camera: Camera | None = None,
+        max_hands: int = 4,
+        time: float | None = None,
     ) -> list[Hand]:
-        """The hands in the next frame; arguments as of `Predictor`."""
+        """The hands in the next frame, in the order of their ids.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            camera: that took it; if None a field of view of 60 degrees is assumed.
+            max_hands: maximum number of hands.
+            time: seconds, of this frame; the last frame's and 1 / fps if None. A time that is not after the last
+                frame's, as in files with a broken index, counts as that too.
+
+        Raises:
+            ValueError: as of `Predictor`.
+        """
         camera = checked_camera(image, camera)
-        self._follow(image, camera)
-        due = self._frame % self._config.redetect_every == 0
-        if not self._tracks or (len(self._tracks) < max_hands and due):
-            self._add_tracks(image, camera, max_hands)
-        self._frame += 1
-        return [self._finish(track, camera) for track in self._tracks]
+        before = self._time
+        self._time = before + self._period if time is None or time <= before else time
+        doubtful = self._follow(image, camera)
+        if self._must_search(max_hands) or doubtful:
+            self._search(image, camera, max_hands, doubtful)
+        self._part()
+        return [self._finish(track, camera, self._time - before) for track in self._tracks]
 
-    def _follow(self, image: np.ndarray, camera: Camera) -> None:
-        found = self._predictor.follow(image, camera, [track.found for track in self._tracks])
-        memory, limit = self._config.side_memory, self._config.side_limit
-        kept: list[_Track] = []
-        for track, hand in zip(self._tracks, found, strict=True):
-            if hand is None or self._predictor.is_duplicate(hand, [t.found for t in kept]):
+    def _follow(self, image: np.ndarray, camera: Camera) -> list[tuple[Track, HandEstimate]]:
+        """One look at every track; those that are hardly true are not believed but returned."""
+        c, now = self._config, self._time
+        looks = self._predictor.follow(
+            image, camera, [track.expected(now) for track in self._tracks], [track.side for track in self._tracks]
+        )
+        pairs = [(track, look) for track, look in zip(self._tracks, looks, strict=True) if look is not None]
+        # Where two tracks see one hand, it is that of the more similar one.
+        pairs.sort(key=lambda pair: self._distance(*pair))
+        doubtful: list[tuple[Track, HandEstimate]] = []
+        taken: list[HandEstimate] = []
+        for track, look in pairs:
+            if self._predictor.is_duplicate(look, taken):
                 continue
-            track.left_log_odds = memory * track.left_log_odds + min(max(hand.left_log_odds, -limit), limit)
-            score = max(hand.score, 0.9 * track.found.score)
-            track.found = replace(hand, score=score, side=_side(track.left_log_odds))
-            kept.append(track)
-        self._tracks = kept
+            shift, zoom = track.agreement(look.uv, now)
+            if shift > c.doubtful_shift or zoom > c.doubtful_zoom or look.score < c.doubtful_score:
+                doubtful.append((track, look))
+            else:
+                taken.append(look)
+                track.see(look, now)
+        return doubtful
 
-    def _add_tracks(self, image: np.ndarray, camera: Camera, max_hands: int) -> None:
-        for hand in self._predictor.find(image, camera, max_hands):
-            tracked = [track.found for track in self._tracks]
-            if len(self._tracks) < max_hands and not self._predictor.is_duplicate(hand, tracked):
-                log_odds = self._config.side_limit * (1.0 if hand.side == "left" else -1.0)
-                self._tracks.append(_Track(hand, log_odds, OneEuroFilter(self._smoothing)))
+    def _must_search(self, max_hands: int) -> bool:
+        c, past = self._config, self._time - self._searched
+        if any(track.seen < self._time for track in self._tracks) or not self._tracks:
+            return True
+        if self._hidden and past >= c.search_seconds / 4:
+            return True
+        return len(self._tracks) < max_hands and past >= c.search_seconds
 
-    def _finish(self, track: _Track, camera: Camera) -> Hand:
-        side = track.found.side
-        joints = track.filter(track.found.joints_camera, self._seconds)
-        # The pose of a hand of the other side is a poor initial value.
-        initial = track.initial if side == track.explained_side else None
-        hand, track.initial = self._predictor.explain(replace(track.found, joints_camera=joints), camera, initial)
-        track.explained_side = side
-        return hand
+    def _search(
+        self, image: np.ndarray, camera: Camera, max_hands: int, doubtful: list[tuple[Track, HandEstimate]]
+    ) -> None:
+        """Looks everywhere: for new hands, and for tracks that are out of sight or whose look is doubtful."""
+        now, twice = self._time, self._predictor.is_duplicate
+        self._searched = now
+        seen = [track.found for track in self._tracks if track.seen == now]
+        found = [hand for hand in self._predictor.find(image, camera, max_hands) if not twice(hand, seen)]
+        lost = [track for track in self._tracks if track.seen < now] + self._hidden
+        cost = np.array([[self._distance(track, hand) for hand in found] for track in lost])
+        new = set(range(len(found)))
+        for i, j in match(cost.reshape(len(lost), len(found)), self._config.same_track):
+            track = lost[i]
+            if track in self._hidden:
+                self._hidden.remove(track)
+                self._tracks.append(track)
+                track.begin_again()
+            track.see(found[j], now)
+            new.discard(j)
+        # Better a doubtful look than none, where there is nothing better.
+        for track, look in doubtful:
+            now_seen = [t.found for t in self._tracks if t.seen == now] + [found[j] for j in new]
+            if track.seen < now and look.score >= self._config.doubtful_score and not twice(look, now_seen):
+                track.see(look, now)
+        for j in sorted(new):
+            if sum(track.seen == now for track in self._tracks) < max_hands:
+                self._tracks.append(Track(self._count, found[j], now, self._config, self._smoothing))
+                self._count += 1
 
+    def _part(self) -> None:
+        """Tracks that were not seen in this frame are out of sight; those that were not for long are given up."""
+        now = self._time
+        hidden = self._hidden + [track for track in self._tracks if track.seen < now]
+        self._hidden = [track for track in hidden if now - track.seen <= self._config.remember_seconds]
+        self._tracks = sorted((t for t in self._tracks if t.seen == now), key=lambda track: track.number)
 
-def _side(left_log_odds: float) -> Literal["left", "right"]:
-    return "left" if left_log_odds > 0 else "right"
+    def _distance(self, track: Track, hand: HandEstimate) -> float:
+        """How unlike a track a hand is: where it is, how large, and which side."""
+        c = self._config
+        shift, zoom = track.agreement(hand.uv, self._time)
+        # The longer it was out of sight, the farther it may have gone.
+        reach = 1.0 + (self._time - track.seen) / c.motion_seconds
+        against = hand.left_log_odds if track.side == "right" else -hand.left_log_odds
+        return (shift + math.log(zoom)) / reach + min(max(against / c.side_limit, 0.0), 1.0)
+
+    def _finish(self, track: Track, camera: Camera, seconds: float) -> Hand:
+        explain, model = self._predictor.explain, self._predictor.model
+        known = track.shape if track.shape_known else None
+        hand, track.initial = explain(track.found, camera, track.initial, known)
+        if known is None:
+            track.learn_shape(hand.shape, hand.score * hand.plausibility, seconds)
+        shape = track.shape
+        assert shape is not None
+        angles, T = np.array(list(hand.angles.values())), hand.T_camera_hand
+        if track.filter is not None:
+            angles, T = track.filter(angles, T, *palm_of(model, shape, hand.side), seconds)
+        return replace(pose_hand(model, hand, angles, shape, T, self._config.min_depth), id=track.number)

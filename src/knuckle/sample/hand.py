@@ -51,6 +51,7 @@ class Hand:
         joints_network: (21, 3) metres, the network's own output in the camera's frame, before the fit.
         vertices_network: (V, 3) metres, likewise the network's own mesh, in its own topology.
         object: the held object; None where there is none, or the network does not predict one.
+        id: of the track in a video, from 0; None in a picture.
 
     Raises:
         ValueError: a field has another shape, type or range than described here, or is not finite.
@@ -70,6 +71,7 @@ class Hand:
     joints_network: np.ndarray | None = field(default=None, repr=False)
     vertices_network: np.ndarray | None = field(default=None, repr=False)
     object: HeldObject | None = None
+    id: int | None = None
 
     def __post_init__(self) -> None:
         check_side(self.side)

@@ -1,0 +1,118 @@
+"""The One-Euro filter of points, of independent quantities and of rotations.
+
+Source: Casiez, Roussel and Vogel, CHI 2012. Time steps may vary.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from knuckle.geometry.rotation import axis_angle_to_matrix, matrix_to_axis_angle
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """Parameters of the One-Euro filter, with the names of its paper.
+
+    Attributes:
+        min_cutoff: Hz, at rest; lower reduces jitter.
+        beta: increase of the cutoff in Hz per unit of speed (units per second); higher reduces lag.
+        derivative_cutoff: Hz, of the low-pass filter of the derivative.
+    """
+
+    min_cutoff: float = 1.5
+    beta: float = 8.0
+    derivative_cutoff: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.min_cutoff > 0 and self.beta >= 0 and self.derivative_cutoff > 0):
+            raise ValueError(f"cutoffs must be above 0 Hz, and beta 0 or more, but got {self}")
+
+
+class OneEuroFilter:
+    """Low-pass filter of an array, the cutoff increasing with the speed.
+
+    Args:
+        settings: its parameters; the defaults if None.
+        apart: a cutoff for each number by its own speed; else one for each point (..., D) by the norm of its velocity,
+            which makes the result equivariant to rotations.
+    """
+
+    def __init__(self, settings: FilterSettings | None = None, apart: bool = False) -> None:
+        self._settings = settings or FilterSettings()
+        self._apart = apart
+        self._value: np.ndarray | None = None
+        self._velocity = np.zeros(())
+
+    def __call__(
+        self, value: Float[np.ndarray, "*n d"], seconds: float, unit: float = 1.0
+    ) -> Float[np.ndarray, "*n d"]:
+        """Filter the next value.
+
+        Args:
+            value: (..., D) measurement.
+            seconds: time since the last call; positive.
+            unit: what speeds are measured in, in the value's unit: of a hand far away, say, its length in the picture.
+
+        Returns:
+            (..., D) filtered value; the first one unchanged.
+
+        Raises:
+            ValueError: seconds is not positive.
+        """
+        _check_seconds(seconds)
+        if self._value is None:
+            self._value, self._velocity = value, np.zeros_like(value)
+            return value
+        s = self._settings
+        change = value - self._value
+        self._velocity = self._velocity + _share(s.derivative_cutoff, seconds) * (change / seconds - self._velocity)
+        speed = np.abs(self._velocity) if self._apart else np.linalg.norm(self._velocity, axis=-1, keepdims=True)
+        self._value = self._value + _share(s.min_cutoff + s.beta * speed / unit, seconds) * change
+        return self._value
+
+
+class RotationFilter:
+    """The same for a rotation, along the shortest way, with speeds in radians a second.
+
+    Args:
+        settings: its parameters; the defaults if None.
+    """
+
+    def __init__(self, settings: FilterSettings | None = None) -> None:
+        self._settings = settings or FilterSettings()
+        self._value: np.ndarray | None = None
+        self._velocity = np.zeros(3)
+
+    def __call__(self, rotation: Float[np.ndarray, "3 3"], seconds: float) -> Float[np.ndarray, "3 3"]:
+        """Filter the next rotation matrix.
+
+        Args:
+            rotation: measurement.
+            seconds: time since the last call; positive.
+
+        Raises:
+            ValueError: seconds is not positive.
+        """
+        _check_seconds(seconds)
+        if self._value is None:
+            self._value = rotation
+            return rotation
+        s = self._settings
+        turn = matrix_to_axis_angle(self._value.T @ rotation)
+        self._velocity = self._velocity + _share(s.derivative_cutoff, seconds) * (turn / seconds - self._velocity)
+        share = _share(s.min_cutoff + s.beta * float(np.linalg.norm(self._velocity)), seconds)
+        self._value = self._value @ axis_angle_to_matrix(share * turn)
+        return self._value
+
+
+def _share(cutoff, seconds: float):
+    """Of the way to a new value, what a first-order low-pass filter goes in a time step."""
+    return 1.0 - np.exp(-2.0 * math.pi * cutoff * seconds)
+
+
+def _check_seconds(seconds: float) -> None:
+    if not seconds > 0:
+        raise ValueError(f"seconds must be above 0 but got {seconds}; give the time between two frames")
