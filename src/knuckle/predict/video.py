@@ -153,5 +153,5 @@ class VideoPredictor:
         assert shape is not None
         angles, T = np.array(list(hand.angles.values())), hand.T_camera_hand
         if track.filter is not None:
-            angles, T = track.filter(angles, T, *palm_of(model, shape, hand.side), seconds)
+            angles, T = track.filter(angles, T, *palm_of(model, shape, hand.side), seconds, track.found.uncertainty)
         return replace(pose_hand(model, hand, angles, shape, T, self._config.min_depth), id=track.number)

@@ -48,7 +48,7 @@ class Composer:
             hands, K = self._crop(rng)
         else:
             hands, K = self._frame(rng)
-        light, background = self._light_and_background(rng, K)
+        light, background = self.light_and_background(rng, K)
         shadow = (0.0, 0.0, 0.0, 0.0)
         if not self.preset.smooth_skin and rng.random() < 0.35:
             shadow = (*rng.uniform((0.1, -18, -18), (0.6, 18, 18)), rng.uniform(2, 12))
@@ -56,9 +56,9 @@ class Composer:
             K=K,
             size=self.size,
             hands=tuple(hands),
-            solids=tuple(self._solids(rng, hands)),
+            solids=tuple(self.solids_around(rng, hands)),
             light=light,
-            exposure=_exposure(rng, light, hands),
+            exposure=self.exposure(rng, light, hands),
             background=background,
             cast_shadow=tuple(float(s) for s in shadow),  # type: ignore[arg-type]
         )
@@ -71,12 +71,12 @@ class Composer:
         depth = float(np.clip(np.exp(rng.normal(np.log(0.5), 0.4)), 0.2, 1.6))
         centre = depth * np.array([off_axis[0], off_axis[1], 1.0])
         roll = rng.uniform(-np.pi, np.pi) if rng.random() < preset.any_roll else rng.normal(0, preset.roll_std)
-        hand = self._hand(rng, centre, roll)
+        hand = self.hand(rng, centre, roll)
         hands = [hand]
         if rng.random() < preset.second_hand:
             offset = rng.normal(size=3) * (1, 1, 0.5)
             offset *= rng.uniform(0.07, 0.16) / np.linalg.norm(offset)
-            other = self._hand(rng, centre + offset, roll + rng.normal(0, 1.0), _second_side(rng, hand.side))
+            other = self.hand(rng, centre + offset, roll + rng.normal(0, 1.0), _second_side(rng, hand.side))
             hands.append(replace(other, skin=hand.skin if rng.random() < 0.7 else other.skin))
         vertices = hand.vertices_camera[self.surface.hand_vertices]
         plane = vertices[:, :2] / vertices[:, 2:]
@@ -113,30 +113,43 @@ class Composer:
                 continue
             any_roll = rng.random() < self.preset.any_roll
             roll = rng.uniform(-np.pi, np.pi) if any_roll else rng.normal(0, self.preset.roll_std)
-            hand = self._hand(rng, centre, roll, side)
+            hand = self.hand(rng, centre, roll, side)
             side = _second_side(rng, hand.side)
             skin = skin or hand.skin
             hands.append(replace(hand, skin=skin if rng.random() < 0.8 else hand.skin))
         return hands, K
 
-    def _hand(self, rng: np.random.Generator, centre: np.ndarray, roll: float, side: str | None = None) -> SceneHand:
+    def hand(self, rng: np.random.Generator, centre: np.ndarray, roll: float, side: str | None = None) -> SceneHand:
         """A random hand whose centre lies at centre (3,), with its fingers rolled from pointing up, radians."""
         side = side or ("left" if rng.random() < 0.5 else "right")
         shape, skin = self._person(rng)
-        pose, angles = self._pose(rng, shape)
+        pose, angles = self.pose(rng, shape)
         wrist = np.clip(rng.normal(0, (0.35, 0.18)), (-1.0, -0.5), (1.0, 0.5))
         view, direction = views.random_view(rng, self.preset.views)
         ray = centre / np.linalg.norm(centre)
         rotation = views.look_from(direction, side, roll, ray)
         T = np.eye(4)
         T[:3, :3] = rotation
-        joints = self.model.joints(angles, shape=shape, T_camera_hand=T, side=side)
-        T[:3, 3] = centre - 0.5 * (joints.min(0) + joints.max(0))
-        posed = self.model(angles, wrist_angles=wrist, shape=shape, T_camera_hand=T, side=side)
+        joints, vertices = np.empty((21, 3)), np.empty((0, 3))
+        skin = skin or random_skin(rng)
+        return self.moved(SceneHand(side, angles, wrist, shape, T, joints, vertices, skin, pose, view), angles, centre)
+
+    def moved(self, hand: SceneHand, angles: np.ndarray, centre: np.ndarray | None = None) -> SceneHand:
+        """The hand with other angles (23,), its shape, rotation and wrist angles as they are, its centre at (3,).
+
+        The centre is that of the joints' bounding box; where it is None, the hand stays where it is.
+        """
+        T = hand.T_camera_hand.copy()
+        if centre is not None:
+            T[:3, 3] = 0.0
+            joints = self.model.joints(angles, shape=hand.shape, T_camera_hand=T, side=hand.side)
+            T[:3, 3] = centre - 0.5 * (joints.min(0) + joints.max(0))
+        wrist = hand.wrist_angles
+        posed = self.model(angles, wrist_angles=wrist, shape=hand.shape, T_camera_hand=T, side=hand.side)
         bone = posed.bone_transforms[self.surface.forearm_bone][:3, :3]
-        forearm_direction = T[:3, :3] @ (_mirror(side) * (bone @ [0.0, -1.0, 0.0]))
+        forearm_direction = T[:3, :3] @ (_mirror(hand.side) * (bone @ [0.0, -1.0, 0.0]))
         vertices = self.surface.lengthen(posed.vertices, forearm_direction)
-        return SceneHand(side, angles, wrist, shape, T, posed.joints, vertices, skin or random_skin(rng), pose, view)
+        return replace(hand, angles=angles, T_camera_hand=T, joints_camera=posed.joints, vertices_camera=vertices)
 
     def _person(self, rng: np.random.Generator) -> tuple[np.ndarray, SkinAppearance | None]:
         """Random shape (S,), with the skin of the person where the preset has a number of people."""
@@ -154,7 +167,7 @@ class Composer:
             shape[0] = rng.uniform(0.75 * limits[0, 0], -1.0)
         return np.clip(shape, limits[:, 0], limits[:, 1])
 
-    def _pose(self, rng: np.random.Generator, shape: np.ndarray) -> tuple[str, np.ndarray]:
+    def pose(self, rng: np.random.Generator, shape: np.ndarray) -> tuple[str, np.ndarray]:
         """A pose without self-collision: where there is one, the thumb is lifted off the fingers; where that does not
         help, another pose is sampled; as the last resort the hand is opened until it is free."""
         name, angles = "", np.zeros(23)
@@ -174,7 +187,7 @@ class Composer:
     def _is_free(self, angles: np.ndarray, shape: np.ndarray) -> bool:
         return self.collision.depth(self.model.joints(angles, shape=shape)) < _MAX_PENETRATION
 
-    def _solids(self, rng: np.random.Generator, hands: list[SceneHand]) -> list[Solid]:
+    def solids_around(self, rng: np.random.Generator, hands: list[SceneHand]) -> list[Solid]:
         """People, sleeves, watches, rings, held objects and occluders for the hands."""
         preset, parts = self.preset, []
         sleeved = rng.random() < preset.sleeved
@@ -240,8 +253,20 @@ class Composer:
         bone = rotation_about(self.model.wrist_angle_axis, hand.wrist_angles)
         return hand.T_camera_hand[:3, :3] @ np.diag(_mirror(hand.side)) @ bone[0] @ bone[1]
 
-    def _light_and_background(self, rng: np.random.Generator, K: np.ndarray) -> tuple[Light, np.ndarray]:
-        """Random light, and a background (height, width, 3) uint8."""
+    def exposure(self, rng: np.random.Generator, light: Light, hands: list[SceneHand]) -> float:
+        """The gain from radiance to pixels: exposes for the scene's light and, in part, for dark skin."""
+        facing = np.array([[0, 0, -1], [0.6, 0, -0.8], [-0.6, 0, -0.8], [0, 0.6, -0.8], [0, -0.6, -0.8]], float)
+        level = irradiance(light.ambient, facing).mean()
+        if len(light.lamps):
+            level += float((np.maximum(facing @ light.lamps.T, 0).mean(0) * light.colours.mean(1)).sum())
+        melanin = hands[0].skin.melanin if hands else 0.4
+        return float(0.85 / max(level, 1e-6) * np.exp(rng.normal(0.05, 0.35)) * (1 + 0.9 * melanin**2))
+
+    def light_and_background(
+        self, rng: np.random.Generator, K: np.ndarray, size: tuple[int, int] | None = None
+    ) -> tuple[Light, np.ndarray]:
+        """Random light, and a background (height, width, 3) uint8 of the pictures' size or another."""
+        size = size or self.size
         rotation = _random_camera_rotation(rng)
         panorama = self.panoramas[rng.integers(len(self.panoramas))] if self.panoramas else None
         light = procedural_light(rng, rotation @ [0.0, -1.0, 0.0])
@@ -249,17 +274,17 @@ class Composer:
             light = panorama.light(rotation)
         choice = rng.random()
         if panorama is not None and choice < 0.2:
-            view = panorama.view(rotation, _at_least_25_degrees(K, self.size), self.size)
+            view = panorama.view(rotation, _at_least_25_degrees(K, size), size)
             return light, backdrop.to_srgb(view * rng.uniform(0.25, 0.7) / max(float(view.mean()), 1e-6))
         if self.photos and choice < 0.75:
             photo = self.photos[rng.integers(len(self.photos))]
-            picture = backdrop.photo_crop(rng, photo, self.size)
+            picture = backdrop.photo_crop(rng, photo, size)
             if rng.random() < 0.35:  # the background of a near hand is often out of focus
-                picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.6, 4)) * self.size[0] / 256)
+                picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.6, 4)) * size[0] / 256)
             gain = np.exp(rng.normal(-0.05, 0.3))
             picture = (picture * gain).clip(0, 255).astype(np.uint8)
         else:
-            picture = backdrop.procedural(rng, self.size)
+            picture = backdrop.procedural(rng, size)
         if rng.random() < 0.5:
             # The surroundings of a hand tint its light.
             mean = (picture.reshape(-1, 3).mean(0) / 255 + 0.1) ** 2.2
@@ -301,13 +326,3 @@ def _at_least_25_degrees(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """K with a field of view of at least 25 degrees: a narrower one would show a few blurred pixels of a panorama."""
     focal = min(K[0, 0], max(size) / (2 * np.tan(np.deg2rad(12.5))))
     return np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1]])
-
-
-def _exposure(rng: np.random.Generator, light: Light, hands: list[SceneHand]) -> float:
-    """The gain from radiance to pixels: exposes for the scene's light and, in part, for dark skin."""
-    facing = np.array([[0, 0, -1], [0.6, 0, -0.8], [-0.6, 0, -0.8], [0, 0.6, -0.8], [0, -0.6, -0.8]], float)
-    level = irradiance(light.ambient, facing).mean()
-    if len(light.lamps):
-        level += float((np.maximum(facing @ light.lamps.T, 0).mean(0) * light.colours.mean(1)).sum())
-    melanin = hands[0].skin.melanin if hands else 0.4
-    return float(0.85 / max(level, 1e-6) * np.exp(rng.normal(0.05, 0.35)) * (1 + 0.9 * melanin**2))

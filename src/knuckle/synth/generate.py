@@ -13,6 +13,7 @@ from knuckle.handmodel.limits import angle_limits
 from knuckle.handmodel.poses import named_pose, pose_names
 from knuckle.skeleton import PARENTS
 from knuckle.synth.backdrop import load_photos, photo_paths
+from knuckle.synth.clip import FRAMES_PER_SECOND, Clip, random_clip, scene_at
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.compose import Composer
 from knuckle.synth.light import Panorama
@@ -110,6 +111,7 @@ class Generator:
         )
         self.renderer = Renderer(self.surface, size)
         self._bones_near_joint = _bones_near_joints()
+        self._clip_at_hand: tuple[int, Clip] | None = None
 
     def close(self) -> None:
         """Releases the OpenGL context."""
@@ -117,9 +119,15 @@ class Generator:
 
     def picture(self, index: int) -> Picture:
         """The picture with an index of 0 or more."""
-        rng = np.random.default_rng([self.settings.seed, index])
-        scene, rendered = self._visible_scene(rng)
-        label = {
+        place = {}
+        if self.composer.preset.framing == "clip":
+            number, frame = divmod(index, self.composer.preset.clip_frames)
+            place = {"clip": number, "frame": frame, "time": round(frame / FRAMES_PER_SECOND, 6)}
+            scene = scene_at(self.composer, self._clip(number), place["time"])
+            rendered = self.renderer.render(scene)
+        else:
+            scene, rendered = self._visible_scene(np.random.default_rng([self.settings.seed, index]))
+        label = place | {
             "id": f"{self.settings.preset}-{self.settings.seed}-{index:08d}",
             "size": list(scene.size),
             "K": _rounded(scene.K, 6),
@@ -130,6 +138,13 @@ class Generator:
             "objects": [_object_label(solid) for solid in scene.solids if solid.held_by is not None],
         }
         return Picture(rendered.image, label, rendered.visible, rendered.complete)
+
+    def _clip(self, number: int) -> Clip:
+        if self._clip_at_hand is None or self._clip_at_hand[0] != number:
+            seconds = self.composer.preset.clip_frames / FRAMES_PER_SECOND
+            clip = random_clip(self.composer, np.random.default_rng([self.settings.seed, number]), seconds)
+            self._clip_at_hand = (number, clip)
+        return self._clip_at_hand[1]
 
     def _visible_scene(self, rng: np.random.Generator) -> tuple[Scene, RenderedScene]:
         """A random scene, sampled again when its crop shows too little of the hand."""

@@ -12,7 +12,9 @@ class Preset:
     Attributes:
         size: default number of pixels along each side.
         hand_count: relative frequencies of 0, 1, 2, 3 hands.
-        framing: "crop": the first hand fills a crop; "frame": hands anywhere in a whole picture.
+        framing: "crop": the first hand fills a crop; "frame": hands anywhere in a whole picture; "clip": a video of
+            whole pictures.
+        clip_frames: number of frames of each clip.
         margin: minimum and maximum of a crop's side over the longer side of the hand's box.
         shift_std: standard deviation of the crop's centre, in sides of the hand's box.
         roll_std: standard deviation of the fingers' direction about upright, radians.
@@ -31,6 +33,7 @@ class Preset:
     size: int = 256
     hand_count: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 0.0)
     framing: str = "crop"
+    clip_frames: int = 120
     margin: tuple[float, float] = (1.3, 2.2)
     shift_std: float = 0.1
     roll_std: float = 0.35
@@ -95,6 +98,9 @@ PRESETS: dict[str, Preset] = {
         named_poses="grasp",
         views=("back", "egocentric_back", "egocentric_palm", "thumb_side", "little_side"),
     ),
+    # Videos of four seconds at 30 frames a second, one after the other: one or two hands that move before a camera that
+    # moves, cross, and leave the picture, for tests of tracking.
+    "motion": Preset(size=480, framing="clip", held=0.0, occluded=0.0, second_hand=0.0, person=0.4, child=0.1),
     # Whole pictures with zero to three hands, for a detector.
     "detector": Preset(
         hand_count=(0.15, 0.45, 0.3, 0.1),

@@ -47,7 +47,11 @@ class OneEuroFilter:
         self._velocity = np.zeros(())
 
     def __call__(
-        self, value: Float[np.ndarray, "*n d"], seconds: float, unit: float = 1.0
+        self,
+        value: Float[np.ndarray, "*n d"],
+        seconds: float,
+        unit: float = 1.0,
+        trust: float | Float[np.ndarray, "*n d"] = 1.0,
     ) -> Float[np.ndarray, "*n d"]:
         """Filter the next value.
 
@@ -55,6 +59,7 @@ class OneEuroFilter:
             value: (..., D) measurement.
             seconds: time since the last call; positive.
             unit: what speeds are measured in, in the value's unit: of a hand far away, say, its length in the picture.
+            trust: factor on the cutoff, 0 to 1: less for a measurement that is less certain than usual.
 
         Returns:
             (..., D) filtered value; the first one unchanged.
@@ -68,9 +73,10 @@ class OneEuroFilter:
             return value
         s = self._settings
         change = value - self._value
-        self._velocity = self._velocity + _share(s.derivative_cutoff, seconds) * (change / seconds - self._velocity)
+        share = trust * _share(s.derivative_cutoff, seconds)
+        self._velocity = self._velocity + share * (change / seconds - self._velocity)
         speed = np.abs(self._velocity) if self._apart else np.linalg.norm(self._velocity, axis=-1, keepdims=True)
-        self._value = self._value + _share(s.min_cutoff + s.beta * speed / unit, seconds) * change
+        self._value = self._value + _share(trust * (s.min_cutoff + s.beta * speed / unit), seconds) * change
         return self._value
 
 
@@ -86,12 +92,15 @@ class RotationFilter:
         self._value: np.ndarray | None = None
         self._velocity = np.zeros(3)
 
-    def __call__(self, rotation: Float[np.ndarray, "3 3"], seconds: float) -> Float[np.ndarray, "3 3"]:
+    def __call__(
+        self, rotation: Float[np.ndarray, "3 3"], seconds: float, trust: float = 1.0
+    ) -> Float[np.ndarray, "3 3"]:
         """Filter the next rotation matrix.
 
         Args:
             rotation: measurement.
             seconds: time since the last call; positive.
+            trust: as of `OneEuroFilter`.
 
         Raises:
             ValueError: seconds is not positive.
@@ -102,8 +111,9 @@ class RotationFilter:
             return rotation
         s = self._settings
         turn = matrix_to_axis_angle(self._value.T @ rotation)
-        self._velocity = self._velocity + _share(s.derivative_cutoff, seconds) * (turn / seconds - self._velocity)
-        share = _share(s.min_cutoff + s.beta * float(np.linalg.norm(self._velocity)), seconds)
+        share = trust * _share(s.derivative_cutoff, seconds)
+        self._velocity = self._velocity + share * (turn / seconds - self._velocity)
+        share = _share(trust * (s.min_cutoff + s.beta * float(np.linalg.norm(self._velocity))), seconds)
         self._value = self._value @ axis_angle_to_matrix(share * turn)
         return self._value
 

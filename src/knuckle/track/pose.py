@@ -20,12 +20,14 @@ class Smoothing:
         rotation: of the hand; speeds in radians a second.
         place: in the picture; speeds in hands' lengths a second.
         distance: from the camera; speeds in parts of it a second.
+        usual_uncertainty: of joints, relative to the palm's length: a look, or a finger in it, with more is trusted less.
     """
 
     angles: FilterSettings = field(default_factory=lambda: FilterSettings(1.0, 0.5))
     rotation: FilterSettings = field(default_factory=lambda: FilterSettings(1.0, 0.5))
     place: FilterSettings = field(default_factory=lambda: FilterSettings(1.0, 4.0))
     distance: FilterSettings = field(default_factory=lambda: FilterSettings(0.5, 1.0))
+    usual_uncertainty: float = 0.1
 
 
 class PoseFilter:
@@ -39,6 +41,7 @@ class PoseFilter:
     """
 
     def __init__(self, smoothing: Smoothing) -> None:
+        self._usual = smoothing.usual_uncertainty
         self._angles = OneEuroFilter(smoothing.angles, apart=True)
         self._rotation = RotationFilter(smoothing.rotation)
         self._place = OneEuroFilter(smoothing.place)
@@ -51,6 +54,7 @@ class PoseFilter:
         palm: Float[np.ndarray, "3"],
         length: float,
         seconds: float,
+        uncertainty: Float[np.ndarray, "21"] | None = None,
     ) -> tuple[Float[np.ndarray, "a"], Float[np.ndarray, "4 4"]]:
         """The smoothed angles and pose.
 
@@ -58,14 +62,26 @@ class PoseFilter:
             angles: radians.
             T_camera_hand: measured pose.
             palm: a point of the palm in the hand's frame, metres.
-            length: of the hand, metres.
+            length: of the palm, metres.
             seconds: since the last call; positive.
+            uncertainty: of the joints, metres; the usual one if None.
         """
+        trust, of_angles = self._trust(uncertainty, length, len(angles))
         x, y, z = T_camera_hand[:3, :3] @ palm + T_camera_hand[:3, 3]
         z = max(float(z), 1e-3)
-        direction = self._place(np.array([x, y]) / z, seconds, unit=length / z)
-        distance = math.exp(float(self._distance(np.array([math.log(z)]), seconds)[0]))
+        direction = self._place(np.array([x, y]) / z, seconds, length / z, trust)
+        distance = math.exp(float(self._distance(np.array([math.log(z)]), seconds, 1.0, trust)[0]))
         T = np.eye(4)
-        T[:3, :3] = self._rotation(T_camera_hand[:3, :3], seconds)
+        T[:3, :3] = self._rotation(T_camera_hand[:3, :3], seconds, trust)
         T[:3, 3] = distance * np.array([*direction, 1.0]) - T[:3, :3] @ palm
-        return self._angles(angles, seconds), T
+        return self._angles(angles, seconds, 1.0, of_angles), T
+
+    def _trust(self, uncertainty: np.ndarray | None, length: float, count: int) -> tuple[float, np.ndarray]:
+        """Of the pose, and (A,) of the angles, by the fingers that they are of."""
+        if uncertainty is None:
+            return 1.0, np.ones(count)
+        relative = np.maximum(uncertainty / length, 1e-6)
+        fingers = relative[1:].reshape(5, 4).mean(1)
+        each = np.minimum(1.0, self._usual / fingers)
+        # The thumb has what the four angles of each finger leave.
+        return min(1.0, self._usual / float(relative.mean())), np.repeat(each, [count - 16, 4, 4, 4, 4])
