@@ -26,7 +26,7 @@ from knuckle.metrics import align_procrustes
 from knuckle.predict import Predictor
 from knuckle.predict.video import VideoPredictor
 from knuckle.sample import Hand
-from knuckle.track import match
+from knuckle.track import Smoothing, match
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

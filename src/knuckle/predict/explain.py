@@ -1,8 +1,8 @@
 """From a network's estimate to a `Hand` that explains it: consistent joints, mesh, angles and pose."""
 
 import math
-from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -22,12 +22,35 @@ from knuckle.sample import Hand
 _PALM = [0, 5, 9, 13, 17]
 
 
+class Pose(NamedTuple):
+    """What the hand model poses.
+
+    Attributes:
+        angles: (A,) radians.
+        shape: (S,).
+        T_camera_hand: (4, 4).
+    """
+
+    angles: Float[np.ndarray, " a"]
+    shape: Float[np.ndarray, " s"]
+    T_camera_hand: Float[np.ndarray, "4 4"]
+
+
+# From the pose in a frame to that which is shown.
+Smooth: TypeAlias = Callable[[Pose], Pose]
+
+
 @runtime_checkable
 class Explain(Protocol):
     """Turns a network's estimate into a `Hand`."""
 
     def __call__(
-        self, estimate: HandEstimate, camera: Camera, initial: Any = None, shape: np.ndarray | None = None
+        self,
+        estimate: HandEstimate,
+        camera: Camera,
+        initial: Any = None,
+        shape: np.ndarray | None = None,
+        smooth: Smooth | None = None,
     ) -> tuple[Hand, Any]:
         """The hand, and the `initial` for the same hand in the next frame of a video.
 
@@ -36,6 +59,7 @@ class Explain(Protocol):
             camera: that took the picture.
             initial: from the previous frame; None if there is none.
             shape: (S,) of the hand where it is known.
+            smooth: what a track makes of the pose, in a video.
         """
         ...
 
@@ -54,7 +78,12 @@ class FitExplain:
         self._limits = human_limits().widened(**MEASURED_MARGINS)
 
     def __call__(
-        self, estimate: HandEstimate, camera: Camera, initial: Fit | None = None, shape: np.ndarray | None = None
+        self,
+        estimate: HandEstimate,
+        camera: Camera,
+        initial: Fit | None = None,
+        shape: np.ndarray | None = None,
+        smooth: Smooth | None = None,
     ) -> tuple[Hand, Fit]:
         """See `Explain`."""
         fitted = fit_hand(
@@ -73,16 +102,17 @@ class FitExplain:
         )
         residual = float(fitted.error)
         pose = settle(camera, fitted.joints, estimate.uv, estimate.uncertainty) @ fitted.T_camera_hand
-        joints, vertices, pose = _posed(
-            self._model, fitted.angles, fitted.shape, pose, estimate.side, self._config.min_depth
-        )
+        seen = Pose(fitted.angles, fitted.shape, pose)
+        if smooth is not None:
+            seen = smooth(seen)
+        joints, vertices, pose = _posed(self._model, seen, estimate.side, self._config.min_depth)
         hand = Hand(
             side=estimate.side,
             score=min(estimate.score, 1.0),
             box=box_of_joints(camera.project(joints)),
             joints_camera=joints,
-            angles=fitted.angles,
-            shape=fitted.shape,
+            angles=seen.angles,
+            shape=seen.shape,
             T_camera_hand=pose,
             joint_uncertainty_mm=1e3 * estimate.uncertainty,
             # The residual of the fit relative to the expected error of the joints, and the joints by themselves.
@@ -97,51 +127,25 @@ class FitExplain:
         return hand, fitted
 
 
-def pose_hand(
-    model: HandModel,
-    hand: Hand,
-    angles: Float[np.ndarray, " a"],
-    shape: Float[np.ndarray, " s"],
-    T_camera_hand: Float[np.ndarray, "4 4"],
-    min_depth: float = 0.02,
-) -> Hand:
-    """The same hand in another pose.
-
-    Args:
-        model: that the angles and the shape are of.
-        hand: what it has besides its pose is kept.
-        angles: radians.
-        shape: of the model.
-        T_camera_hand: the pose.
-        min_depth: metres; a hand nearer to the camera is moved away from it.
-    """
-    joints, vertices, T = _posed(model, angles, shape, T_camera_hand, hand.side, min_depth)
-    return replace(
-        hand,
-        box=box_of_joints(hand.camera.project(joints)),
-        joints_camera=joints,
-        vertices_camera=vertices,
-        angles=angles,
-        shape=shape,
-        T_camera_hand=T,
-    )
-
-
-def palm_of(model: HandModel, shape: Float[np.ndarray, " s"], side: str) -> tuple[np.ndarray, float]:
+def palm_of(
+    model: HandModel, shape: Float[np.ndarray, " s"], side: Literal["left", "right"]
+) -> tuple[np.ndarray, float]:
     """A point (3,) of the palm that no angle moves, in the hand's frame, and the length of the palm; metres."""
     joints = np.asarray(model.joints(shape=shape, side=side))
     return joints[_PALM].mean(0), float(np.linalg.norm(joints[9] - joints[0]))
 
 
-def _posed(model: HandModel, angles, shape, T, side, min_depth: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joints, vertices and pose, moved away from the camera where a joint is nearer than min_depth."""
-    posed = model(angles, shape=shape, T_camera_hand=T, side=side)
-    joints, vertices = np.asarray(posed.joints), np.asarray(posed.vertices)
+def _posed(
+    model: HandModel, pose: Pose, side: Literal["left", "right"], min_depth: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joints, vertices and T, moved away from the camera where a joint is nearer than min_depth."""
+    posed = model(pose.angles, shape=pose.shape, T_camera_hand=pose.T_camera_hand, side=side)
+    joints, vertices, T = np.asarray(posed.joints), np.asarray(posed.vertices), pose.T_camera_hand
     too_near = min_depth - float(joints[:, 2].min())
     if too_near > 0:
         # A wrong pose close to the lens: nothing visible lies behind the camera.
-        centre = joints.mean(0)
-        offset = too_near * np.array([*(centre[:2] / max(float(centre[2]), 1e-6)), 1.0])
+        x, y, z = joints.mean(0)
+        offset = too_near * np.array([x / max(z, 1e-6), y / max(z, 1e-6), 1.0])
         T = T.copy()
         T[:3, 3] += offset
         joints, vertices = joints + offset, vertices + offset

@@ -190,6 +190,11 @@ class Predictor:
         """
         squares = [square_of_joints(uv, rule=self._guide.rule) for uv in expected]
         estimates = self._guide.run(image, camera, [(square, False) for square in squares])
+        # A second look, at the mirror image, where the first is not sure.
+        unsure = [i for i, e in enumerate(estimates) if e.relative_uncertainty > self.config.second_look]
+        if unsure:
+            better = self._guide.refine_mirrored(image, camera, [estimates[i] for i in unsure])
+            estimates = [better[unsure.index(i)] if i in unsure else e for i, e in enumerate(estimates)]
         present = [estimate.presence > self.config.presence_threshold for estimate in estimates]
         found = [
             place_hand(

@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from knuckle.predict.config import PredictorConfig
 from knuckle.predict.estimate import HandEstimate
+from knuckle.predict.explain import Pose
 from knuckle.track import PoseFilter, Smoothing
 
 
@@ -50,7 +51,7 @@ class Track:
         self._velocity = np.zeros(2)
         self._votes = 0.0
         self._smoothing = smoothing
-        self.filter = None if smoothing is None else PoseFilter(smoothing)
+        self._filter = None if smoothing is None else PoseFilter(smoothing)
         self._shapes = np.zeros(0)
         self._shape_weight = 0.0
         self._shape_seconds = 0.0
@@ -94,28 +95,44 @@ class Track:
         self.seen = time
         if self.side != before:
             # Pose and shape of a hand of the other side are poor ones to go on from.
-            self.initial, self.filter = None, None if self._smoothing is None else PoseFilter(self._smoothing)
+            self.initial, self._filter = None, None if self._smoothing is None else PoseFilter(self._smoothing)
             self._shapes, self._shape_weight, self._shape_seconds = np.zeros(0), 0.0, 0.0
 
     def begin_again(self) -> None:
         """Of a hand that was out of sight nothing is known but its shape and side."""
         self._velocity = np.zeros(2)
-        self.initial, self.filter = None, None if self._smoothing is None else PoseFilter(self._smoothing)
+        self.initial, self._filter = None, None if self._smoothing is None else PoseFilter(self._smoothing)
 
-    def learn_shape(self, shape: Float[np.ndarray, "s"], weight: float, seconds: float) -> None:
-        """Adds the shape of a look.
+    def learn_shape(self, shape: Float[np.ndarray, " s"], seconds: float) -> Float[np.ndarray, " s"]:
+        """Adds the shape of a look, as fitted to it alone, while the shape is not known.
 
         Args:
-            shape: as fitted to that look alone.
-            weight: how sure the look was, 0 to 1.
+            shape: of the look.
             seconds: that the look stands for.
+
+        Returns:
+            The track's shape.
         """
-        if self._shape_weight == 0:
-            self._shapes = np.zeros_like(shape)
-        share = max(weight, 1e-3) * seconds
-        self._shapes = self._shapes + share * shape
-        self._shape_weight += share
-        self._shape_seconds += seconds
+        if not self.shape_known:
+            weight = max(self.found.score, 1e-3) * seconds
+            self._shapes = weight * shape + (self._shapes if self._shape_weight > 0 else 0.0)
+            self._shape_weight += weight
+            self._shape_seconds += seconds
+        return self._shapes / self._shape_weight
+
+    def smooth(self, pose: Pose, palm: Float[np.ndarray, "3"], length: float, seconds: float) -> Pose:
+        """The pose with the track's shape, and filtered.
+
+        Args:
+            pose: in this frame.
+            palm: a point of the palm in the hand's frame, metres.
+            length: of the palm, metres.
+            seconds: since the last frame.
+        """
+        angles, _, T = pose
+        if self._filter is not None:
+            angles, T = self._filter(angles, T, palm, length, seconds, self.found.uncertainty)
+        return Pose(angles, self._shapes / self._shape_weight, T)
 
     def _vote(self, left_log_odds: float, seconds: float) -> None:
         c = self._config

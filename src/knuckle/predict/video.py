@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 
 from knuckle.camera import Camera
 from knuckle.predict.estimate import HandEstimate
-from knuckle.predict.explain import palm_of, pose_hand
+from knuckle.predict.explain import Pose, palm_of
 from knuckle.predict.predictor import Predictor, checked_camera
 from knuckle.predict.tracks import Track
 from knuckle.sample import Hand
@@ -37,7 +37,7 @@ class VideoPredictor:
         self._tracks: list[Track] = []
         self._hidden: list[Track] = []
         self._count = 0
-        self._time = 0.0
+        self._time: float | None = None
         self._searched = -math.inf
 
     def __call__(
@@ -60,23 +60,27 @@ class VideoPredictor:
             ValueError: as of `Predictor`.
         """
         camera = checked_camera(image, camera)
-        before = self._time
-        self._time = before + self._period if time is None or time <= before else time
-        doubtful = self._follow(image, camera)
-        if self._must_search(max_hands) or doubtful:
-            self._search(image, camera, max_hands, doubtful)
-        self._part()
-        return [self._finish(track, camera, self._time - before) for track in self._tracks]
+        if self._time is None:
+            seconds, now = self._period, 0.0 if time is None else time
+        else:
+            seconds = self._period if time is None or time <= self._time else time - self._time
+            now = self._time + seconds
+        self._time = now
+        doubtful = self._follow(image, camera, now)
+        if self._must_search(max_hands, now) or doubtful:
+            self._search(image, camera, max_hands, doubtful, now)
+        self._part(now)
+        return [self._finish(track, camera, seconds) for track in self._tracks]
 
-    def _follow(self, image: np.ndarray, camera: Camera) -> list[tuple[Track, HandEstimate]]:
+    def _follow(self, image: np.ndarray, camera: Camera, now: float) -> list[tuple[Track, HandEstimate]]:
         """One look at every track; those that are hardly true are not believed but returned."""
-        c, now = self._config, self._time
+        c = self._config
         looks = self._predictor.follow(
             image, camera, [track.expected(now) for track in self._tracks], [track.side for track in self._tracks]
         )
         pairs = [(track, look) for track, look in zip(self._tracks, looks, strict=True) if look is not None]
         # Where two tracks see one hand, it is that of the more similar one.
-        pairs.sort(key=lambda pair: self._distance(*pair))
+        pairs.sort(key=lambda pair: self._distance(*pair, now))
         doubtful: list[tuple[Track, HandEstimate]] = []
         taken: list[HandEstimate] = []
         for track, look in pairs:
@@ -90,24 +94,29 @@ class VideoPredictor:
                 track.see(look, now)
         return doubtful
 
-    def _must_search(self, max_hands: int) -> bool:
-        c, past = self._config, self._time - self._searched
-        if any(track.seen < self._time for track in self._tracks) or not self._tracks:
+    def _must_search(self, max_hands: int, now: float) -> bool:
+        c, past = self._config, now - self._searched
+        if any(track.seen < now for track in self._tracks) or not self._tracks:
             return True
         if self._hidden and past >= c.search_seconds / 4:
             return True
         return len(self._tracks) < max_hands and past >= c.search_seconds
 
     def _search(
-        self, image: np.ndarray, camera: Camera, max_hands: int, doubtful: list[tuple[Track, HandEstimate]]
+        self,
+        image: np.ndarray,
+        camera: Camera,
+        max_hands: int,
+        doubtful: list[tuple[Track, HandEstimate]],
+        now: float,
     ) -> None:
         """Looks everywhere: for new hands, and for tracks that are out of sight or whose look is doubtful."""
-        now, twice = self._time, self._predictor.is_duplicate
+        twice = self._predictor.is_duplicate
         self._searched = now
         seen = [track.found for track in self._tracks if track.seen == now]
         found = [hand for hand in self._predictor.find(image, camera, max_hands) if not twice(hand, seen)]
         lost = [track for track in self._tracks if track.seen < now] + self._hidden
-        cost = np.array([[self._distance(track, hand) for hand in found] for track in lost])
+        cost = np.array([[self._distance(track, hand, now) for hand in found] for track in lost])
         new = set(range(len(found)))
         for i, j in match(cost.reshape(len(lost), len(found)), self._config.same_track):
             track = lost[i]
@@ -127,31 +136,26 @@ class VideoPredictor:
                 self._tracks.append(Track(self._count, found[j], now, self._config, self._smoothing))
                 self._count += 1
 
-    def _part(self) -> None:
+    def _part(self, now: float) -> None:
         """Tracks that were not seen in this frame are out of sight; those that were not for long are given up."""
-        now = self._time
         hidden = self._hidden + [track for track in self._tracks if track.seen < now]
         self._hidden = [track for track in hidden if now - track.seen <= self._config.remember_seconds]
         self._tracks = sorted((t for t in self._tracks if t.seen == now), key=lambda track: track.number)
 
-    def _distance(self, track: Track, hand: HandEstimate) -> float:
+    def _distance(self, track: Track, hand: HandEstimate, now: float) -> float:
         """How unlike a track a hand is: where it is, how large, and which side."""
         c = self._config
-        shift, zoom = track.agreement(hand.uv, self._time)
+        shift, zoom = track.agreement(hand.uv, now)
         # The longer it was out of sight, the farther it may have gone.
-        reach = 1.0 + (self._time - track.seen) / c.motion_seconds
+        reach = 1.0 + (now - track.seen) / c.motion_seconds
         against = hand.left_log_odds if track.side == "right" else -hand.left_log_odds
         return (shift + math.log(zoom)) / reach + min(max(against / c.side_limit, 0.0), 1.0)
 
     def _finish(self, track: Track, camera: Camera, seconds: float) -> Hand:
-        explain, model = self._predictor.explain, self._predictor.model
+        def smooth(pose: Pose) -> Pose:
+            palm, length = palm_of(self._predictor.model, track.learn_shape(pose.shape, seconds), track.side)
+            return track.smooth(pose, palm, length, seconds)
+
         known = track.shape if track.shape_known else None
-        hand, track.initial = explain(track.found, camera, track.initial, known)
-        if known is None:
-            track.learn_shape(hand.shape, hand.score * hand.plausibility, seconds)
-        shape = track.shape
-        assert shape is not None
-        angles, T = np.array(list(hand.angles.values())), hand.T_camera_hand
-        if track.filter is not None:
-            angles, T = track.filter(angles, T, *palm_of(model, shape, hand.side), seconds, track.found.uncertainty)
-        return replace(pose_hand(model, hand, angles, shape, T, self._config.min_depth), id=track.number)
+        hand, track.initial = self._predictor.explain(track.found, camera, track.initial, known, smooth)
+        return replace(hand, id=track.number)
