@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import bvhio
 import numpy as np
 import pytest
 from export_hand import rest_skin, swing
 
 from knuckle.export.bvh import euler_zyx, write_bvh
-from knuckle.export.skinned_mesh import Motion
+from knuckle.export.skinned_mesh import Motion, resampled
 from knuckle.geometry.rotation import axis_angle_to_matrix
 
 
@@ -61,3 +63,23 @@ def test_no_frames_are_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one frame"):
         write_bvh(tmp_path / "hand.bvh", rest_skin("right"), Motion(np.zeros((0, 17, 3, 3)), np.zeros((0, 3))))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_motion_with_times_of_its_own_is_resampled_first(tmp_path):
+    even = swing(9)
+    times = even.seconds
+    uneven = replace(even, times=times + 0.01 * np.sin(np.arange(9)))
+    with pytest.raises(ValueError, match="use resampled"):
+        write_bvh(tmp_path / "hand.bvh", rest_skin("right"), uneven)
+    # At its own rate nothing changes; before the first frame the pose is the first one's.
+    again = resampled(even, even.fps)
+    np.testing.assert_allclose(again.rotations, even.rotations, atol=1e-9)
+    np.testing.assert_allclose(again.translation, even.translation, atol=1e-12)
+    fine = resampled(uneven, 240.0, begin=-0.1)
+    assert len(fine.translation) == round((uneven.seconds[-1] + 0.1) * 240) + 1
+    np.testing.assert_allclose(fine.rotations[:24], np.tile(even.rotations[0], (24, 1, 1, 1)), atol=1e-9)
+    identity = np.swapaxes(fine.rotations, -1, -2) @ fine.rotations
+    np.testing.assert_allclose(identity, np.broadcast_to(np.eye(3), identity.shape), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.det(fine.rotations), 1.0, atol=1e-9)
+    one = replace(even, rotations=even.rotations[:1], translation=even.translation[:1])
+    assert len(resampled(one, 30.0).translation) == 1

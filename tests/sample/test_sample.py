@@ -266,6 +266,10 @@ def test_excess_is_of_the_networks_joints_where_there_are_any():
     assert np.flatnonzero(hand(joints_camera=joints, joints_network=broken).excess().lengths).tolist() == [7]
 
 
+def test_the_id_of_a_track_is_kept():
+    assert Hand.from_json(hand(id=3).to_json(), camera()).id == 3
+
+
 def test_joints_image_is_the_projection():
     np.testing.assert_array_equal(hand().joints_image, camera().project(hand().joints_camera))
 
@@ -286,6 +290,7 @@ def test_joints_image_is_the_projection():
         ({"joints_network": np.zeros((16, 3))}, "joints_network must be"),
         ({"camera": Camera(np.eye(3)[None])}, "camera must be a Camera with K"),
         ({"vertices_network": np.zeros((16, 2))}, "vertices_network must be"),
+        ({"id": -1}, "id must be an integer from 0"),
     ],
 )
 def test_what_a_hand_refuses(changes, message):

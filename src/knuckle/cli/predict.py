@@ -3,7 +3,7 @@
 import math
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,19 +15,23 @@ def predict(
     camera: Path | None = None,
     fov: Annotated[float, Parameter(name="--fov")] = 0.0,
     max_hands: int = 4,
+    overlay: Literal["skeleton", "mesh"] | None = None,
     model: Path | None = None,
     threads: int = 2,
 ) -> int:
     """Find hands in pictures and videos: joints, mesh and angles, in metres, in the camera's frame.
 
     A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line for each frame. A file that cannot be read is
-    reported in one line and skipped; the exit status is then 1.
+    reported in one line and skipped, and of a damaged video what can be read is used; the exit status is then 1. Videos
+    need `pip install 'knuckle[video]'`.
 
     Examples:
 
         knuckle predict photo.jpg --out hands
 
         knuckle predict pictures/ "holiday/*.jpg" clip.mp4 --out hands --save json,overlay,glb --fov 65
+
+        knuckle predict clip.mp4 --out hands --save overlay,glb,bvh,csv --overlay mesh
 
         knuckle predict photo.jpg --out hands --model runs/s3/step-0010000
 
@@ -38,7 +42,9 @@ def predict(
     out
         Folder for the results.
     save
-        Formats to write, separated by commas: json, overlay, glb, npz.
+        Formats to write, separated by commas. json (of a video jsonl, one line a frame); overlay (.overlay.jpg; of a
+        video .overlay.mp4 with its sound); glb (skinned meshes; of a video animated); bvh (an animated skeleton for
+        each hand); npz (arrays); csv (one row for each hand and frame); coco (COCO keypoints).
     camera
         JSON file with the camera's intrinsics in pixels: fx, fy, cx, cy, or the matrix K.
     fov
@@ -46,6 +52,9 @@ def predict(
         data, else 60 degrees are assumed, and distances are estimates.
     max_hands
         Maximum number of hands in a picture.
+    overlay
+        What overlays show: skeleton, or mesh and skeleton. By default meshes in pictures and skeletons in videos, where
+        meshes take longer.
     model
         A hand network to use instead of the package's: an .onnx file with a contract, as knuckle export writes it, or a
         checkpoint's folder (which needs knuckle[train]). For a network that cannot tell sides, or whether there is a
@@ -56,7 +65,7 @@ def predict(
     # Here, so that `knuckle --help` does not wait for OpenCV and ONNX Runtime.
     import cv2
 
-    from knuckle.cli.progress import progress_bar
+    from knuckle.cli.progress import FrameBar, progress_bar
     from knuckle.models import onnx_file
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import read_camera
@@ -67,18 +76,26 @@ def predict(
     # OpenCV logs every file that it cannot read; the summary reports it once, in one line.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     kinds = tuple(kind.strip() for kind in save.split(",") if kind.strip())
-    options = RunOptions(kinds, None if camera is None else read_camera(camera), math.radians(fov), max_hands)
+    K = None if camera is None else read_camera(camera)
+    options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
     with onnx_file(model or weights_path("hand")) as file:
         predictor = Predictor(hand=file, threads=threads)
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=None)
+        frames = FrameBar(progress)
+
+        def on_file() -> None:
+            frames.remove()
+            progress.advance(task)
+
         summary = predict_sources(
             predictor,
             sources,
             out,
             options,
             on_start=lambda count: progress.update(task, total=count),
-            on_file=lambda: progress.advance(task),
+            on_file=on_file,
+            on_frame=frames.update,
         )
     for line in summary.problems:
         print(f"knuckle predict: {line}", file=sys.stderr)

@@ -24,14 +24,18 @@ def write_bvh(path: Path | str, mesh: SkinnedMesh, motion: Motion, *, in_camera_
     Args:
         path: the file to write.
         mesh: the hand; only its bones and fingertips are used.
-        motion: N >= 1 frames.
+        motion: N >= 1 frames at equal distances in time; see `resampled`.
         in_camera_frame: the motion's root is in the camera frame (x right, y down) and is rotated upright.
 
     Raises:
-        ValueError: the motion has no frame.
+        ValueError: the motion has no frame, or times of its own.
     """
     if len(motion.translation) == 0:
         raise ValueError("motion must have at least one frame but got none; export at least one pose")
+    if motion.times is not None:
+        raise ValueError(
+            "motion must be at equal distances in time but has times of its own; use resampled(motion, fps)"
+        )
     order = _finger_bones(mesh)
     upright = _UPRIGHT if in_camera_frame else np.eye(3)
     rotations = motion.rotations.copy()

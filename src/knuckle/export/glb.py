@@ -32,7 +32,8 @@ def write_glb(path: Path | str, hands: Sequence[tuple[SkinnedMesh, Motion]], *, 
 
     Args:
         path: the file to write.
-        hands: a `SkinnedMesh` and its `Motion` for each hand; a motion of one frame is a pose without animation.
+        hands: a `SkinnedMesh` and its `Motion` for each hand; a motion of one frame is a pose without animation, any
+            other an animation of its own.
         in_camera_frame: the motion's root is in the camera frame and is rotated upright, see the module's docstring;
             otherwise it is in the hand frame.
 
@@ -65,14 +66,14 @@ def glb_bytes(hands: Sequence[tuple[SkinnedMesh, Motion]], *, in_camera_frame: b
             }
         ],
     }
-    channels, samplers = [], []
+    animations = []
     for mesh, motion in hands:
         _check(mesh, motion)
         first_bone = _add_hand(document, buffer, mesh, motion, in_camera_frame)
         if len(motion.translation) > 1:
-            _add_motion(channels, samplers, buffer, motion, first_bone, mesh_node=first_bone - 2)
-    if channels:
-        document["animations"] = [{"name": "motion", "channels": channels, "samplers": samplers}]
+            animations.append(_animation(buffer, motion, first_bone, first_bone - 2, mesh.name or "motion"))
+    if animations:
+        document["animations"] = animations
     return pack_glb(document, buffer)
 
 
@@ -99,7 +100,8 @@ def _add_hand(
     mesh_node = len(nodes)
     frame_node, first_bone = mesh_node + 1, mesh_node + 2
     bone_count = len(mesh.bone_names)
-    nodes.append({"name": f"{mesh.side}_hand_mesh", "mesh": len(document["meshes"]), "skin": len(document["skins"])})
+    called = mesh.name or f"{mesh.side}_hand"
+    nodes.append({"name": f"{called}_mesh", "mesh": len(document["meshes"]), "skin": len(document["skins"])})
     frame: dict[str, Any] = {"name": "camera_frame" if in_camera_frame else "hand_frame", "children": [first_bone]}
     nodes.append({**frame, "rotation": _HALF_TURN_ABOUT_X} if in_camera_frame else frame)
     rotations = _quaternions(motion.rotations)[0]
@@ -116,7 +118,7 @@ def _add_hand(
 
     # The format ignores the transform of a skinned mesh's node, so it is a sibling of the bones, not a descendant.
     document["scenes"][0]["nodes"] += [mesh_node, frame_node]
-    gltf_mesh: dict[str, Any] = {"name": f"{mesh.side}_hand", "primitives": [_add_mesh(buffer, mesh)]}
+    gltf_mesh: dict[str, Any] = {"name": called, "primitives": [_add_mesh(buffer, mesh)]}
     if mesh.correctives:
         # Viewers read the names of morph targets here by convention; the format does not define a place for them.
         gltf_mesh |= {"weights": _corrective_weights(mesh, motion)[0].tolist()}
@@ -126,7 +128,7 @@ def _add_hand(
     inverse_bind[:, :3, 3] = -mesh.bone_positions
     document["skins"].append(
         {
-            "name": f"{mesh.side}_hand",
+            "name": called,
             "inverseBindMatrices": buffer.add(inverse_bind),
             "skeleton": first_bone,
             "joints": list(range(first_bone, first_bone + bone_count)),
@@ -186,16 +188,10 @@ def _corrective_weights(mesh: SkinnedMesh, motion: Motion) -> Float[np.ndarray, 
     return motion.corrective_weights
 
 
-def _add_motion(
-    channels: list[dict[str, Any]],
-    samplers: list[dict[str, Any]],
-    buffer: GltfBuffer,
-    motion: Motion,
-    first_bone: int,
-    mesh_node: int,
-) -> None:
+def _animation(buffer: GltfBuffer, motion: Motion, first_bone: int, mesh_node: int, name: str) -> dict[str, Any]:
     """A rotation for each bone, a translation for the root and the morph targets' weights, over shared key times."""
-    times = buffer.add((np.arange(len(motion.translation)) / motion.fps).astype(np.float32), bounds=True)
+    channels, samplers = [], []
+    times = buffer.add(motion.seconds.astype(np.float32), bounds=True)
     quaternions = _quaternions(motion.rotations).astype(np.float32)
     tracks = [(first_bone, "translation", motion.translation.astype(np.float32))]
     tracks += [(first_bone + bone, "rotation", quaternions[:, bone]) for bone in range(quaternions.shape[1])]
@@ -204,3 +200,4 @@ def _add_motion(
     for node, path, values in tracks:
         samplers.append({"input": times, "output": buffer.add(values), "interpolation": "LINEAR"})
         channels.append({"sampler": len(samplers) - 1, "target": {"node": node, "path": path}})
+    return {"name": name, "channels": channels, "samplers": samplers}

@@ -11,6 +11,7 @@ from knuckle.handmodel.angles import ROTATING_JOINTS
 from knuckle.handmodel.model import BONE_NAMES
 from knuckle.skeleton import JOINT_NAMES, PARENTS, TIPS
 
+_AT_ONCE = 256  # frames
 _INFLUENCES = 4  # glTF's JOINTS_0 and WEIGHTS_0 hold four bones per vertex, as game engines support
 
 
@@ -63,6 +64,7 @@ def motion_of(
     translation: Float[np.ndarray, "N 3"] | None = None,
     side: Literal["left", "right"] = "right",
     fps: float = 30.0,
+    times: Float[np.ndarray, " N"] | None = None,
 ) -> Motion:
     """Rotations of the bones in each frame.
 
@@ -72,13 +74,16 @@ def motion_of(
         rotation, translation: (N, 3, 3) and (N, 3), the parts of T_camera_hand; None leaves the hand in its frame.
         side: as for the mesh.
         fps: frames per second.
+        times: (N,) seconds of the frames where they are at no equal distances.
     """
     count = len(angles)
     features = model.rotations(angles) - np.eye(3)
     weights = [
         (features[:, ROTATING_JOINTS.index(name)] * share).sum((-1, -2)) for name, share, _ in _correctives(model)
     ]
-    turned = np.broadcast_to(model(angles=angles).bone_transforms, (count, model.weights.shape[1], 4, 4))
+    # The model poses the whole mesh with the bones, which is a hundred times the memory.
+    parts = [model(angles=angles[i : i + _AT_ONCE]).bone_transforms for i in range(0, max(count, 1), _AT_ONCE)]
+    turned = np.broadcast_to(np.concatenate(parts), (count, model.weights.shape[1], 4, 4))
     parents = np.asarray([_parent(name, BONE_NAMES) for name in BONE_NAMES[: turned.shape[1]]])
     local = local_rotations(turned, parents)
     if side == "left":
@@ -90,6 +95,7 @@ def motion_of(
         translation=np.zeros((count, 3)) if translation is None else translation,
         corrective_weights=np.stack(weights, axis=-1) if weights else None,
         fps=fps,
+        times=times,
     )
 
 

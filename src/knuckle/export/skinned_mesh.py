@@ -23,6 +23,7 @@ class SkinnedMesh:
         bone_names: B names.  bone_parent: (B,) index, -1 for the root.  bone_positions: (B, 3) the pivot of
             each bone.  tips: name -> (bone, position (3,)): the fingertips, which are not pivots.
         correctives: name -> (V, 3) displacement at rest for a morph target.
+        name: of the hand in files with several; where it is empty the hand is named by its side.
     """
 
     side: str
@@ -37,6 +38,7 @@ class SkinnedMesh:
     bone_positions: Float[np.ndarray, "B 3"]
     tips: dict[str, tuple[int, Float[np.ndarray, "3"]]]
     correctives: dict[str, Float[np.ndarray, "V 3"]] = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,51 @@ class Motion:
             the camera or hand frame.
         translation: (N, 3) position of the root's pivot, metres.
         corrective_weights: (N, C) weights of the mesh's correctives; None where it has none.
-        fps: frames per second.
+        fps: frames per second, of frames at equal distances that begin at 0.
+        times: (N,) seconds of each frame where they are not, increasing; else None.
     """
 
     rotations: Float[np.ndarray, "N B 3 3"]
     translation: Float[np.ndarray, "N 3"]
     corrective_weights: Float[np.ndarray, "N C"] | None = None
     fps: float = 30.0
+    times: Float[np.ndarray, " N"] | None = None
+
+    @property
+    def seconds(self) -> Float[np.ndarray, " N"]:
+        """Of each frame."""
+        return np.arange(len(self.translation)) / self.fps if self.times is None else self.times
+
+
+def resampled(motion: Motion, fps: float, begin: float = 0.0) -> Motion:
+    """The motion at equal distances in time, as formats need it that have a frame rate and no times.
+
+    Args:
+        motion: N >= 1 frames.
+        fps: frames per second.
+        begin: seconds, of the first frame of the result; before the motion's first frame its pose is that of it.
+
+    Returns:
+        The frames from `begin` until the motion's last frame, at least one.
+    """
+    seconds = motion.seconds
+    # Rounded, so that a motion that has this rate keeps all its frames.
+    count = max(1, round((float(seconds[-1]) - begin) * fps) + 1)
+    wanted = np.clip(begin + np.arange(count) / fps, seconds[0], seconds[-1])
+    after = np.clip(np.searchsorted(seconds, wanted, side="right"), 1, max(len(seconds) - 1, 1))
+    before, after = after - 1, np.minimum(after, len(seconds) - 1)
+    span = np.maximum(seconds[after] - seconds[before], 1e-9)
+    share = (wanted - seconds[before]) / span
+
+    def mixed(values: np.ndarray) -> np.ndarray:
+        weight = share.reshape(-1, *[1] * (values.ndim - 1))
+        return (1 - weight) * values[before] + weight * values[after]
+
+    # Frames are near each other: the chord of two rotations is as good as the arc.
+    left, _, right = np.linalg.svd(mixed(motion.rotations))
+    left[..., -1] *= np.linalg.det(left @ right)[..., None]
+    weights = None if motion.corrective_weights is None else mixed(motion.corrective_weights)
+    return Motion(left @ right, mixed(motion.translation), weights, fps)
 
 
 def split_seams(

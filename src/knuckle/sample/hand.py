@@ -23,7 +23,7 @@ _DECIMALS = {
     "shape": 5,
     "T_camera_hand": 8,
 }
-_JSON_KEYS = ("side", "score", *_DECIMALS, "angles", "plausibility", "object")
+_JSON_KEYS = ("id", "side", "score", *_DECIMALS, "angles", "plausibility", "object")
 
 
 def _rounded(name: str, value: np.ndarray) -> list:
@@ -97,6 +97,8 @@ class Hand:
             raise ValueError(f"camera must be a Camera with K (3, 3) but got {self.camera!r}")
         if self.object is not None and not isinstance(self.object, HeldObject):
             raise ValueError(f"object must be a HeldObject or None but got {type(self.object).__name__}")
+        if self.id is not None and (type(self.id) is not int or self.id < 0):
+            raise ValueError(f"id must be an integer from 0, or None in a picture, but got {self.id!r}")
         object.__setattr__(self, "angles", _named_angles(self.angles))
 
     def __reduce__(self) -> tuple:
@@ -126,12 +128,13 @@ class Hand:
         """The hand as rounded numbers, lists and strings; a test fixes keys and units by a golden file.
 
         Returns:
-            side, score, box, joints_image (21 x 2 px), joints_camera (21 x 3 m), joint_uncertainty_mm (21), angles (23
-            names: rad), shape (10), T_camera_hand (4 x 4), plausibility, object (null, or see HeldObject). Never NaN
-            or infinity.
+            id (null in a picture), side, score, box, joints_image (21 x 2 px), joints_camera (21 x 3 m),
+            joint_uncertainty_mm (21), angles (23 names: rad), shape (10), T_camera_hand (4 x 4), plausibility, object
+            (null, or see HeldObject). Never NaN or infinity.
         """
         arrays = {name: _rounded(name, getattr(self, name)) for name in _DECIMALS}
         return {
+            "id": self.id,
             "side": self.side,
             "score": round(float(self.score), 4),
             "box": arrays["box"],
@@ -172,7 +175,7 @@ class Hand:
         joints_image = arrays.pop("joints_image")
         check_array("joints_image", joints_image, (21, 2))
         check_finite("joints_image", joints_image)
-        others = {name: data[name] for name in ("side", "score", "angles", "plausibility")}
+        others = {name: data[name] for name in ("id", "side", "score", "angles", "plausibility")}
         held = None if data["object"] is None else HeldObject.from_json(data["object"])
         hand = cls(**arrays, **others, camera=camera, object=held)
         distance = float(np.abs(hand.joints_image - joints_image).max())

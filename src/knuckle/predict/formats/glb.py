@@ -1,0 +1,30 @@
+"""A skinned mesh for each hand; in a video each has an animation, in the frames' times. Without hands, no file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from knuckle.export.glb import write_glb
+from knuckle.predict.formats.recording import HandRecording
+from knuckle.predict.output import AddFrame, Format, PictureResult, Target, VideoInfo
+
+
+def _picture(result: PictureResult, target: Target) -> None:
+    recording = HandRecording()
+    recording.add(result)
+    _write(recording, target)
+
+
+@contextmanager
+def _video(video: VideoInfo, target: Target) -> Iterator[AddFrame]:
+    recording = HandRecording()
+    yield recording.add
+    _write(recording, target)
+
+
+def _write(recording: HandRecording, target: Target) -> None:
+    hands = [(hand.mesh, hand.motion) for hand in recording.hands(target.model)]
+    if hands:
+        write_glb(target.named(".glb"), hands)
+
+
+GLB = Format(_picture, _video)
