@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -16,9 +17,13 @@ from urllib.request import urlopen
 from websockets.sync.client import ClientConnection, connect
 
 
+@functools.cache
 def chromium_path() -> str | None:
-    """The browser, by any of its names; None where there is none."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    """The browser, by any of its names; None where there is none that starts: Ubuntu's package may be a mere hint."""
+    for path in filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        if subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
+            return path
+    return None
 
 
 class Tab:

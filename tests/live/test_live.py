@@ -409,10 +409,11 @@ def test_messages_and_pages_are_bounded(live):
 # Sources
 
 
-def write_video(path: Path, frames: int = 6, fps: float = 30.0) -> Path:
+def write_video(path: Path, frames: int = 6, fps: float = 30.0, step: int = 40) -> Path:
+    """A film that gets lighter by a step with every frame."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (64, 48))
     for i in range(frames):
-        writer.write(np.full((48, 64, 3), 40 * i, np.uint8))
+        writer.write(np.full((48, 64, 3), step * i, np.uint8))
     writer.release()
     return path
 
@@ -426,18 +427,18 @@ def test_a_video_plays_at_its_own_speed_again_and_again(tmp_path):
         levels.append(round(float(image.mean()) / 40))
     assert 0.3 < time.monotonic() - began < 5
     assert levels[0] == 0
-    assert max(levels) == 5
+    assert max(levels) >= 4
     assert 0 in levels[3:]  # it began anew; a busy machine may have skipped frames
     reader.release()
 
 
 def test_frames_are_skipped_where_reading_is_slow(tmp_path):
-    reader = VideoReader(write_video(tmp_path / "clip.avi", fps=100.0))
+    reader = VideoReader(write_video(tmp_path / "clip.avi", 60, 100.0, 4))
     reader.read()
     time.sleep(0.035)
     image = reader.read()
     assert image is not None
-    assert image.mean() > 100
+    assert image.mean() > 9
 
 
 def test_only_the_newest_frame_is_kept(camera):
@@ -590,6 +591,13 @@ def test_the_page_shows_the_source_in_3d_and_says_when_it_is_gone(tmp_path, came
         tab.wait_for("document.getElementById('note').hidden")
         tab.wait_for("knuckle.hands.length == 1")
         assert share_of_blue(tab, tmp_path / "page.png") > 0.02
+        # To the browser's own camera, which shows another picture, and back.
+        for name, size in (("this browser's camera", [640, 480]), ("the fake camera", [64, 48])):
+            tab.value("document.getElementById('camera').click()")
+            tab.wait_for(f'document.getElementById("name").textContent == "{name}"')
+            before = tab.value("knuckle.frames")
+            tab.wait_for(f"knuckle.frames > {before} + 3 && String(knuckle.size) == '{size[0]},{size[1]}'")
+        assert len(live.trackers) == 2
         live.stop()
         tab.wait_for("document.getElementById('note').innerText.startsWith('The connection to knuckle is lost')")
 

@@ -111,7 +111,7 @@ class Source:
     def _run(self) -> None:
         lost = False
         while not self._stopped.is_set():
-            image = None if self._reader is None else self._reader.read()
+            image = self._read()
             if image is not None:
                 if lost:
                     self._on_trouble("")
@@ -125,6 +125,13 @@ class Source:
             if not self._stopped.wait(self._retry_seconds):
                 self._reopen()
         self._release()
+
+    def _read(self) -> np.ndarray | None:
+        try:
+            return None if self._reader is None else self._reader.read()
+        except cv2.error:
+            # Of a stream that is damaged beyond what OpenCV skips.
+            return None
 
     def _keep(self, image: np.ndarray) -> None:
         captured = time.monotonic()
@@ -177,12 +184,13 @@ class VideoReader:
             raise SourceError(f"{self._path} must be a video or a picture but cannot be opened; convert it to MP4")
         fps = capture.get(cv2.CAP_PROP_FPS)
         self._period = 1.0 / (fps if 0 < fps <= 1000 else _ASSUMED_FPS)
-        self._due = time.monotonic()
+        self._due: float | None = None  # of the next frame; the first is due when it is asked for
         return capture
 
     def read(self) -> UInt8[np.ndarray, "h w 3"] | None:
-        while time.monotonic() > self._due + self._period and self._capture.grab():
-            self._due += self._period
+        due = time.monotonic() if self._due is None else self._due
+        while time.monotonic() > due + self._period and self._capture.grab():
+            due += self._period
         there, image = self._capture.read()
         if not there:
             self._capture.release()
@@ -190,9 +198,10 @@ class VideoReader:
                 self._capture = self._begin()
             except SourceError:
                 return None
+            due = max(due, time.monotonic())
             there, image = self._capture.read()
-        time.sleep(max(0.0, self._due - time.monotonic()))
-        self._due += self._period
+        time.sleep(max(0.0, due - time.monotonic()))
+        self._due = due + self._period
         return image if there else None
 
     def release(self) -> None:

@@ -15,7 +15,7 @@ const node = (id) => document.getElementById(id);
 const token = new URLSearchParams(location.search).get("token") ?? "";
 
 // For tests and the console.
-window.knuckle = { frames: 0, hands: [], fps: 0, delay: null };
+window.knuckle = { frames: 0, hands: [], size: null, fps: 0, delay: null };
 
 const page = {
   hello: null, socket: null, views: null,
@@ -55,6 +55,7 @@ function connect() {
   };
   socket.onclose = (event) => {
     if (socket !== page.socket) return;
+    forget();
     note("connection", event.reason || "The connection to knuckle is lost. If it was stopped, start it again and open the new address.");
     setTimeout(() => socket === page.socket && connect(), RETRY_MS);
   };
@@ -64,6 +65,7 @@ function disconnect() {
   const socket = page.socket;
   page.socket = null;
   socket?.close();
+  forget();
 }
 
 function heard(message) {
@@ -146,8 +148,8 @@ function show(frame, image, captured) {
   page.times = [...page.times.filter((time) => time > now - RATE_MS), now];
   const fps = page.times.length > 1 ? (1000 * (page.times.length - 1)) / (now - page.times[0]) : 0;
   const delay = captured !== undefined ? now - captured : page.clock && now + page.clock.offset - frame.captured;
-  Object.assign(window.knuckle, { frames: window.knuckle.frames + 1, hands: frame.hands, fps, delay });
-  write("fps", fps);
+  Object.assign(window.knuckle, { frames: window.knuckle.frames + 1, hands: frame.hands, size: frame.size, fps, delay });
+  if (page.times.length > 3) write("fps", fps);
   write("inference", frame.milliseconds);
   if (delay !== null) write("delay", Math.max(0, delay));
   if (page.browser && notes.camera) note("camera", "");
@@ -165,7 +167,12 @@ function isMirrored() {
 }
 
 // Numbers that change with every frame cannot be read: they are averaged, and written a few times a second.
-const averages = {};
+let averages = {};
+
+function forget() {
+  averages = {};
+  for (const id of ["fps", "delay", "inference"]) node(id).textContent = "–";
+}
 
 function write(id, value) {
   const now = performance.now();
