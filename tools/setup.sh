@@ -61,10 +61,10 @@ check_egl() {
         "apt-get install $EGL_PACKAGES"
 }
 
-# Under any of the names that tests/live/headless.py looks for.
+# Under any of the names that tests/live/headless.py looks for. Ubuntu's package may be a mere hint at another one.
 has_chromium() {
     for name in chromium chromium-browser google-chrome; do
-        command -v "$name" >/dev/null 2>&1 && return 0
+        "$name" --version >/dev/null 2>&1 && return 0
     done
     return 1
 }

@@ -91,7 +91,7 @@ def test_where_it_cannot_be_installed_the_line_to_type_is_named(machine, why):
 
 
 def test_the_browser_is_installed_where_there_is_none(machine):
-    machine.stub("apt-get", APT_GET + 'case "$1" in install) ln -s "$0" "${0%/*}/chromium";; esac')
+    machine.stub("apt-get", APT_GET + 'case "$1" in install) ln -s "${0%/*}/env" "${0%/*}/chromium";; esac')
     (machine.folder / "ln").symlink_to(str(shutil.which("ln")))
     assert machine.run("chromium").returncode == 0
     assert machine.calls() == ["apt-get update -qq", "apt-get install -y -qq chromium"]
