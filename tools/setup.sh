@@ -3,10 +3,12 @@
 #   tools/setup.sh venv PYTHON FOLDER   makes a virtual environment, or names what the machine lacks for it
 #   tools/setup.sh egl PYTHON           0 when OpenGL can be started; installs EGL and Mesa first where that is permitted
 #   tools/setup.sh check-egl PYTHON     the same without installing
+#   tools/setup.sh chromium             0 when Chromium is there; installs it first where that is permitted
 # Where something is missing the last line on standard error is the one to type, and the status is 1.
 set -u
 
 EGL_PACKAGES="libegl1 libgl1 libgl1-mesa-dri"
+BROWSER_PACKAGES="chromium"
 
 fail() {
     printf '%s\n' "$@" >&2
@@ -39,13 +41,18 @@ root_prefix() {
     command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null && echo "sudo -n"
 }
 
-install_egl() {
+# install PACKAGES WHO: apt packages, and who needs them.
+install() {
     command -v apt-get >/dev/null 2>&1 || return 1
     prefix=$(root_prefix) || return 1
-    echo "installing $EGL_PACKAGES, which the tests that draw pictures need" >&2
+    echo "installing $1, which $2 need" >&2
     # shellcheck disable=SC2086 # words: of the prefix and of the list
     { $prefix apt-get update -qq &&
-        $prefix env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $EGL_PACKAGES; } >&2
+        $prefix env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $1; } >&2
+}
+
+install_egl() {
+    install "$EGL_PACKAGES" "the tests that draw pictures"
 }
 
 check_egl() {
@@ -54,9 +61,23 @@ check_egl() {
         "apt-get install $EGL_PACKAGES"
 }
 
+# Under any of the names that tests/live/headless.py looks for. Ubuntu's package may be a mere hint at another one.
+has_chromium() {
+    for name in chromium chromium-browser google-chrome; do
+        "$name" --version >/dev/null 2>&1 && return 0
+    done
+    return 1
+}
+
+check_chromium() {
+    has_chromium || fail "Chromium must be there for the tests of the live page; on Debian type, as root:" \
+        "apt-get install $BROWSER_PACKAGES"
+}
+
 case "${1:-} $#" in
 "venv 3") make_venv "$2" "$3" ;;
 "egl 2") open_context "$2" >/dev/null || { install_egl; check_egl "$2"; } ;;
 "check-egl 2") check_egl "$2" ;;
-*) sed -n '3,6s/^# *//p' "$0" >&2; exit 2 ;;
+"chromium 1") has_chromium || { install "$BROWSER_PACKAGES" "the tests of the live page"; check_chromium; } ;;
+*) sed -n '3,7s/^# *//p' "$0" >&2; exit 2 ;;
 esac

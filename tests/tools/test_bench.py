@@ -103,6 +103,15 @@ def test_the_fit_is_measured(tools, tmp_path, capsys):
     assert "observed minus fitted" in capsys.readouterr().out
 
 
+def test_the_live_page_is_measured(tools, capsys):
+    from measure_live import main
+
+    figures = main(["--seconds", "0.5", "--threads", "1"])
+    assert figures["hands"] == pytest.approx(1.0, abs=0.1)
+    assert figures["frames_per_second"] > 1
+    assert "frames/s" in capsys.readouterr().out
+
+
 def test_noise_before_and_after_the_fit_is_measured(tools, monkeypatch, capsys):
     import measure_noise
 

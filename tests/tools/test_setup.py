@@ -90,6 +90,21 @@ def test_where_it_cannot_be_installed_the_line_to_type_is_named(machine, why):
     assert machine.calls() == []
 
 
+def test_the_browser_is_installed_where_there_is_none(machine):
+    machine.stub("apt-get", APT_GET + 'case "$1" in install) ln -s "${0%/*}/env" "${0%/*}/chromium";; esac')
+    (machine.folder / "ln").symlink_to(str(shutil.which("ln")))
+    assert machine.run("chromium").returncode == 0
+    assert machine.calls() == ["apt-get update -qq", "apt-get install -y -qq chromium"]
+    assert machine.run("chromium").stderr == ""
+    assert len(machine.calls()) == 2
+
+
+def test_where_there_can_be_no_browser_the_line_to_type_is_named(machine):
+    done = machine.run("chromium")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "apt-get install chromium"
+
+
 @pytest.mark.parametrize(
     ("script", "line"),
     [

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 # name -> (import path of its function, summary in the list of commands)
 COMMANDS = {
     "predict": ("knuckle.cli.predict:predict", "Hands in pictures and videos: joints, mesh, angles."),
+    "live": ("knuckle.cli.live:live", "Hands in a browser page while a camera sees them: skeleton, 3D, angles."),
     "fit": ("knuckle.cli.fit:fit", "Fit angles, shape and placement to recorded joints; .npz, .glb, .bvh, .json."),
     "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
     "check": ("knuckle.cli.check:check", "Find anatomically impossible poses in a recording, and why."),
