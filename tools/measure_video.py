@@ -5,8 +5,8 @@
     python tools/measure_video.py one.mp4 two.mp4
 
 Clips: PA-MPJPE and 2D error of tracked hands and frame by frame, hands missed, and how often a hand has the id that it
-has most often. Videos: jitter (mean second difference of joints in the picture), sides, spread of the palm's length after
-the first second, and the largest size of a hand over that of a single look at its frame.
+has most often. Videos: jitter (mean second difference of joints in the picture), sides, spread of the palm's length
+after the first second, and the largest size of a hand over that of a single look at its frame.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from knuckle.metrics import align_procrustes
 from knuckle.predict import Predictor
 from knuckle.predict.video import VideoPredictor
 from knuckle.sample import Hand
-from knuckle.track import Smoothing, match
+from knuckle.track import match
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -164,7 +164,7 @@ def test_times_may_vary_and_stand_still(says):
         (hand,) = video(PICTURE, CAMERA, 1, time)
         assert hand.id == 0
         np.testing.assert_allclose(hand.joints_camera, look().joints_camera, atol=2e-3)
-    with pytest.raises(ValueError, match="fps must be above 0 but got 0.0"):
+    with pytest.raises(ValueError, match=r"fps must be above 0 but got 0\.0"):
         VideoPredictor(says, fps=0.0)
 
 

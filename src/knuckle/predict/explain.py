@@ -17,7 +17,6 @@ from knuckle.predict.estimate import HandEstimate
 from knuckle.predict.place import settle
 from knuckle.sample import Hand
 
-
 # Joints that no angle moves.
 _PALM = [0, 5, 9, 13, 17]
 

@@ -15,6 +15,9 @@ from knuckle.sample import Hand
 from knuckle.track import Smoothing, match
 
 
+DEFAULT = Smoothing()
+
+
 class VideoPredictor:
     """Finds and tracks hands; call it with the frames in order, from one thread.
 
@@ -27,7 +30,7 @@ class VideoPredictor:
         smoothing: of the hands' poses; None for none: every frame has its own look, fitted.
     """
 
-    def __init__(self, predictor: Predictor, fps: float = 30.0, smoothing: Smoothing | None = Smoothing()) -> None:
+    def __init__(self, predictor: Predictor, fps: float = 30.0, smoothing: Smoothing | None = DEFAULT) -> None:
         if not 0 < fps < math.inf:
             raise ValueError(f"fps must be above 0 but got {fps}")
         self._predictor = predictor

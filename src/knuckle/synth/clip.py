@@ -134,9 +134,7 @@ def scene_at(composer: Composer, clip: Clip, time: float) -> Scene:
     return replace(clip.scene, hands=tuple(hands), solids=tuple(solids), background=background)
 
 
-def _centres(
-    rng: np.random.Generator, kind: str, number: int, depth: float, reach: np.ndarray, seconds: float
-) -> Path:
+def _centres(rng: np.random.Generator, kind: str, number: int, depth: float, reach: np.ndarray, seconds: float) -> Path:
     """Where a hand goes, metres."""
     count = max(3, round(seconds / 0.8) + 1)
     # Two hands have a half of the picture each.

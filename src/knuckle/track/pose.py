@@ -1,4 +1,4 @@
-"""Smoothing of a hand's pose: of angles, of the wrist's rotation, and of the place in the picture and the distance, each
+"""Smoothing of a hand's pose: of angles, of the wrist's rotation, of the place in the picture and of the distance, each
 by itself, as their noise differs.
 """
 
@@ -20,7 +20,8 @@ class Smoothing:
         rotation: of the hand; speeds in radians a second.
         place: in the picture; speeds in hands' lengths a second.
         distance: from the camera; speeds in parts of it a second.
-        usual_uncertainty: of joints, relative to the palm's length: a look, or a finger in it, with more is trusted less.
+        usual_uncertainty: of joints, relative to the palm's length: a look, or a finger in it, with more is trusted
+            less.
     """
 
     angles: FilterSettings = field(default_factory=lambda: FilterSettings(1.0, 0.5))
@@ -49,13 +50,13 @@ class PoseFilter:
 
     def __call__(
         self,
-        angles: Float[np.ndarray, "a"],
+        angles: Float[np.ndarray, " a"],
         T_camera_hand: Float[np.ndarray, "4 4"],
         palm: Float[np.ndarray, "3"],
         length: float,
         seconds: float,
         uncertainty: Float[np.ndarray, "21"] | None = None,
-    ) -> tuple[Float[np.ndarray, "a"], Float[np.ndarray, "4 4"]]:
+    ) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, "4 4"]]:
         """The smoothed angles and pose.
 
         Args:
