@@ -1,7 +1,7 @@
 """Spurr et al., "Weakly Supervised 3D Hand Pose Estimation via Biomechanical Constraints", ECCV 2020.
 
 The paper's data are RHD (synthetic), FreiHAND and HO-3D (real). Their places are taken by three generated domains, A, B
-and C: the presets `bare`, `plain` and `held` of `knuckle synth`; in the last table by the user's photographs.
+and C: the presets `bare`, `frontal` and `held` of `knuckle synth`; in the last table by the user's photographs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,8 @@ class _Scale:
         steps, steps_photographs: of a row's training on generated domains, and with photographs; 0 for the system's
             own.
         start: steps of the network that rows start from, with 3D labels of A and then with 2D labels of B besides;
-            (0, 0) where they start from the weights of ImageNet. With photographs it has the second number of steps.
+            (0, 0) where they start from the weights of ImageNet.
+        start_photographs: the same with 3D labels of generated pictures, for trainings with photographs.
         constraints: weights of the losses of bones, palm and angles.
     """
 
@@ -37,6 +38,7 @@ class _Scale:
     steps: int
     steps_photographs: int
     start: tuple[int, int]
+    start_photographs: int
     constraints: tuple[float, float, float]
 
 
@@ -52,17 +54,18 @@ _SCALES = (
     _Scale(
         name="tiny",
         system="biomechanical-small",
-        images_a=12000,
-        images_b=12000,
+        images_a=6000,
+        images_b=6000,
         images_test=500,
         images_many=8000,
         side=128,
         learning=_QUICK + _NO_LOOKS,
         photographs=_QUICK,
-        steps=1500,
+        steps=2000,
         steps_photographs=600,
-        start=(3000, 6000),
-        constraints=(5.0, 0.5, 0.5),
+        start=(1500, 2000),
+        start_photographs=6000,
+        constraints=(10.0, 1.0, 1.0),
     ),
     _Scale(
         name="full",
@@ -77,6 +80,7 @@ _SCALES = (
         steps=0,
         steps_photographs=0,
         start=(0, 0),
+        start_photographs=0,
         constraints=(5.0, 0.5, 0.5),
     ),
 )
@@ -151,15 +155,15 @@ def _generated(
         part = round(share * scale.images_b)
         draw = [
             _draw(scale, "a", "bare", scale.images_a, 11),
-            _draw(scale, "b", "plain", scale.images_b, 12),
+            _draw(scale, "b", "frontal", scale.images_b, 12),
             # Tests are drawn with other seeds than what is trained on, so that no picture is in both.
-            _draw(scale, "b-validation", "plain", scale.images_test, 1012),
-            _draw(scale, "b-test", "plain", scale.images_test, 2012),
+            _draw(scale, "b-validation", "frontal", scale.images_test, 1012),
+            _draw(scale, "b-test", "frontal", scale.images_test, 2012),
             _draw(scale, "c-test", "held", scale.images_test, 1013),
         ]
         if share < 1:
             # Picture i depends on the seed and i alone: these are the first of B.
-            draw.append(_draw(scale, f"b-{part}", "plain", part, 12))
+            draw.append(_draw(scale, f"b-{part}", "frontal", part, 12))
         first, begin = _start(scale, "start-a", scale.start[0], [_folder(scale, "a")], scale.learning)
         steps = scale.steps
         if first:
@@ -200,7 +204,7 @@ def _photographs(weak: bool, constraints: Sequence[str] = ()) -> dict[str, Trial
             _draw(scale, "gestures", "gesture", many, 22),
         )
         sets = [f"{_folder(scale, 'crops')}@0.8", f"{_folder(scale, 'gestures')}@0.2"]
-        start, begin = _start(scale, "start-photographs", scale.start[1], sets, scale.photographs)
+        start, begin = _start(scale, "start-photographs", scale.start_photographs, sets, scale.photographs)
         if start:
             draw = (*draw, start)
         if weak:
@@ -259,7 +263,7 @@ def _aligned(training: str, name: str, mean: float, auc: float) -> Row:
 
 _TINY = _SCALES[0]
 _GENERATED_NOTE = (
-    "Domain A (preset `bare`) stands for the paper's synthetic RHD, B (`plain`) for its real FreiHAND; limits are "
+    "Domain A (preset `bare`) stands for the paper's synthetic RHD, B (`frontal`) for its real FreiHAND; limits are "
     "learned from B's joints. Crops and the length of wrist to middle MCP are the true ones. 2D errors are pixels of "
     f"pictures of {_TINY.side} (tiny) and {_SCALES[1].side} pixels (full), depth and 3D errors root-relative. "
     "The paper's AUCs fit its errors from 20 to 50 mm alone."

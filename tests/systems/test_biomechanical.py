@@ -195,6 +195,23 @@ def test_the_limits_pull_flat_hands_into_space(tmp_path):
     assert history[-1] < 0.25 * history[0]
 
 
+@pytest.mark.parametrize("constrain", ["depths", "joints"])
+def test_what_the_limits_may_change(tmp_path, constrain):
+    """Their values are the same, and either depths alone answer to them, or the picture and the correction too."""
+    batch = batch_of(tmp_path / "set", drawn_samples(6), suffix=":2d")
+    system, network = Biomechanical(replace(TINY, constrain=constrain)), Biomechanical(TINY).network().eval()
+    uv = ((batch.joints_image + 0.5) / TINY.crop.size).requires_grad_()
+    depth = (0.3 * torch.randn(6, 21, generator=torch.Generator().manual_seed(0)) * network.behind).requires_grad_()
+    output = network.lift(uv, depth, batch.camera.K)
+    losses = system.losses(output, batch, NOW)
+    expected = biomechanical_losses(output.joints, system.limits)
+    assert float(losses["bones"].value.detach()) == pytest.approx(float(expected.bones.mean().detach()), rel=1e-5)
+    losses["bones"].value.backward()
+    assert depth.grad.abs().max() > 0
+    for answer in (uv.grad, network.refinement.last.bias.grad):
+        assert (answer is not None and bool(answer.abs().max() > 0)) == (constrain == "joints")
+
+
 def test_independent_limits_are_looser(tmp_path):
     batch = batch_of(tmp_path / "set", drawn_samples(4))
     with torch.no_grad():

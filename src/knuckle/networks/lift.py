@@ -34,6 +34,7 @@ class LiftOutput(NamedTuple):
     closed_root: Tensor  # (B,) depth of the root in closed form
     root: Tensor  # (B,) the same after its correction
     joints: Tensor  # (B, 21, 3) in the frame of the crop's camera
+    rays: Tensor  # (B, 21, 3) through them, with a depth of 1
     heat: Tensor | None = None  # (B, 21, h, w) logits over cells, where the backbone has heatmaps
 
 
@@ -107,7 +108,8 @@ class LiftNetwork(nn.Module):
         root = closed
         if self.refinement is not None:
             root = closed + self.refinement(relative_depth, rays[..., :2], closed)
-        return LiftOutput(uv, relative_depth, closed, root, (relative_depth + root[:, None])[..., None] * rays)
+        joints = (relative_depth + root[:, None])[..., None] * rays
+        return LiftOutput(uv, relative_depth, closed, root, joints, rays)
 
 
 class _Regressor(nn.Module):

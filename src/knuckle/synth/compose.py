@@ -67,7 +67,7 @@ class Composer:
         """One hand, sometimes with a second beside it, and the camera of a crop around it."""
         preset = self.preset
         half_view = np.tan(np.deg2rad(rng.uniform(20, 40)))
-        off_axis = rng.uniform(-0.8, 0.8, 2) * half_view
+        off_axis = rng.uniform(-preset.off_axis, preset.off_axis, 2) * half_view
         depth = float(np.clip(np.exp(rng.normal(np.log(0.5), 0.4)), 0.2, 1.6))
         centre = depth * np.array([off_axis[0], off_axis[1], 1.0])
         roll = rng.uniform(-np.pi, np.pi) if rng.random() < preset.any_roll else rng.normal(0, preset.roll_std)
@@ -125,7 +125,7 @@ class Composer:
         shape, skin = self._person(rng)
         pose, angles = self.pose(rng, shape)
         wrist = np.clip(rng.normal(0, (0.35, 0.18)), (-1.0, -0.5), (1.0, 0.5))
-        view, direction = views.random_view(rng, self.preset.views)
+        view, direction = views.random_view(rng, self.preset.views, self.preset.view_spread)
         ray = centre / np.linalg.norm(centre)
         rotation = views.look_from(direction, side, roll, ray)
         T = np.eye(4)

@@ -18,20 +18,20 @@ VIEWS: dict[str, tuple[tuple[float, float, float], float, float]] = {
 }
 
 
-def random_view(rng: np.random.Generator, among: Sequence[str] = ()) -> tuple[str, np.ndarray]:
+def random_view(rng: np.random.Generator, among: Sequence[str] = (), spread: float = 1.0) -> tuple[str, np.ndarray]:
     """A random view: its name and the unit direction (3,) from the hand to the camera, in a right hand's frame.
 
     Args:
-        rng: source of randomness. among: names of VIEWS; all of them if empty.
+        rng: source of randomness. among: names of VIEWS; all of them if empty. spread: factor on their spread.
     """
     names = list(among or VIEWS)
     weights = np.array([VIEWS[name][2] for name in names])
     name = names[rng.choice(len(names), p=weights / weights.sum())]
-    axis, spread, _ = VIEWS[name]
-    if spread > np.pi:
+    axis, usual, _ = VIEWS[name]
+    if usual > np.pi:
         direction = rng.normal(size=3)
     else:
-        direction = np.array(axis) / np.linalg.norm(axis) + rng.normal(0, spread / np.sqrt(2), 3)
+        direction = np.array(axis) / np.linalg.norm(axis) + rng.normal(0, spread * usual / np.sqrt(2), 3)
     return name, direction / np.linalg.norm(direction)
 
 
