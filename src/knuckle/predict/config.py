@@ -41,8 +41,8 @@ class PredictorConfig:
             quarter of it while one is out of sight; it runs at once when a look is doubtful.
         doubtful_shift, doubtful_zoom, doubtful_score: a look is doubtful if the hand's centre is farther from where it
             was expected, in sides of the hand, or its size differs by a larger factor, or its score is lower.
-        second_look: mean uncertainty of a tracked hand's joints, relative to its extent, above which its mirror image is
-            looked at too.
+        second_look: mean uncertainty of a tracked hand's joints, relative to its extent, above which its mirror image
+            is looked at too.
         same_track: largest distance (see VideoPredictor) of a found hand from the track that it goes on with.
         motion_seconds: for so long a hand is expected to move on as before; time constant of its velocity.
         remember_seconds: a hand that comes back so soon is the same hand.

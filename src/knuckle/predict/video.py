@@ -14,7 +14,6 @@ from knuckle.predict.tracks import Track
 from knuckle.sample import Hand
 from knuckle.track import Smoothing, match
 
-
 DEFAULT = Smoothing()
 
 
