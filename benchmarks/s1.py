@@ -65,7 +65,7 @@ _SCALES = (
         steps_photographs=600,
         start=(1500, 2000),
         start_photographs=6000,
-        constraints=(10.0, 1.0, 1.0),
+        constraints=(10.0, 3.0, 10.0),
     ),
     _Scale(
         name="full",
