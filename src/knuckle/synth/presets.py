@@ -69,7 +69,9 @@ _FRONTAL = replace(_PLAIN, views=("palm", "back"), view_spread=0.7, off_axis=0.1
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
     "crop": Preset(),
-    # The same with more finger gestures, for a network that confuses fingers.
+    # The same in the middle of the camera's picture, for a network that is not told where in the picture its crop lies.
+    "central": Preset(off_axis=0.1),
+    # As `crop` with more finger gestures, for a network that confuses fingers.
     "gesture": Preset(
         poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
     ),
