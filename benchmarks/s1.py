@@ -57,15 +57,15 @@ _SCALES = (
         images_a=6000,
         images_b=6000,
         images_test=500,
-        images_many=8000,
+        images_many=10000,
         side=128,
         learning=_QUICK + _NO_LOOKS,
         photographs=_QUICK,
-        steps=2000,
+        steps=1200,
         steps_photographs=600,
         start=(1500, 2000),
         start_photographs=6000,
-        constraints=(10.0, 1.0, 1.0),
+        constraints=(10.0, 3.0, 10.0),
     ),
     _Scale(
         name="full",
@@ -73,7 +73,7 @@ _SCALES = (
         images_a=41258,
         images_b=32560,
         images_test=4000,
-        images_many=60000,
+        images_many=75000,
         side=224,
         learning="--device cuda --pretrained",
         photographs="--device cuda --pretrained",
@@ -198,17 +198,13 @@ def _photographs(weak: bool, constraints: Sequence[str] = ()) -> dict[str, Trial
     """Trials that learn depth from generated pictures, and the look of real hands from photographs with 2D joints."""
     trials = {}
     for scale in _SCALES:
-        many = max(1, scale.images_many // 4)
-        draw = (
-            _draw(scale, "crops", "crop", scale.images_many, 21),
-            _draw(scale, "gestures", "gesture", many, 22),
-        )
-        sets = [f"{_folder(scale, 'crops')}@0.8", f"{_folder(scale, 'gestures')}@0.2"]
+        draw = (_draw(scale, "central", "central", scale.images_many, 21),)
+        sets = [_folder(scale, "central")]
         start, begin = _start(scale, "start-photographs", scale.start_photographs, sets, scale.photographs)
         if start:
             draw = (*draw, start)
         if weak:
-            sets = [f"{_folder(scale, 'crops')}@0.4", f"{_folder(scale, 'gestures')}@0.1", "weak:$WEAK:2d@0.5"]
+            sets = [f"{_folder(scale, 'central')}@0.5", "weak:$WEAK:2d@0.5"]
         train = _train(scale, sets, scale.steps_photographs, scale.photographs, constraints, begin)
         folders = _FOLDERS if weak else {"PHOTOGRAPHS": _FOLDERS["PHOTOGRAPHS"]}
         trials[scale.name] = Trial(
@@ -398,8 +394,8 @@ PAPER = Paper(
                 ),
                 Row("+ angles", _photographs(weak=True, constraints=_CONSTRAINTS), training="photographs, 2D + BMC"),
             ),
-            "What the paper is for, on photographs of people. Depth is learned from generated pictures (presets `crop` "
-            "and `gesture`), 2D joints from photographs that another network labelled; limits are the package's. "
+            "What the paper is for, on photographs of people. Depth is learned from generated pictures (preset "
+            "`central`), 2D joints from photographs that another network labelled; limits are the package's. "
             "Tested on photographs of another person with joints in space, used for nothing else.",
         ),
     ),

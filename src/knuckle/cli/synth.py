@@ -12,7 +12,7 @@ def synth(
     out: Path,
     *,
     images: Annotated[int, Parameter(name=["--images", "-n"])] = 1000,
-    preset: Literal["crop", "single", "gesture", "detector", "plain", "bare", "frontal", "held", "motion"] = "crop",
+    preset: Literal["crop", "central", "gesture", "detector", "plain", "bare", "frontal", "held", "motion"] = "crop",
     size: int = 256,
     seed: int = 0,
     workers: int = 2,
@@ -41,11 +41,11 @@ def synth(
     images
         Number of pictures.
     preset
-        crop: one hand fills the picture, at times with a second beside it; single: the same without that; gesture: crop
-        with more finger gestures; detector: whole frames with zero to three hands; plain: one bare hand without
-        occluders; frontal: the same from the palm or the back; bare: that of a few people's smooth, open hands; held:
-        hands that hold objects; motion: clips of 120 frames in which one or two hands move, cross and
-        leave the picture.
+        crop: one hand fills the picture, at times with a second beside it; central: the same in the middle of the
+        camera's picture; gesture: crop with more finger gestures; detector: whole frames with zero to three hands;
+        plain: one bare hand without occluders; frontal: the same from the palm or the back; bare: that of a few
+        people's smooth, open hands; held: hands that hold objects; motion: clips of 120 frames in which one or two
+        hands move, cross and leave the picture.
     size
         Pixels along each side.
     seed

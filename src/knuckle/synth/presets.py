@@ -1,6 +1,6 @@
 """The kinds of pictures that can be rendered, as plain settings."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from knuckle.synth.poses import PoseMix
 
@@ -56,58 +56,45 @@ class Preset:
     smooth_skin: bool = False
 
 
+_PLAIN = Preset(
+    margin=(1.4, 1.8),
+    shift_std=0.04,
+    any_roll=0.0,
+    roll_std=0.2,
+    held=0.0,
+    occluded=0.0,
+    second_hand=0.0,
+    person=0.0,
+)
+# From the palm or the back, in the middle of the camera's picture: what a small network learns in minutes.
+_FRONTAL = replace(_PLAIN, views=("palm", "back"), view_spread=0.7, off_axis=0.1)
+
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
     "crop": Preset(),
-    # The same with never more than that hand: for tests, in which a second hand is often cut off.
-    "single": Preset(second_hand=0.0),
-    # The same with more finger gestures, for a network that confuses fingers.
+    # The same in the middle of the camera's picture, for a network that is not told where in the picture its crop lies.
+    "central": Preset(off_axis=0.1),
+    # As `crop` with more finger gestures, for a network that confuses fingers.
     "gesture": Preset(
         poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
     ),
-    # The same without occluders, and nearly upright: for a first training or a test.
-    "plain": Preset(
-        margin=(1.4, 1.8),
-        shift_std=0.04,
-        any_roll=0.0,
-        roll_std=0.2,
-        held=0.0,
-        occluded=0.0,
-        second_hand=0.0,
-        person=0.0,
-    ),
-    # As a simple synthetic set is beside real pictures: a few people's bare hands with smooth skin, nothing in them or
-    # before them, and open or half closed. What is learned from it alone carries over to `frontal` in part.
-    "bare": Preset(
+    # Without occluders, and nearly upright: for a first training or a test.
+    "plain": _PLAIN,
+    "frontal": _FRONTAL,
+    # As a simple synthetic set is beside real pictures: a few people's bare hands, smooth, and open or half closed.
+    # What is learned from it alone carries over to `frontal` in part.
+    "bare": replace(
+        _FRONTAL,
         margin=(1.4, 1.9),
         shift_std=0.05,
+        any_roll=0.12,
+        roll_std=0.35,
         sleeved=0.0,
-        held=0.0,
-        occluded=0.0,
-        second_hand=0.0,
-        person=0.0,
         child=0.0,
         poses=PoseMix(bank=0.6, swap=0.4, gesture=0.0, touch=0.0, coupled=0.0, blend=0.0, noise=0.15),
         named_poses=("flat", "spread", "relaxed", "half_closed", "cup", "vulcan", "rest_on", "grasp_mouse"),
         people=12,
-        views=("palm", "back"),
-        view_spread=0.7,
-        off_axis=0.1,
         smooth_skin=True,
-    ),
-    # `plain` seen from the palm or the back: what a small network learns in minutes.
-    "frontal": Preset(
-        margin=(1.4, 1.8),
-        shift_std=0.04,
-        any_roll=0.0,
-        roll_std=0.2,
-        held=0.0,
-        occluded=0.0,
-        second_hand=0.0,
-        person=0.0,
-        views=("palm", "back"),
-        view_spread=0.7,
-        off_axis=0.1,
     ),
     # Hands that hold something, mostly seen by their owner: other poses, views and occlusions than `crop` has.
     "held": Preset(
