@@ -4,8 +4,8 @@
     python tools/measure_video.py clips
     python tools/measure_video.py one.mp4 two.mp4
 
-Clips: PA-MPJPE and 2D error of tracked hands and frame by frame, hands missed, and how often a hand has the id that it
-has most often. Videos: jitter (mean second difference of joints in the picture), sides, spread of the palm's length
+Clips: PA-MPJPE and 2D error of tracked hands and frame by frame, of all that each finds and of those that both find;
+hands missed, and how often a hand has the id that it has most often. Videos: jitter (mean second difference of joints in the picture), sides, spread of the palm's length
 after the first second, and the largest size of a hand over that of a single look at its frame.
 """
 
@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from knuckle.camera import Camera
 from knuckle.datasets.shards import read_pictures
 from knuckle.metrics import align_procrustes
 from knuckle.predict import Predictor
-from knuckle.predict.video import VideoPredictor
+from knuckle.predict.video import Frame, VideoPredictor
 from knuckle.sample import Hand
 from knuckle.track import match
 
@@ -52,27 +52,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure_clips(predictor: Predictor, folder: Path) -> dict[str, dict[str, float]]:
     """Both ways of looking at every clip of a folder."""
     ways = {"tracked": _Tally(), "frame by frame": _Tally()}
-    video = VideoPredictor(predictor)
+    for clip in _clips(folder):
+        tracked = VideoPredictor(predictor).over((frame for frame, _ in clip), 2)
+        for _, label in clip:
+            begin = time.perf_counter()
+            ways["tracked"].add(label, next(tracked), time.perf_counter() - begin)
+        for frame, label in clip:
+            begin = time.perf_counter()
+            ways["frame by frame"].add(label, predictor(frame.image, frame.camera, 2), time.perf_counter() - begin)
+        for tally in ways.values():
+            tally.end_clip()
+    both = set.intersection(*(set(tally.errors) for tally in ways.values()))
+    return {name: tally.numbers(both) for name, tally in ways.items()}
+
+
+def _clips(folder: Path) -> Iterator[list[tuple[Frame, dict]]]:
+    """The frames of one clip after the other, with their labels."""
+    clip: list[tuple[Frame, dict]] = []
     for picture in read_pictures(folder, masks=False):
         label = picture.label
-        camera = Camera(np.array(label["K"]), tuple(label["size"]))
-        if label["frame"] == 0:
-            video = VideoPredictor(predictor)
-            for tally in ways.values():
-                tally.end_clip()
-        begin = time.perf_counter()
-        ways["tracked"].add(label, video(picture.image, camera, 2, label["time"]), time.perf_counter() - begin)
-        begin = time.perf_counter()
-        ways["frame by frame"].add(label, predictor(picture.image, camera, 2), time.perf_counter() - begin)
-    for tally in ways.values():
-        tally.end_clip()
-    return {name: tally.numbers() for name, tally in ways.items()}
+        if label["frame"] == 0 and clip:
+            yield clip
+            clip = []
+        clip.append((Frame(picture.image, Camera(np.array(label["K"]), tuple(label["size"])), label["time"]), label))
+    if clip:
+        yield clip
 
 
 class _Tally:
+    """Sums over frames.
+
+    Attributes:
+        errors: by (clip, frame, hand): PA-MPJPE in millimetres, and 2D error in pixels.
+    """
+
     def __init__(self) -> None:
-        self._aligned: list[float] = []
-        self._pixels: list[float] = []
+        self.errors: dict[tuple[int, int, int], tuple[float, float]] = {}
         self._missed = self._false = self._frames = 0
         self._seconds: list[float] = []
         self._sides: list[bool] = []
@@ -93,9 +108,11 @@ class _Tally:
         for i, j in pairs:
             joints, hand = np.array(truth[i]["joints_camera"]), hands[j]
             aligned = align_procrustes(hand.joints_camera, joints)
-            self._aligned.append(1e3 * float(np.linalg.norm(aligned - joints, axis=1).mean()))
             uv = np.array(truth[i]["joints_image"])
-            self._pixels.append(float(np.linalg.norm(hand.joints_image - uv, axis=1).mean()))
+            self.errors[label["clip"], label["frame"], truth[i]["number"]] = (
+                1e3 * float(np.linalg.norm(aligned - joints, axis=1).mean()),
+                float(np.linalg.norm(hand.joints_image - uv, axis=1).mean()),
+            )
             self._sides.append(hand.side == truth[i]["side"])
             number = truth[i]["number"]
             if hand.id is not None:
@@ -118,13 +135,17 @@ class _Tally:
         self._ids.clear()
         self._last.clear()
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self, both: set[tuple[int, int, int]]) -> dict[str, float]:
+        aligned, pixels = np.mean(list(self.errors.values()), axis=0)
+        aligned_both, pixels_both = np.mean([self.errors[hand] for hand in both], axis=0)
         return {
             "frames": self._frames,
-            "PA-MPJPE mm": float(np.mean(self._aligned)),
-            "2D px": float(np.mean(self._pixels)),
+            "PA-MPJPE mm": aligned,
+            "2D px": pixels,
+            "PA-MPJPE mm of those found both ways": aligned_both,
+            "2D px of those found both ways": pixels_both,
             "jitter of the error px": float(np.mean(self._second)),
-            "missed %": 100 * self._missed / max(len(self._aligned) + self._missed, 1),
+            "missed %": 100 * self._missed / max(len(self.errors) + self._missed, 1),
             "false": self._false,
             "side right %": 100 * float(np.mean(self._sides)),
             "id right %": 100 * self._right / max(self._of, 1),
@@ -143,13 +164,24 @@ def _distance(uv: np.ndarray, other: np.ndarray) -> float:
 
 def measure_video(predictor: Predictor, path: str, single: bool) -> dict[str, dict[str, float]]:
     """What can be measured without a truth."""
-    video = VideoPredictor(predictor)
     tracks: dict[int, list[tuple[int, Hand]]] = defaultdict(list)
     times, growth, count = [], [], 0
-    for count, image in enumerate(_frames(path), start=1):
+    waiting: deque[np.ndarray] = deque()
+
+    def read() -> Iterator[Frame]:
+        for image in _frames(path):
+            waiting.append(image)
+            yield Frame(image)
+
+    video = VideoPredictor(predictor).over(read())
+    while True:
         begin = time.perf_counter()
-        hands = video(image)
+        hands = next(video, None)
+        if hands is None:
+            break
         times.append(time.perf_counter() - begin)
+        count += 1
+        image = waiting.popleft()
         for hand in hands:
             tracks[hand.id or 0].append((count, hand))
         if single and hands:

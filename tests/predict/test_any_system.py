@@ -176,7 +176,7 @@ def test_parts_are_passed_in():
     predictor = scene.predictor(contract_of())
     asked = []
 
-    def explain(estimate, camera, initial=None):
+    def explain(estimate, camera, initial=None, shape=None, smooth=None):
         asked.append((estimate, initial))
         return hand, "to go on from"
 
@@ -186,7 +186,7 @@ def test_parts_are_passed_in():
     np.testing.assert_allclose(asked[0][0].joints_camera, predictor.find(PICTURE, CAMERA, 1)[0].joints_camera)
     with pytest.raises(ValueError, match="guide must give side and presence"):
         scene.predictor(contract_of(hands="right"), guide=scene.network(contract_of(hands="right")))
-    with pytest.raises(ValueError, match="passes and redetect_every must be 1 or more"):
+    with pytest.raises(ValueError, match="passes must be 1 or more"):
         PredictorConfig(passes=0)
 
 

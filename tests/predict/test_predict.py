@@ -319,17 +319,17 @@ class SaysSides(Predictor):
         self.found, self.odds, self.starts = found, odds, []
         explain = self.explain
 
-        def recorded(estimate, camera, initial=None):
+        def recorded(estimate, camera, initial=None, shape=None, smooth=None):
             self.starts.append(initial)
-            return explain(estimate, camera, initial)
+            return explain(estimate, camera, initial, shape, smooth)
 
         self.explain = recorded
 
     def find(self, image, camera, max_hands):
         return [self.found]
 
-    def follow(self, image, camera, hands):
-        return [replace(self.found, left_log_odds=self.odds.pop(0)) for _ in hands]
+    def follow(self, image, camera, expected, sides):
+        return [replace(self.found, left_log_odds=self.odds.pop(0)) for _ in expected]
 
 
 def test_of_one_hand_seen_twice_the_surer_one_is_kept(model, predictor):

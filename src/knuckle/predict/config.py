@@ -75,7 +75,7 @@ class PredictorConfig:
     doubtful_zoom: float = 1.3
     doubtful_score: float = 0.4
     same_track: float = 1.5
-    second_look: float = 0.06
+    second_look: float = 0.04
     motion_seconds: float = 0.1
     remember_seconds: float = 1.5
     shape_seconds: float = 1.0

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -124,6 +125,27 @@ class FitExplain:
             object=estimate.object,
         )
         return hand, fitted
+
+
+def reposed(model: HandModel, hand: Hand, pose: Pose, min_depth: float) -> Hand:
+    """The same hand in another pose.
+
+    Args:
+        model: that `pose` is of.
+        hand: in the picture of `hand.camera`.
+        pose: of it.
+        min_depth: metres, of the nearest joint.
+    """
+    joints, vertices, T = _posed(model, pose, hand.side, min_depth)
+    return replace(
+        hand,
+        box=box_of_joints(hand.camera.project(joints)),
+        joints_camera=joints,
+        vertices_camera=vertices,
+        angles=pose.angles,
+        shape=pose.shape,
+        T_camera_hand=T,
+    )
 
 
 def palm_of(

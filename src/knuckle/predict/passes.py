@@ -96,6 +96,11 @@ class CropPasses:
             for old, keep in zip(previous, kept, strict=True)
         ]
 
+    def add_mirrored(self, picture: np.ndarray, camera: Camera, previous: list[CropEstimate]) -> list[CropEstimate]:
+        """Another pass, through the mirror images of the same crops; the mean of both."""
+        mirrored = self.run(picture, camera, [(estimate.square, True) for estimate in previous])
+        return [_mean_estimate([old, new], 0.0) for old, new in zip(previous, mirrored, strict=True)]
+
     def _pixel_estimate(
         self, outputs: dict[str, np.ndarray], affine: np.ndarray, square: Square, mirrored: bool
     ) -> CropEstimate:

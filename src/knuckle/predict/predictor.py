@@ -193,7 +193,7 @@ class Predictor:
         # A second look, at the mirror image, where the first is not sure.
         unsure = [i for i, e in enumerate(estimates) if e.relative_uncertainty > self.config.second_look]
         if unsure:
-            better = self._guide.refine_mirrored(image, camera, [estimates[i] for i in unsure])
+            better = self._guide.add_mirrored(image, camera, [estimates[i] for i in unsure])
             estimates = [better[unsure.index(i)] if i in unsure else e for i, e in enumerate(estimates)]
         present = [estimate.presence > self.config.presence_threshold for estimate in estimates]
         found = [

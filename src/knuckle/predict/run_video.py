@@ -1,17 +1,18 @@
 """Predicting one video: frames are read, predicted and written one after the other, so its length takes no memory."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from knuckle.image.video import DamagedVideo, open_video
-from knuckle.predict.cameras import camera_of
+from knuckle.image.video import DamagedVideo, VideoFrame, open_video
+from knuckle.predict.cameras import SourcedCamera, camera_of
 from knuckle.predict.output import Format, PictureResult, Target, VideoInfo
 from knuckle.predict.predictor import Predictor
-from knuckle.predict.video import VideoPredictor
+from knuckle.predict.video import Frame, VideoPredictor
 
 
 class VideoSummary(NamedTuple):
@@ -52,19 +53,22 @@ def predict_video(
     with open_video(path) as video, ExitStack() as stack:
         info = VideoInfo(path, video.fps, problems.append)
         writers = [stack.enter_context(format.video(info, target)) for format in formats]
-        tracker = VideoPredictor(predictor, video.fps)
-        begin = 0.0
-        try:
-            for frame in video:
-                size = (frame.image.shape[1], frame.image.shape[0])
-                camera = camera_of(size, b"", K, fov)
-                # The tracker's clock stands at 0 before the first frame.
-                begin = frame.time - 1 / video.fps if frames == 0 else begin
-                found = tracker(frame.image, camera.camera, max_hands, time=frame.time - begin)
-                for add in writers:
-                    add(PictureResult(path.name, frame.image, camera, found, frames, frame.time))
-                frames, hands = frames + 1, hands + len(found)
-                on_frame(frames, video.expected)
-        except DamagedVideo as error:
-            problems.append(str(error))
+        # Frames whose hands are not known yet.
+        waiting: deque[tuple[VideoFrame, SourcedCamera]] = deque()
+
+        def read() -> Iterator[Frame]:
+            try:
+                for frame in video:
+                    camera = camera_of((frame.image.shape[1], frame.image.shape[0]), b"", K, fov)
+                    waiting.append((frame, camera))
+                    yield Frame(frame.image, camera.camera, frame.time)
+            except DamagedVideo as error:
+                problems.append(str(error))
+
+        for found in VideoPredictor(predictor, video.fps).over(read(), max_hands):
+            frame, camera = waiting.popleft()
+            for add in writers:
+                add(PictureResult(path.name, frame.image, camera, found, frames, frame.time))
+            frames, hands = frames + 1, hands + len(found)
+            on_frame(frames, video.expected)
     return VideoSummary(frames, hands, problems)

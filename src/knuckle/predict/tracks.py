@@ -38,6 +38,7 @@ class Track:
         found: the last look that was believed; its side is the track's.
         seen: seconds, when that was.
         initial: of the explanation, from the last frame.
+        before: the pose that was smoothed before the last, corrected by the last; None where there is none.
     """
 
     def __init__(
@@ -46,12 +47,15 @@ class Track:
         self.number = number
         self.seen = time
         self.initial: Any = None
+        self.before: Pose | None = None
         self.found = found
         self._config = config
         self._velocity = np.zeros(2)
         self._votes = 0.0
         self._smoothing = smoothing
         self._filter = None if smoothing is None else PoseFilter(smoothing)
+        # Whether the filter has a pose already.
+        self._smoothed = False
         self._shapes = np.zeros(0)
         self._shape_weight = 0.0
         self._shape_seconds = 0.0
@@ -95,13 +99,13 @@ class Track:
         self.seen = time
         if self.side != before:
             # Pose and shape of a hand of the other side are poor ones to go on from.
-            self.initial, self._filter = None, None if self._smoothing is None else PoseFilter(self._smoothing)
+            self._forget_pose()
             self._shapes, self._shape_weight, self._shape_seconds = np.zeros(0), 0.0, 0.0
 
     def begin_again(self) -> None:
         """Of a hand that was out of sight nothing is known but its shape and side."""
         self._velocity = np.zeros(2)
-        self.initial, self._filter = None, None if self._smoothing is None else PoseFilter(self._smoothing)
+        self._forget_pose()
 
     def learn_shape(self, shape: Float[np.ndarray, " s"], seconds: float) -> Float[np.ndarray, " s"]:
         """Adds the shape of a look, as fitted to it alone, while the shape is not known.
@@ -130,9 +134,17 @@ class Track:
             seconds: since the last frame.
         """
         angles, _, T = pose
+        shape = self._shapes / self._shape_weight
         if self._filter is not None:
             angles, T = self._filter(angles, T, palm, length, seconds, self.found.uncertainty)
-        return Pose(angles, self._shapes / self._shape_weight, T)
+            was, where = self._filter.before()
+            self.before = Pose(was, shape, where) if self._smoothed else None
+            self._smoothed = True
+        return Pose(angles, shape, T)
+
+    def _forget_pose(self) -> None:
+        self.initial, self.before, self._smoothed = None, None, False
+        self._filter = None if self._smoothing is None else PoseFilter(self._smoothing)
 
     def _vote(self, left_log_odds: float, seconds: float) -> None:
         c = self._config

@@ -1,14 +1,16 @@
 """Hands in a video: followed from frame to frame, with one shape and one side each, and smoothed."""
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 from knuckle.camera import Camera
 from knuckle.predict.estimate import HandEstimate
-from knuckle.predict.explain import Pose, palm_of
+from knuckle.predict.explain import Pose, palm_of, reposed
 from knuckle.predict.predictor import Predictor, checked_camera
 from knuckle.predict.tracks import Track
 from knuckle.sample import Hand
@@ -17,8 +19,21 @@ from knuckle.track import Smoothing, match
 DEFAULT = Smoothing()
 
 
+class Frame(NamedTuple):
+    """A frame of a video; see `VideoPredictor.__call__`."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    camera: Camera | None = None
+    time: float | None = None
+
+
 class VideoPredictor:
     """Finds and tracks hands; call it with the frames in order, from one thread.
+
+        for hands in VideoPredictor(predictor).over(Frame(image) for image in images): ...
+
+    `over` knows of each frame the next one too: its hands neither jitter nor lag. A call knows the frames so far, and
+    is for what cannot wait.
 
     A `Hand.id` is one person's hand, also after it was out of sight for a second or crossed another. Its shape is
     learned in its first second and then held.
@@ -73,6 +88,31 @@ class VideoPredictor:
             self._search(image, camera, max_hands, doubtful, now)
         self._part(now)
         return [self._finish(track, camera, seconds) for track in self._tracks]
+
+    def over(self, frames: Iterable[Frame], max_hands: int = 4) -> Iterator[list[Hand]]:
+        """The hands in each frame, one frame later: each is corrected by where its hand goes on to.
+
+        Args:
+            frames: in order; the second one is taken before the hands of the first are given.
+            max_hands: maximum number of hands in each.
+
+        Raises:
+            ValueError: as of `Predictor`.
+        """
+        before: list[tuple[Track, Hand]] | None = None
+        for frame in frames:
+            hands = self(frame.image, frame.camera, max_hands, frame.time)
+            if before is not None:
+                yield [self._corrected(track, hand) for track, hand in before]
+            before = list(zip(self._tracks, hands, strict=True))
+        if before is not None:
+            yield [hand for _, hand in before]
+
+    def _corrected(self, track: Track, hand: Hand) -> Hand:
+        """The hand of the frame before, of a track that may be seen in the last frame as well."""
+        if track.seen != self._time or track.before is None:
+            return hand
+        return reposed(self._predictor.model, hand, track.before, self._config.min_depth)
 
     def _follow(self, image: np.ndarray, camera: Camera, now: float) -> list[tuple[Track, HandEstimate]]:
         """One look at every track; those that are hardly true are not believed but returned."""

@@ -38,11 +38,16 @@ class OneEuroFilter:
         settings: its parameters; the defaults if None.
         apart: a cutoff for each number by its own speed; else one for each point (..., D) by the norm of its velocity,
             which makes the result equivariant to rotations.
+
+    Attributes:
+        before: the result of the call before the last, corrected by what the last one was given; the first one's own
+            until there are two. At constant speed it does not lag where the filter lags by no more than a time step.
     """
 
     def __init__(self, settings: FilterSettings | None = None, apart: bool = False) -> None:
         self._settings = settings or FilterSettings()
         self._apart = apart
+        self.before = np.zeros(())
         self._value: np.ndarray | None = None
         self._velocity = np.zeros(())
 
@@ -69,14 +74,16 @@ class OneEuroFilter:
         """
         _check_seconds(seconds)
         if self._value is None:
-            self._value, self._velocity = value, np.zeros_like(value)
+            self.before, self._value, self._velocity = value, value, np.zeros_like(value)
             return value
         s = self._settings
         change = value - self._value
         share = trust * _share(s.derivative_cutoff, seconds)
         self._velocity = self._velocity + share * (change / seconds - self._velocity)
         speed = np.abs(self._velocity) if self._apart else np.linalg.norm(self._velocity, axis=-1, keepdims=True)
-        self._value = self._value + _share(trust * (s.min_cutoff + s.beta * speed / unit), seconds) * change
+        share = _share(trust * (s.min_cutoff + s.beta * speed / unit), seconds)
+        self.before = self._value + _correction(share) * change
+        self._value = self._value + share * change
         return self._value
 
 
@@ -85,9 +92,13 @@ class RotationFilter:
 
     Args:
         settings: its parameters; the defaults if None.
+
+    Attributes:
+        before: as of `OneEuroFilter`.
     """
 
     def __init__(self, settings: FilterSettings | None = None) -> None:
+        self.before = np.eye(3)
         self._settings = settings or FilterSettings()
         self._value: np.ndarray | None = None
         self._velocity = np.zeros(3)
@@ -107,20 +118,31 @@ class RotationFilter:
         """
         _check_seconds(seconds)
         if self._value is None:
-            self._value = rotation
+            self.before = self._value = rotation
             return rotation
         s = self._settings
         turn = matrix_to_axis_angle(self._value.T @ rotation)
         share = trust * _share(s.derivative_cutoff, seconds)
         self._velocity = self._velocity + share * (turn / seconds - self._velocity)
         share = _share(trust * (s.min_cutoff + s.beta * float(np.linalg.norm(self._velocity))), seconds)
+        self.before = self._value @ axis_angle_to_matrix(_correction(share) * turn)
         self._value = self._value @ axis_angle_to_matrix(share * turn)
         return self._value
 
 
 def _share(cutoff, seconds: float):
-    """Of the way to a new value, what a first-order low-pass filter goes in a time step."""
-    return 1.0 - np.exp(-2.0 * math.pi * cutoff * seconds)
+    """Of the way to a new value, what a first-order low-pass filter goes in a time step; implicit, as in the paper."""
+    way = 2.0 * math.pi * cutoff * seconds
+    return way / (1.0 + way)
+
+
+def _correction(share):
+    """Of the way to the newest value, how far the value before goes.
+
+    A filter that goes the share s lags by (1 - s) / s time steps behind what moves at constant speed, the value before
+    by as many behind its own time: that share of the step that the filter has made, s of the way, makes up for it.
+    """
+    return np.minimum(share, 1.0 - share)
 
 
 def _check_seconds(seconds: float) -> None:

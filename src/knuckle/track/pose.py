@@ -20,15 +20,15 @@ class Smoothing:
         rotation: of the hand; speeds in radians a second.
         place: in the picture; speeds in hands' lengths a second.
         distance: from the camera; speeds in parts of it a second.
-        usual_uncertainty: of joints, relative to the palm's length: a look, or a finger in it, with more is trusted
-            less.
+        usual_uncertainty: of joints, relative to the palm's length: a look, or a finger in it, is trusted less by the
+            square of how much more uncertain it is.
     """
 
-    angles: FilterSettings = field(default_factory=lambda: FilterSettings(1.0, 0.5))
-    rotation: FilterSettings = field(default_factory=lambda: FilterSettings(1.0, 0.5))
-    place: FilterSettings = field(default_factory=lambda: FilterSettings(1.0, 4.0))
-    distance: FilterSettings = field(default_factory=lambda: FilterSettings(0.5, 1.0))
-    usual_uncertainty: float = 0.1
+    angles: FilterSettings = field(default_factory=lambda: FilterSettings(3.0, 0.5))
+    rotation: FilterSettings = field(default_factory=lambda: FilterSettings(3.0, 0.5))
+    place: FilterSettings = field(default_factory=lambda: FilterSettings(3.0, 8.0))
+    distance: FilterSettings = field(default_factory=lambda: FilterSettings(2.0, 1.0))
+    usual_uncertainty: float = 0.13
 
 
 class PoseFilter:
@@ -47,6 +47,7 @@ class PoseFilter:
         self._rotation = RotationFilter(smoothing.rotation)
         self._place = OneEuroFilter(smoothing.place)
         self._distance = OneEuroFilter(smoothing.distance)
+        self._palm = np.zeros(3)
 
     def __call__(
         self,
@@ -68,14 +69,18 @@ class PoseFilter:
             uncertainty: of the joints, metres; the usual one if None.
         """
         trust, of_angles = self._trust(uncertainty, length, len(angles))
+        self._palm = palm
         x, y, z = T_camera_hand[:3, :3] @ palm + T_camera_hand[:3, 3]
         z = max(float(z), 1e-3)
         direction = self._place(np.array([x, y]) / z, seconds, length / z, trust)
-        distance = math.exp(float(self._distance(np.array([math.log(z)]), seconds, 1.0, trust)[0]))
-        T = np.eye(4)
-        T[:3, :3] = self._rotation(T_camera_hand[:3, :3], seconds, trust)
-        T[:3, 3] = distance * np.array([*direction, 1.0]) - T[:3, :3] @ palm
-        return self._angles(angles, seconds, 1.0, of_angles), T
+        distance = self._distance(np.array([math.log(z)]), seconds, 1.0, trust)
+        rotation = self._rotation(T_camera_hand[:3, :3], seconds, trust)
+        return self._angles(angles, seconds, 1.0, of_angles), _pose_of(direction, distance, rotation, palm)
+
+    def before(self) -> tuple[Float[np.ndarray, " a"], Float[np.ndarray, "4 4"]]:
+        """Angles and pose of the call before the last, corrected by the last (see `OneEuroFilter`)."""
+        pose = _pose_of(self._place.before, self._distance.before, self._rotation.before, self._palm)
+        return self._angles.before, pose
 
     def _trust(self, uncertainty: np.ndarray | None, length: float, count: int) -> tuple[float, np.ndarray]:
         """Of the pose, and (A,) of the angles, by the fingers that they are of."""
@@ -83,6 +88,14 @@ class PoseFilter:
             return 1.0, np.ones(count)
         relative = np.maximum(uncertainty / length, 1e-6)
         fingers = relative[1:].reshape(5, 4).mean(1)
-        each = np.minimum(1.0, self._usual / fingers)
+        each = np.minimum(1.0, self._usual / fingers) ** 2
         # The thumb has what the four angles of each finger leave.
-        return min(1.0, self._usual / float(relative.mean())), np.repeat(each, [count - 16, 4, 4, 4, 4])
+        return min(1.0, self._usual / float(relative.mean())) ** 2, np.repeat(each, [count - 16, 4, 4, 4, 4])
+
+
+def _pose_of(direction: np.ndarray, log_distance: np.ndarray, rotation: np.ndarray, palm: np.ndarray) -> np.ndarray:
+    """T_camera_hand of a hand whose palm lies in a direction (x / z, y / z) and at a distance z."""
+    T = np.eye(4)
+    T[:3, :3] = rotation
+    T[:3, 3] = math.exp(float(log_distance[0])) * np.array([*direction, 1.0]) - rotation @ palm
+    return T
