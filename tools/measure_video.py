@@ -5,8 +5,9 @@
     python tools/measure_video.py one.mp4 two.mp4
 
 Clips: PA-MPJPE and 2D error of tracked hands and frame by frame, of all that each finds and of those that both find;
-hands missed, and how often a hand has the id that it has most often. Videos: jitter (mean second difference of joints in the picture), sides, spread of the palm's length
-after the first second, and the largest size of a hand over that of a single look at its frame.
+hands missed, and how often a hand has the id that it has most often. Videos: jitter (mean second difference of joints
+in the picture), sides, spread of the palm's length after the first second, and the largest size of a hand over that of
+a single look at its frame.
 """
 
 import argparse

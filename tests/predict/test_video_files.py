@@ -1,6 +1,7 @@
 """A whole video through `knuckle predict`: every format, read back by other programs; and runs that break off."""
 
 import csv
+import importlib.util
 import json
 import math
 import shutil
@@ -16,6 +17,7 @@ from films import SIZE, empty, film, jpegs, picture, probe
 from rich.progress import Progress
 
 from knuckle.cli.progress import FrameBar
+from knuckle.cli.viewer import open_viewer, require_viewer
 from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.predict import Predictor
 from knuckle.predict.estimate import HandEstimate
@@ -101,7 +103,43 @@ def test_every_format_is_written_under_the_videos_name(predicted):
         "clip.v1.jsonl",
         "clip.v1.npz",
         "clip.v1.overlay.mp4",
+        "clip.v1.rrd",
     ]
+
+
+def test_the_viewers_own_tool_reads_the_recording(predicted):
+    out, times, lines = predicted
+
+    def rerun(*words):
+        command = [sys.executable, "-m", "rerun", "rrd", *words, str(out / "clip.v1.rrd")]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    rerun("verify")
+    chunks = [line for line in rerun("print").splitlines() if line.startswith("Chunk")]
+    rows = {"/camera": 0, "/hands/0/mesh": 0, "/hands/1/bones": 0, "/degrees/1/index_pip_flexion": 0}
+    for entity in rows:
+        rows[entity] = sum(
+            int(line.split(" rows")[0].split()[-1])
+            for line in chunks
+            if f"- {entity} -" in line and "Clear" not in line
+        )
+    seen = len(times)
+    assert rows["/camera"] >= seen
+    assert rows["/hands/0/mesh"] == seen
+    left = sum(hand["id"] == 1 for line in lines for hand in line["hands"])
+    assert 0 < left < seen
+    assert rows["/hands/1/bones"] == rows["/degrees/1/index_pip_flexion"] == left
+
+
+def test_without_a_screen_the_viewer_says_what_to_do(monkeypatch, capsys, tmp_path):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert not open_viewer([tmp_path / "a.rrd"])
+    assert capsys.readouterr().err.strip().endswith(f"and there: rerun {tmp_path / 'a.rrd'}")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"install it with `pip install 'knuckle\[show\]'`"):
+        require_viewer()
 
 
 def test_lines_have_frame_time_and_ids(predicted):
@@ -255,7 +293,7 @@ def test_a_video_without_hands_gives_files_without_hands(model, tmp_path):
     path = film(tmp_path / "clip.mp4", 4)
     assert predict_files(SeesNothing(model), [path], tmp_path / "out", RunOptions(tuple(FORMATS))).problems == []
     kinds = {file.name.removeprefix("clip.") for file in (tmp_path / "out").iterdir()}
-    assert kinds == {"jsonl", "csv", "coco.json", "npz", "overlay.mp4"}
+    assert kinds == {"jsonl", "csv", "coco.json", "npz", "overlay.mp4", "rrd"}
     assert np.load(tmp_path / "out" / "clip.npz")["joints_camera"].shape == (0, 21, 3)
     assert json.loads((tmp_path / "out" / "clip.coco.json").read_text())["annotations"] == []
 
@@ -277,7 +315,7 @@ def test_a_picture_in_every_format(model, tmp_path):
     summary = predict_files(SeesAtOnce(model), [tmp_path / "a.png"], tmp_path / "out", RunOptions(tuple(FORMATS)))
     assert summary.problems == []
     kinds = {file.name.removeprefix("a.") for file in (tmp_path / "out").iterdir()}
-    assert kinds == {"json", "csv", "coco.json", "npz", "glb", "hand-0.bvh", "hand-1.bvh", "overlay.jpg"}
+    assert kinds == {"json", "csv", "coco.json", "npz", "glb", "hand-0.bvh", "hand-1.bvh", "overlay.jpg", "rrd"}
     assert (tmp_path / "out" / "a.csv").read_text().splitlines()[1].startswith(",,,right,0.9")
     (hand, _) = json.loads((tmp_path / "out" / "a.json").read_text())["hands"]
     assert hand["id"] is None

@@ -16,6 +16,7 @@ def predict(
     fov: Annotated[float, Parameter(name="--fov")] = 0.0,
     max_hands: int = 4,
     overlay: Literal["skeleton", "mesh"] | None = None,
+    show: bool = False,
     model: Path | None = None,
     threads: int = 2,
 ) -> int:
@@ -33,6 +34,8 @@ def predict(
 
         knuckle predict clip.mp4 --out hands --save overlay,glb,bvh,csv --overlay mesh
 
+        knuckle predict clip.mp4 --out hands --show
+
         knuckle predict photo.jpg --out hands --model runs/s3/step-0010000
 
     Parameters
@@ -44,7 +47,8 @@ def predict(
     save
         Formats to write, separated by commas. json (of a video jsonl, one line a frame); overlay (.overlay.jpg; of a
         video .overlay.mp4 with its sound); glb (skinned meshes; of a video animated); bvh (an animated skeleton for
-        each hand); npz (arrays); csv (one row for each hand and frame); coco (COCO keypoints).
+        each hand); npz (arrays); csv (one row for each hand and frame); coco (COCO keypoints); rrd (for the Rerun
+        viewer; needs `pip install 'knuckle[show]'`).
     camera
         JSON file with the camera's intrinsics in pixels: fx, fy, cx, cy, or the matrix K.
     fov
@@ -55,6 +59,8 @@ def predict(
     overlay
         What overlays show: skeleton, or mesh and skeleton. By default meshes in pictures and skeletons in videos, where
         meshes take longer.
+    show
+        Also write rrd, and open it in the Rerun viewer: pictures, hands to look at from all sides, angles over time.
     model
         A hand network to use instead of the package's: an .onnx file with a contract, as knuckle export writes it, or a
         checkpoint's folder (which needs knuckle[train]). For a network that cannot tell sides, or whether there is a
@@ -66,6 +72,7 @@ def predict(
     import cv2
 
     from knuckle.cli.progress import FrameBar, progress_bar
+    from knuckle.cli.viewer import open_viewer, require_viewer
     from knuckle.models import onnx_file
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import read_camera
@@ -75,7 +82,9 @@ def predict(
     cv2.setNumThreads(threads)
     # OpenCV logs every file that it cannot read; the summary reports it once, in one line.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    kinds = tuple(kind.strip() for kind in save.split(",") if kind.strip())
+    kinds = tuple(kind.strip() for kind in save.split(",") if kind.strip()) + (("rrd",) if show else ())
+    if show:
+        require_viewer()
     K = None if camera is None else read_camera(camera)
     options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
     with onnx_file(model or weights_path("hand")) as file:
@@ -100,4 +109,6 @@ def predict(
     for line in summary.problems:
         print(f"knuckle predict: {line}", file=sys.stderr)
     print(f"{summary.line()}, written to {out}")
+    if show and summary.targets:
+        open_viewer([target.named(".rrd") for target in summary.targets])
     return 1 if summary.problems or not sources else 0

@@ -52,11 +52,16 @@ class RunOptions:
 
 @dataclass
 class RunSummary:
-    """The result of a run: the number of pictures (or frames) and of hands in them, and one line for each problem."""
+    """The result of a run: the number of pictures (or frames) and of hands in them, and one line for each problem.
+
+    Attributes:
+        targets: of the files that have a result.
+    """
 
     pictures: int = 0
     hands: int = 0
     problems: list[str] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
 
     def line(self) -> str:
         """The counts in words."""
@@ -118,6 +123,7 @@ def predict_files(
                 _predict_video(predictor, path, target, options, summary, partial(on_frame, path))
             else:
                 _predict_picture(predictor, path, target, options, summary)
+            summary.targets.append(target)
         except (PictureError, OSError, ValueError) as error:
             line = " ".join(str(error).split())
             summary.problems.append(line if line.startswith(str(path)) else f"{path}: {line}")

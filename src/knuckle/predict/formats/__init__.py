@@ -8,6 +8,7 @@ from knuckle.predict.formats.coco import COCO
 from knuckle.predict.formats.glb import GLB
 from knuckle.predict.formats.lines import LINES
 from knuckle.predict.formats.overlay import OVERLAY
+from knuckle.predict.formats.rrd import RRD
 from knuckle.predict.formats.table import TABLE
 from knuckle.predict.output import Format
 
@@ -20,4 +21,5 @@ FORMATS: Mapping[str, Format] = {
     "npz": ARRAYS,
     "csv": TABLE,
     "coco": COCO,
+    "rrd": RRD,
 }
