@@ -81,6 +81,26 @@ def test_overlay_mixes_by_alpha():
     np.testing.assert_array_equal(blend(photo, np.zeros((128, 128, 4), np.uint8)), photo)
 
 
+def test_an_overlay_is_the_rendered_mesh_also_where_it_leaves_the_picture():
+    photo = np.random.default_rng(2).integers(0, 255, (128, 128, 3)).astype(np.uint8)
+    for x in (0.0, 0.12, -0.13, 0.5):
+        vertices, faces = sphere(centre=(x, 0.03, 0.4))
+        whole = blend(photo, render_mesh(vertices, faces, camera()), 0.7)
+        np.testing.assert_allclose(overlay_mesh(photo, vertices, faces, camera()).astype(int), whole, atol=2)
+    np.testing.assert_array_equal(overlay_mesh(photo, vertices * [1, 1, -1], faces, camera()), photo)
+
+
+def test_a_mesh_that_fills_a_large_picture_is_drawn_as_in_a_small_one():
+    vertices, faces = sphere(centre=(0.0, 0.0, 0.3))
+    photo = np.full((1700, 1700, 3), 90, np.uint8)
+    large = overlay_mesh(photo, vertices, faces, camera(1700, 3400.0)).astype(int)
+    small = overlay_mesh(photo[:425, :425], vertices, faces, camera(425, 850.0)).astype(int)
+    means = large.reshape(425, 4, 425, 4, 3).mean((1, 3))
+    assert np.abs(means - small).mean() < 1.0
+    # No dark line where the mesh ends.
+    assert large.min() >= min(small.min(), 90) - 3
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_is_a_rotation_that_keeps_all_points_in_the_picture(view):
     points = np.random.default_rng(1).normal(size=(50, 3)) * [0.02, 0.08, 0.03] + [0, 0.1, 0]
