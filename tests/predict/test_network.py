@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from known_networks import write_onnx
 from knuckle.image.read import read_picture
 from knuckle.predict import Contract, ContractError, CropRule, Predictor
 from knuckle.predict.contract import METADATA_KEY
-from knuckle.predict.network import HandGraph
+from knuckle.predict.network import HandGraph, check_device
 from knuckle.weights import weights_path
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hand.jpg"
@@ -179,3 +180,26 @@ def test_the_weights_that_ship_keep_their_numbers():
     np.testing.assert_allclose(hand.joints_network, hand.joints_camera, atol=0.02)
     bent = [hand.angles[f"{finger}_pip_flexion"] for finger in ("index", "middle", "ring", "little")]
     np.testing.assert_allclose(bent, [0.008, -0.006, -0.002, 0.103], atol=0.05)
+
+
+def test_a_device_that_onnx_runtime_lacks_is_named_with_what_to_install(monkeypatch):
+    with pytest.raises(ValueError, match="device must be one of cpu, cuda, coreml, directml but got 'tpu'"):
+        check_device("tpu")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(ValueError, match=r"device cuda .* but it has cpu; install onnxruntime-gpu instead"):
+        Predictor(device="cuda")
+
+
+def test_another_device_comes_first_and_the_processor_computes_the_rest(monkeypatch):
+    opened = []
+    session = onnxruntime.InferenceSession
+
+    def recorded(path, options, providers):
+        opened.append(providers)
+        return session(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+    there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    Predictor(threads=1, device="cuda")
+    assert opened == [there, there]

@@ -5,7 +5,7 @@ import os
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -19,6 +19,7 @@ def live(
     fov: Annotated[float, Parameter(name="--fov")] = 60.0,
     model: Path | None = None,
     threads: int = 2,
+    device: Literal["cpu", "cuda", "coreml", "directml"] = "cpu",
     port: int = 8765,
     host: str = "127.0.0.1",
     allow_origin: tuple[str, ...] = (),
@@ -56,6 +57,9 @@ def live(
         A hand network to use instead of the package's; see knuckle predict.
     threads
         CPU threads of each network.
+    device
+        Where networks run. Others than cpu take an ONNX Runtime that was built for them: onnxruntime-gpu, or
+        onnxruntime-directml on Windows, in place of onnxruntime; coreml on a Mac.
     port
         Port of the page; a free one where it is taken.
     host
@@ -90,7 +94,7 @@ def live(
     options = ServerOptions(host, port, allow_origin, FindOptions(max_hands, math.radians(fov)))
     frames = None if source is None and camera == "browser" else open_source(_source(source, camera), _size(size))
     with onnx_file(model or weights_path("hand")) as file:
-        predictor = Predictor(hand=file, threads=threads)
+        predictor = Predictor(hand=file, threads=threads, device=device)
     server = LiveServer(lambda: VideoPredictor(predictor), predictor.model, frames, options, _say)
 
     def ready(url: str) -> None:

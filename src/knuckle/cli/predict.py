@@ -19,6 +19,7 @@ def predict(
     show: bool = False,
     model: Path | None = None,
     threads: int = 2,
+    device: Literal["cpu", "cuda", "coreml", "directml"] = "cpu",
 ) -> int:
     """Find hands in pictures and videos: joints, mesh and angles, in metres, in the camera's frame.
 
@@ -67,6 +68,9 @@ def predict(
         hand, the package's network is run first.
     threads
         CPU threads of each network.
+    device
+        Where networks run. Others than cpu take an ONNX Runtime that was built for them: onnxruntime-gpu, or
+        onnxruntime-directml on Windows, in place of onnxruntime; coreml on a Mac.
     """
     # Here, so that `knuckle --help` does not wait for OpenCV and ONNX Runtime.
     import cv2
@@ -88,7 +92,7 @@ def predict(
     K = None if camera is None else read_camera(camera)
     options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
     with onnx_file(model or weights_path("hand")) as file:
-        predictor = Predictor(hand=file, threads=threads)
+        predictor = Predictor(hand=file, threads=threads, device=device)
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=None)
         frames = FrameBar(progress)

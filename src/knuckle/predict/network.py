@@ -1,7 +1,7 @@
 """Exported networks as functions of NumPy arrays: an ONNX file, checked against the contract it carries."""
 
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
 import onnxruntime
@@ -25,6 +25,15 @@ _OUTPUT_SHAPES: dict[str, tuple[int | None, ...]] = {
 }
 _INPUT_TYPES = {"image": "tensor(uint8)", "K": "tensor(float)", "box": "tensor(float)"}
 _AGAIN = "export it again"
+# Where networks run, and ONNX Runtime's name for it.
+Device: TypeAlias = Literal["cpu", "cuda", "coreml", "directml"]
+_PROVIDERS: dict[str, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+_BUILDS = {"cuda": "onnxruntime-gpu", "coreml": "onnxruntime on macOS", "directml": "onnxruntime-directml on Windows"}
 _KINDS = {"hand": "a hand network", "detector": "a detector"}
 
 
@@ -67,13 +76,19 @@ class HandNetwork(Protocol):
 class DetectorGraph:
     """A `HandDetector` from an ONNX file. Thread-safe and stateless.
 
+    Args:
+        path: of the file.
+        threads: of the processor.
+        device: see `Predictor`.
+
     Raises:
+        ValueError: the device is not one that this ONNX Runtime has.
         FileNotFoundError: there is no such file.
         ContractError: it is not an ONNX file, has no usable contract, or is not a detector.
     """
 
-    def __init__(self, path: Path | str, threads: int = 2) -> None:
-        self._session, self.contract = _open(Path(path), "detector", threads)
+    def __init__(self, path: Path | str, threads: int = 2, device: Device = "cpu") -> None:
+        self._session, self.contract = _open(Path(path), "detector", threads, device)
 
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"], threshold: float, maximum: int) -> list[Detection]:
         """See `HandDetector`."""
@@ -91,14 +106,20 @@ class DetectorGraph:
 class HandGraph:
     """A `HandNetwork` from an ONNX file. Thread-safe and stateless.
 
+    Args:
+        path: of the file.
+        threads: of the processor.
+        device: see `Predictor`.
+
     Raises:
+        ValueError: the device is not one that this ONNX Runtime has.
         FileNotFoundError: there is no such file.
         ContractError: it is not an ONNX file, has no usable contract, or is not a hand network.
     """
 
-    def __init__(self, path: Path | str, threads: int = 2) -> None:
+    def __init__(self, path: Path | str, threads: int = 2, device: Device = "cpu") -> None:
         self._path = Path(path)
-        self._session, self.contract = _open(self._path, "hand", threads)
+        self._session, self.contract = _open(self._path, "hand", threads, device)
         self._wanted = [name for name in self.contract.outputs if name != "mask"]
 
     def __call__(
@@ -128,11 +149,14 @@ class HandGraph:
         return outputs
 
 
-def _open(path: Path, kind: Literal["hand", "detector"], threads: int) -> tuple[onnxruntime.InferenceSession, Contract]:
+def _open(
+    path: Path, kind: Literal["hand", "detector"], threads: int, device: Device
+) -> tuple[onnxruntime.InferenceSession, Contract]:
+    check_device(device)
     if not path.is_file():
         raise FileNotFoundError(f"{path} must be an existing ONNX file but is not; check the path")
     try:
-        session = _session(path, threads)
+        session = _session(path, threads, device)
     except Exception as error:  # ONNX Runtime's own exceptions have no other common base
         reason = str(error).rpartition("failed:")[2].strip().rstrip(".")
         raise ContractError(f"{path} must be an ONNX file but cannot be opened as one ({reason})") from None
@@ -146,7 +170,23 @@ def _open(path: Path, kind: Literal["hand", "detector"], threads: int) -> tuple[
     return session, contract
 
 
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def check_device(device: str) -> None:
+    """Whether networks can run there.
+
+    Raises:
+        ValueError: the device is unknown, or not one that this ONNX Runtime has.
+    """
+    if device not in _PROVIDERS:
+        raise ValueError(f"device must be one of {', '.join(get_args(Device))} but got {device!r}")
+    have = onnxruntime.get_available_providers()
+    if _PROVIDERS[device] not in have:
+        names = ", ".join(name for name, provider in _PROVIDERS.items() if provider in have)
+        raise ValueError(
+            f"device {device} must be one that ONNX Runtime has but it has {names}; install {_BUILDS[device]} instead"
+        )
+
+
+def _session(path: Path, threads: int, device: Device) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
@@ -155,7 +195,9 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     # cores from other work.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # What another device cannot compute is computed on the processor.
+    providers = list(dict.fromkeys([_PROVIDERS[device], _PROVIDERS["cpu"]]))
+    return onnxruntime.InferenceSession(str(path), options, providers=providers)
 
 
 def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> None:

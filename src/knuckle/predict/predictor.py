@@ -16,7 +16,7 @@ from knuckle.predict.crop import Square, square_of_box, square_of_joints, square
 from knuckle.predict.detect import Detection, box_of_joints, nested, overlap
 from knuckle.predict.estimate import CropEstimate, HandEstimate
 from knuckle.predict.explain import Explain, FitExplain
-from knuckle.predict.network import DetectorGraph, HandDetector, HandGraph, HandNetwork
+from knuckle.predict.network import DetectorGraph, Device, HandDetector, HandGraph, HandNetwork
 from knuckle.predict.passes import CropPasses
 from knuckle.predict.place import place_hand
 from knuckle.sample import Hand
@@ -37,11 +37,13 @@ class Predictor:
         hand: an ONNX file with a contract, as `knuckle export` writes it, or a `HandNetwork`; the package's if None.
         explain: turns the network's estimate into a `Hand`; fits the open hand if None.
         guide: a hand network that needs no guide itself; the package's if None. Used only where `hand` needs one.
-        threads: for each network opened here.
+        threads: of the processor, for each network opened here.
+        device: where those run: "cpu", or "cuda", "coreml", "directml" where ONNX Runtime was built for it.
         config: thresholds and other parameters.
 
     Raises:
         FileNotFoundError: a file is missing.
+        ValueError: the device is not one that this ONNX Runtime has.
         ContractError: a file is not an ONNX file with a contract, or is of another kind.
     """
 
@@ -53,28 +55,29 @@ class Predictor:
         *,
         guide: Path | str | HandNetwork | None = None,
         threads: int = 2,
+        device: Device = "cpu",
         config: PredictorConfig | None = None,
     ) -> None:
         self.config = config or PredictorConfig()
         self.model = HandModel.open()
         self.explain: Explain = explain or FitExplain(self.model, self.config)
         detector = weights_path("detector") if detector is None else detector
-        self._detector = DetectorGraph(detector, threads) if isinstance(detector, (Path, str)) else detector
-        self._hand = self._passes(hand, threads)
+        self._detector = DetectorGraph(detector, threads, device) if isinstance(detector, (Path, str)) else detector
+        self._hand = self._passes(hand, threads, device)
         # The network that is run on detections: the hand network itself, unless it needs a guide.
         self._guide = self._hand
         self._guided = self._hand.contract.needs_guide
         if self._guided:
-            self._guide = self._passes(guide, threads)
+            self._guide = self._passes(guide, threads, device)
             if self._guide.contract.needs_guide:
                 raise ValueError(f"guide must give side and presence by itself but got {self._guide.contract}")
         parents, children = np.array(BONES).T
         rest = np.asarray(self.model.joints_rest, float)
         self._bone_lengths = np.linalg.norm(rest[children] - rest[parents], axis=1)
 
-    def _passes(self, hand: Path | str | HandNetwork | None, threads: int) -> CropPasses:
+    def _passes(self, hand: Path | str | HandNetwork | None, threads: int, device: Device) -> CropPasses:
         hand = weights_path("hand") if hand is None else hand
-        network = HandGraph(hand, threads) if isinstance(hand, (Path, str)) else hand
+        network = HandGraph(hand, threads, device) if isinstance(hand, (Path, str)) else hand
         return CropPasses(network, self.config)
 
     def __call__(self, image: np.ndarray, camera: Camera | None = None, max_hands: int = 4) -> list[Hand]:

@@ -76,15 +76,17 @@ class OneEuroFilter:
         if self._value is None:
             self.before, self._value, self._velocity = value, value, np.zeros_like(value)
             return value
+        before = self._value
         s = self._settings
-        change = value - self._value
+        change = value - before
         share = trust * _share(s.derivative_cutoff, seconds)
         self._velocity = self._velocity + share * (change / seconds - self._velocity)
         speed = np.abs(self._velocity) if self._apart else np.linalg.norm(self._velocity, axis=-1, keepdims=True)
         share = _share(trust * (s.min_cutoff + s.beta * speed / unit), seconds)
-        self.before = self._value + _correction(share) * change
-        self._value = self._value + share * change
-        return self._value
+        self.before = before + _correction(share) * change
+        now = before + share * change
+        self._value = now
+        return now
 
 
 class RotationFilter:
@@ -120,14 +122,16 @@ class RotationFilter:
         if self._value is None:
             self.before = self._value = rotation
             return rotation
+        before = self._value
         s = self._settings
-        turn = matrix_to_axis_angle(self._value.T @ rotation)
+        turn = matrix_to_axis_angle(before.T @ rotation)
         share = trust * _share(s.derivative_cutoff, seconds)
         self._velocity = self._velocity + share * (turn / seconds - self._velocity)
         share = _share(trust * (s.min_cutoff + s.beta * float(np.linalg.norm(self._velocity))), seconds)
-        self.before = self._value @ axis_angle_to_matrix(_correction(share) * turn)
-        self._value = self._value @ axis_angle_to_matrix(share * turn)
-        return self._value
+        self.before = before @ axis_angle_to_matrix(_correction(share) * turn)
+        now = before @ axis_angle_to_matrix(share * turn)
+        self._value = now
+        return now
 
 
 def _share(cutoff, seconds: float):
