@@ -9,6 +9,7 @@ const RETRY_MS = 1000;
 const CLOCK_MS = 2000; // between two questions for the server's time
 const CLOCK_OLD_MS = 30000; // clocks drift: an answer is not used for longer
 const RATE_MS = 2000; // frames a second are counted over so long
+const SLOW_MS = 120; // without a graphics card 3D and bars are drawn no sooner than after so long
 const REFUSAL_MS = 10000; // for so long a message about the browser's camera covers another source's picture
 
 const node = (id) => document.getElementById(id);
@@ -24,6 +25,7 @@ const page = {
   clock: null, // {offset, round, at}: the server's time is ours plus offset
   mirrored: null, // as the person has chosen; null: as the source is
   times: [], last: null,
+  drawn: 0, // when 3D and bars were drawn last
 };
 
 // ---------------------------------------------------------------- what is wrong, over the picture; the first that is
@@ -142,9 +144,11 @@ function show(frame, image, captured) {
   page.last?.image.close();
   page.last = { frame, image };
   draw();
-  page.views.scene.update(frame.hands);
-  page.views.cards.show(frame.hands);
   const now = performance.now();
+  const all = !page.views.scene.slow || now - page.drawn > SLOW_MS || !frame.hands.length;
+  if (all) page.drawn = now;
+  page.views.scene.update(frame.hands, all);
+  if (all) page.views.cards.show(frame.hands);
   page.times = [...page.times.filter((time) => time > now - RATE_MS), now];
   const fps = page.times.length > 1 ? (1000 * (page.times.length - 1)) / (now - page.times[0]) : 0;
   const delay = captured !== undefined ? now - captured : page.clock && now + page.clock.offset - frame.captured;

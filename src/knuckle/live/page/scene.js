@@ -38,6 +38,15 @@ const CELL = 0.05;
 const CELLS = 9;
 const GRID_RGBA = [0.5, 0.55, 0.62];
 
+// Whether the processor draws in place of a graphics card, by the name that the browser gives of what draws.
+function drawnByProcessor() {
+  const gl = document.createElement("canvas").getContext("webgl");
+  const names = gl?.getExtension("WEBGL_debug_renderer_info");
+  const name = gl?.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER) ?? "";
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|software|basic render/i.test(name);
+}
+
 export class Scene {
   constructor(canvas, hello) {
     this.canvas = canvas;
@@ -53,6 +62,12 @@ export class Scene {
     this.listen();
     canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
     canvas.addEventListener("webglcontextrestored", () => this.begin());
+    // Without a graphics card drawing takes the processor's time, which finding hands needs too.
+    this.visible = true;
+    new IntersectionObserver(([entry]) => {
+      this.visible = entry.isIntersecting;
+      this.draw();
+    }).observe(canvas);
     this.begin();
   }
 
@@ -65,7 +80,8 @@ export class Scene {
   }
 
   begin() {
-    const gl = (this.gl = this.canvas.getContext("webgl", { antialias: true, alpha: true }));
+    this.slow = drawnByProcessor();
+    const gl = (this.gl = this.canvas.getContext("webgl", { antialias: !this.slow, alpha: true }));
     if (!gl) return;
     const program = (this.program = gl.createProgram());
     for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
@@ -94,13 +110,13 @@ export class Scene {
   }
 
   // hands: with joints_camera and mesh, a Float32Array of vertices or null; metres, x right, y down, z forward.
-  update(hands) {
+  update(hands, drawn = true) {
     this.hands = hands.map((hand) => ({
       joints: hand.joints_camera.map(([x, y, z]) => [x, -y, -z]),
       mesh: this.meshOf(hand),
     }));
     if (hands.length) this.follow();
-    this.draw();
+    if (drawn) this.draw();
   }
 
   // Turns smoothly to where the hands are; the size of the view changes slowly, as a breathing zoom is hard to read.
@@ -158,7 +174,7 @@ export class Scene {
 
   draw() {
     const gl = this.gl;
-    if (!gl || gl.isContextLost()) return;
+    if (!gl || gl.isContextLost() || !this.visible) return;
     fitCanvas(this.canvas);
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
     gl.clearColor(0, 0, 0, 0);
