@@ -1,6 +1,7 @@
 """Protocols: the official numbers and quirks, and every set's truth against itself and against corrupted copies."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -435,6 +436,11 @@ class TestRows:
         assert report.value("root_depth") == pytest.approx(20.0)
         assert report.value("depth_root") == pytest.approx(100 * np.abs(relative[..., 2]).mean())
         assert report.value("side_right") == pytest.approx(75.0)
+        medians = {row.key: row.median for row in report.rows}
+        assert medians["root_depth"] == pytest.approx(20.0)
+        by_hand = 100 * np.abs(relative[..., 2]).mean(1)
+        assert medians["depth_root"] == pytest.approx(np.median(by_hand))
+        assert math.isnan(medians["side_right"])
 
     def test_an_error_of_depth_alone_is_told_from_one_in_the_picture(self):
         truth = hand_truth()

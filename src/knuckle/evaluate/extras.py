@@ -1,5 +1,6 @@
 """Metrics beside the protocol's scores: side, depth, scale, acceleration and jitter."""
 
+import math
 import re
 
 import numpy as np
@@ -40,7 +41,9 @@ def extra_rows(truth: Truth, predictions: Predictions, protocol: Protocol) -> tu
     rows, columns = [], []
     for key, label, unit, values in found:
         if np.isfinite(values).any():
-            rows.append(Row(key, label, unit, float(nan_mean(values[None])[0])))
+            # A median says something of distances, and nothing of shares.
+            median = float(np.nanmedian(values)) if unit == "mm" else math.nan
+            rows.append(Row(key, label, unit, float(nan_mean(values[None])[0]), median))
             columns.append(values)
     return rows, columns
 
