@@ -49,6 +49,8 @@ BENCHMARKS: dict[str, Callable[[], Task]] = {
 # Where it is installed; see timings/predict.py.
 if os.environ.get("MEDIAPIPE"):
     BENCHMARKS[predict.MEDIAPIPE] = predict.mediapipe
+    if os.environ.get("VIDEO"):
+        BENCHMARKS[predict.MEDIAPIPE_VIDEO] = predict.mediapipe_video
 
 
 def machine() -> dict[str, object]:

@@ -1,6 +1,7 @@
 """From a picture to hands, whole and stage by stage, beside MediaPipe Hands on the same pictures.
 
-PICTURES names a folder of pictures (examples/hand.jpg where it is not set). MEDIAPIPE names the Python of an
+PICTURES names a folder of pictures (examples/hand.jpg where it is not set), VIDEO a video (that picture as a hand that
+holds still where it is not set). MEDIAPIPE names the Python of an
 environment with mediapipe==0.10.21; its own, as it needs older packages than knuckle. Both get two threads.
 """
 
@@ -22,16 +23,24 @@ from knuckle.predict.video import VideoPredictor
 from timings.timing import Task
 
 MEDIAPIPE = "picture to hands, MediaPipe"
+MEDIAPIPE_VIDEO = "a video's next frame, one hand, MediaPipe"
 THREADS = 2
 MOST_PICTURES = 300
+MOST_FRAMES = 200
 MAX_HANDS = 2
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "hand.jpg"
 # Answers a line with the number of a picture by a line; reads and decodes nothing while it is timed.
 _PEER = """
 import sys, cv2, mediapipe
 cv2.setNumThreads(2)
-pictures = [cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB) for path in sys.argv[1:]]
-hands = mediapipe.solutions.hands.Hands(static_image_mode=True, max_num_hands=2)
+most, paths = int(sys.argv[1]), sys.argv[2:]
+if most:
+    capture = cv2.VideoCapture(paths[0])
+    pictures = [frame for there, frame in (capture.read() for _ in range(most)) if there]
+else:
+    pictures = [cv2.imread(path) for path in paths]
+pictures = [cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in pictures]
+hands = mediapipe.solutions.hands.Hands(static_image_mode=not most, max_num_hands=1 if most else 2)
 for line in sys.stdin:
     hands.process(pictures[int(line) % len(pictures)])
     print("done", flush=True)
@@ -100,20 +109,39 @@ def explain() -> Task:
     return Task(run)
 
 
+@cache
+def frames() -> list[np.ndarray]:
+    """The first ones of VIDEO."""
+    if not os.environ.get("VIDEO"):
+        return [pictures()[0][0]]
+    capture = cv2.VideoCapture(os.environ["VIDEO"])
+    read = [frame for there, frame in (capture.read() for _ in range(MOST_FRAMES)) if there]
+    if not read:
+        raise ValueError(f"VIDEO must be a video but {os.environ['VIDEO']} has no frame")
+    return [cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in read]
+
+
 def next_frame() -> Task:
-    """A picture again and again as a video of a hand that holds still: mostly one pass and a warm fit."""
-    image, camera = pictures()[0]
+    """Of one hand, so that none is looked for while it is followed: mostly one pass and a warm fit."""
+    images = frames()
     video = VideoPredictor(predictor(), fps=30.0)
-    return Task(lambda _: video(image, camera, MAX_HANDS))
+    against = MEDIAPIPE_VIDEO if os.environ.get("VIDEO") else None
+    return Task(lambda run: video(images[run % len(images)], max_hands=1), against=against)
 
 
 class Peer:
-    """MediaPipe Hands in its mode for single pictures, in a process of its own that holds the same pictures."""
+    """MediaPipe Hands in a process of its own that holds the same pictures.
 
-    def __init__(self, python: str, given: list[Path]) -> None:
+    Args:
+        python: of the environment that it is in.
+        given: pictures, or one video.
+        frames: of the video; 0 for pictures, and its mode for single ones.
+    """
+
+    def __init__(self, python: str, given: list[Path], frames: int = 0) -> None:
         self._python = python
         self._process = subprocess.Popen(
-            [python, "-c", _PEER, *map(str, given)],
+            [python, "-c", _PEER, str(frames), *map(str, given)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -139,5 +167,11 @@ class Peer:
 
 def mediapipe() -> Task:
     peer = Peer(os.environ["MEDIAPIPE"], paths())
+    atexit.register(peer.close)
+    return Task(peer.process)
+
+
+def mediapipe_video() -> Task:
+    peer = Peer(os.environ["MEDIAPIPE"], [Path(os.environ["VIDEO"])], MOST_FRAMES)
     atexit.register(peer.close)
     return Task(peer.process)
