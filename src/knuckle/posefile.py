@@ -72,8 +72,8 @@ def require_near(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> None:
     if far.any():
         frame = int(far.argmax())
         raise InputError(
-            f"{path} must hold joints in metres but frame {frame} has a coordinate of {np.abs(joints[frame]).max():.3g}; "
-            "check what wrote it"
+            f"{path} must hold joints in metres but frame {frame} has a coordinate of "
+            f"{np.abs(joints[frame]).max():.3g}; check what wrote it"
         )
 
 

@@ -109,6 +109,7 @@ def evaluate(
     from rich.console import Console
 
     from knuckle.cli.progress import progress_bar
+    from knuckle.cli.terminal import quiet_libraries
     from knuckle.evaluate import PROTOCOLS
     from knuckle.evaluate import evaluate as score
     from knuckle.evaluate.plots import write_plots
@@ -120,7 +121,7 @@ def evaluate(
 
     rules = PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
-    with progress_bar() as progress:
+    with quiet_libraries(), progress_bar() as progress:
         task = progress.add_task("reading labels", total=None)
         source = read_source(
             rules, root, lambda done, total: progress.update(task, completed=done, total=total or None)

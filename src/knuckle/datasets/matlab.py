@@ -48,7 +48,8 @@ def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         raise
     except Exception as error:  # SciPy raises any exception of its parser
         raise BrokenDataset(
-            f"{path} must be a MATLAB file but cannot be read ({type(error).__name__}: {str(error)[:200]}); fetch it again"
+            f"{path} must be a MATLAB file but cannot be read ({type(error).__name__}: {str(error)[:200]}); fetch it "
+            "again"
         ) from error
     missing = [name for name in names if name not in content]
     if missing:
@@ -58,7 +59,7 @@ def read_mat(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def _check_shapes(listed: list[tuple[str, tuple[int, ...], str]], names: tuple[str, ...]) -> None:
-    """Refuses what is read to be larger than any annotation, or other than numbers: a header of a few bytes can say so."""
+    """Refuses what is larger than any annotation, or other than numbers: a header of a few bytes can claim it."""
     for name, shape, kind in listed:
         if name in names and (kind not in _NUMBERS or math.prod(map(int, shape)) > _MAX_NUMBERS):
             raise RefusedFile(f"{name} must be an array of at most {_MAX_NUMBERS} numbers but is {shape} of {kind}")

@@ -1,7 +1,7 @@
 """Safe reading of untrusted files, and atomic writing.
 
 Every reader of the package begins here: only regular files are opened, no more is read than a limit, and what a file
-becomes in memory is bounded before it is allocated. What cannot be used is an `InputError`, with one line that says why.
+becomes in memory is bounded before it is allocated. What cannot be used is an `InputError`: one line that says why.
 """
 
 from knuckle.files.archives import open_archive, read_member

@@ -33,9 +33,7 @@ def open_archive(path: str | os.PathLike[str]) -> Iterator[zipfile.ZipFile]:
                 yield archive
         # What zipfile raises of damaged headers and streams.
         except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, struct.error, RuntimeError) as error:
-            raise RefusedFile(
-                f"{path} must be a .npz file or another .zip but could not be unpacked ({error}); get it again"
-            ) from None
+            raise _damaged(path, error) from None
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, max_bytes: int, source: str) -> bytes:
@@ -77,14 +75,14 @@ def _check_directory(file: BinaryIO, path: Path) -> None:
     if at < 0 or tail[at : at + 4] != _END or tail[-2:] != b"\0\0":
         at = tail.rfind(_END)
     if at < 0 or len(tail) < at + 22:
-        raise RefusedFile(
-            f"{path} must be a .npz file or another .zip but could not be unpacked (it has no list of members); get it again"
-        )
+        raise _damaged(path, "it has no list of members")
     size = struct.unpack("<L", tail[at + 12 : at + 16])[0]
     if at >= 76 and tail[at - 20 : at - 16] == _LOCATOR64 and tail[at - 76 : at - 72] == _END64:
         size = struct.unpack("<Q", tail[at - 36 : at - 28])[0]
     if size > _MAX_DIRECTORY:
-        raise RefusedFile(
-            f"{path} must list its members in at most {_MAX_DIRECTORY} bytes but takes {size}; get it again"
-        )
+        raise RefusedFile(f"{path} must list its members in {_MAX_DIRECTORY} bytes but takes {size}; get it again")
     file.seek(0)
+
+
+def _damaged(path: Path, reason: object) -> RefusedFile:
+    return RefusedFile(f"{path} must be a .npz file or another .zip but could not be unpacked ({reason}); get it again")

@@ -47,7 +47,8 @@ def parse_json(data: bytes | str, source: str) -> Any:
     steps = _STEP_OF[brackets]
     if len(steps) and int(np.cumsum(steps, dtype=np.int64).max()) > _MAX_DEPTH:
         raise RefusedFile(
-            f"{source} must be a JSON text of at most {_MAX_DEPTH} nested lists and objects but nests more; write it again"
+            f"{source} must be a JSON text of at most {_MAX_DEPTH} nested lists and objects but nests "
+            "more; write it again"
         )
     becomes = _LIST_BYTES * int((steps > 0).sum()) + _ENTRY_BYTES * text.count(b",")
     if becomes > _FREE + _GROWTH * len(text):
@@ -59,7 +60,8 @@ def parse_json(data: bytes | str, source: str) -> Any:
         return json.loads(data, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise RefusedFile(
-            f"{source} must be a JSON text but is truncated or not JSON ({error}); check what wrote it, and write it again"
+            f"{source} must be a JSON text but is truncated or not JSON ({error}); check what wrote "
+            "it, and write it again"
         ) from None
 
 

@@ -4,8 +4,8 @@ Unpickling can run arbitrary code, and many hand models and data sets are distri
 only plain data: every global name a pickle may refer to is replaced by an inert stand-in of this module, so that
 neither the pickle's code nor numpy's, scipy's or chumpy's own unpickling code is run.
 
-A pickle can also become far more than it is: one list in a thousand places, one array in a million, a sparse matrix that
-is mostly zeros. All that it becomes is charged to one budget, before it is allocated.
+A pickle can also become far more than it is: one list in a thousand places, one array in a million, a sparse matrix
+that is mostly zeros. All that it becomes is charged to one budget, before it is allocated.
 """
 
 import io
@@ -48,9 +48,7 @@ class _Budget:
         """Raises RefusedFile where no `count` bytes are left."""
         self.left -= count
         if self.left < 0:
-            raise RefusedFile(
-                f"a pickle of this size must become at most {self.limit} bytes in memory but becomes more"
-            )
+            raise RefusedFile(f"a pickle of this size must become at most {self.limit} bytes but becomes more")
 
 
 def load_pickle(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Any:
@@ -292,8 +290,8 @@ class _Resolver:
         result, size = self._resolve(value, 0)
         if size > self._budget.limit:
             raise RefusedFile(
-                f"a pickle of this size must become at most {self._budget.limit} bytes in memory but refers to the same "
-                f"objects so often that it would become {size:.2g}"
+                f"a pickle of this size must become at most {self._budget.limit} bytes but refers to the same objects "
+                f"so often that it would become {size:.2g}"
             )
         return result
 

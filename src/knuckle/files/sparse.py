@@ -59,7 +59,8 @@ def _add_compressed(dense: np.ndarray, kind: str, data: np.ndarray, state: Mappi
     starts, minor = _indices(state["indptr"]), _indices(state["indices"])
     if len(starts) == 0 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] != len(minor):
         raise RefusedFile(
-            f"a sparse matrix must have rows that begin one after the other, from 0 to {len(minor)} indices, but has others"
+            "a sparse matrix must have rows that begin one after the other, "
+            f"from 0 to {len(minor)} indices, but has others"
         )
     major = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     if kind == "csc":
