@@ -15,6 +15,7 @@ _MAX_DEPTH = 64
 _LIST_BYTES, _ENTRY_BYTES = 64, 32
 _FREE, _GROWTH = 2**28, 12
 _MAX_DIGITS = 18  # of a whole number: what 64 bits hold
+_PIECE = 2**20
 _NOT_BRACKETS = bytes(i for i in range(256) if i not in b"[]{}")
 _STEP_OF = np.zeros(256, np.int8)
 _STEP_OF[list(b"[{")], _STEP_OF[list(b"]}")] = 1, -1
@@ -43,18 +44,16 @@ def parse_json(data: bytes | str, source: str) -> Any:
     """
     text = data.encode("utf-8", "replace") if isinstance(data, str) else data
     # Brackets inside of text count too, which files of numbers and names do not have.
-    brackets = np.frombuffer(text.translate(None, _NOT_BRACKETS), np.uint8)
-    steps = _STEP_OF[brackets]
-    if len(steps) and int(np.cumsum(steps, dtype=np.int64).max()) > _MAX_DEPTH:
-        raise RefusedFile(
-            f"{source} must be a JSON text of at most {_MAX_DEPTH} nested lists and objects but nests "
-            "more; write it again"
-        )
-    becomes = _LIST_BYTES * int((steps > 0).sum()) + _ENTRY_BYTES * text.count(b",")
+    becomes = _LIST_BYTES * (text.count(b"[") + text.count(b"{")) + _ENTRY_BYTES * text.count(b",")
     if becomes > _FREE + _GROWTH * len(text):
         raise RefusedFile(
             f"{source} must hold numbers and names but is mostly brackets and commas: its {len(text)} bytes would take "
             f"{becomes} in memory; write it again"
+        )
+    if _depth(text) > _MAX_DEPTH:
+        raise RefusedFile(
+            f"{source} must be a JSON text of at most {_MAX_DEPTH} nested lists and objects but nests more; "
+            "write it again"
         )
     try:
         return json.loads(data, parse_int=_whole)
@@ -63,6 +62,17 @@ def parse_json(data: bytes | str, source: str) -> Any:
             f"{source} must be a JSON text but is truncated or not JSON ({error}); check what wrote "
             "it, and write it again"
         ) from None
+
+
+def _depth(text: bytes) -> int:
+    """How many brackets are open at most."""
+    level = deepest = 0
+    for start in range(0, len(text), _PIECE):
+        brackets = text[start : start + _PIECE].translate(None, _NOT_BRACKETS)
+        if brackets:
+            levels = level + np.cumsum(_STEP_OF[np.frombuffer(brackets, np.uint8)], dtype=np.int64)
+            level, deepest = int(levels[-1]), max(deepest, int(levels.max()))
+    return deepest
 
 
 def number_array(values: Any, source: str) -> np.ndarray:

@@ -238,7 +238,8 @@ def _session(path: Path, threads: int, device: Device) -> onnxruntime.InferenceS
     options.add_session_config_entry("session.force_spinning_stop", "1")
     # What another device cannot compute is computed on the processor.
     providers = list(dict.fromkeys([_PROVIDERS[device], _PROVIDERS["cpu"]]))
-    return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    # Without the fallback, which prints to standard output, and computes elsewhere than asked.
+    return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
 
 
 def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> None:
