@@ -25,7 +25,7 @@ _TOKENS = (
     "[[[[",
     '"' + "\x1b[2J" + '"',
 )
-_TOKENS += ("1e150", "-1", "[" * 600, '{"a":' * 200, "0.5, 0.5", "Infinity", '"../../x"')
+_TOKENS += ('"\x1b[2J"', "1e150", "-1", "[" * 600, '{"a":' * 200, "0.5, 0.5", "Infinity", '"../../x"')
 
 
 def damaged(seeds: list[bytes], rng: np.random.Generator) -> bytes:

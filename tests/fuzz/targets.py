@@ -75,7 +75,7 @@ def pictures() -> list[bytes]:
 def joints() -> np.ndarray:
     """(2, 21, 3) metres, in front of the camera."""
     rest = HandModel.open().joints_rest
-    return np.stack([rest + [0, 0, 0.5], rest + [0.1, 0, 0.6]])
+    return rest + np.array([[[0.0, 0.0, 0.5]], [[0.1, 0.0, 0.6]]])
 
 
 def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
@@ -240,6 +240,10 @@ def _checkpoint() -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in made.iterdir()}
 
 
+def _one_of(name: str) -> Callable[[], list[bytes]]:
+    return lambda: [_checkpoint()[name]]
+
+
 def _read_checkpoint(path: Path) -> object:
     from knuckle.train import checkpoint
 
@@ -267,6 +271,10 @@ def _npy() -> list[bytes]:
         _saved(lambda f: np.save(f, joints())),
         _saved(lambda f: np.save(f, np.asfortranarray(joints(), np.float32))),
     ]
+
+
+def _cameras() -> list[bytes]:
+    return _json({"fx": 9, "fy": 9, "cx": 3, "cy": 3}, {"K": np.eye(3).tolist()})
 
 
 def _mat() -> list[bytes]:
@@ -299,9 +307,7 @@ TARGETS = {
     "weak": Target("labels.json", _weak, _read_reader(WeakLabels)),
     "contract": Target("x.json", lambda: [Contract("x").to_metadata()[METADATA_KEY].encode()], _contract),
     "onnx": Target("x.onnx", _onnx, _run_network),
-    "checkpoint config": Target("config.json", lambda: [_checkpoint()["config.json"]], _read_checkpoint, _checkpoint),
-    "checkpoint weights": Target(
-        "weights.safetensors", lambda: [_checkpoint()["weights.safetensors"]], _read_checkpoint, _checkpoint
-    ),
+    "checkpoint config": Target("config.json", _one_of("config.json"), _read_checkpoint, _checkpoint),
+    "checkpoint weights": Target("weights.safetensors", _one_of("weights.safetensors"), _read_checkpoint, _checkpoint),
     "video": Target("x.mp4", _videos, _frames),
 }

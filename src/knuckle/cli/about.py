@@ -31,7 +31,5 @@ def about() -> int:
     altered = [file.name for file in weights if not file.genuine]
     if altered:
         names = ", ".join(altered)
-        print(
-            f"knuckle about: {names} must be the published weights but differ; install knuckle again", file=sys.stderr
-        )
+        print(f"knuckle about: {names} must be as published but differ; install knuckle again", file=sys.stderr)
     return 1 if altered else 0
