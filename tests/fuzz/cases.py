@@ -109,8 +109,9 @@ def npz() -> bytes:
 
 
 def wrapping_rows() -> bytes:
+    """Of 16 bits: from 5 to 3 is a step of 65,534, three thousand times."""
     matrix = scipy.sparse.csr_matrix((np.ones(3), [0, 1, 2], [0, 1, 3]), shape=(2, 3))
-    matrix.indptr = np.array([0, 5, 3], np.uint32)
+    matrix.indptr = np.array([0, *[5, 3] * 3000], np.uint16)
     return pickle.dumps({"J_regressor": matrix})
 
 
@@ -120,7 +121,7 @@ def stated(module: str, name: str, state: object) -> bytes:
 
 
 def selection() -> bytes:
-    state = {"a": np.array(["x" * 7500]), "idxs": np.zeros(110_000, np.uint8), "preferred_shape": None}
+    state = {"a": np.array(["x" * 7500]), "idxs": np.zeros(50_000, np.uint8), "preferred_shape": None}
     return stated("chumpy.reordering", "Select", state)
 
 
@@ -132,7 +133,10 @@ def billion_laughs() -> bytes:
 
 
 def many_matrices() -> bytes:
-    return pickle.dumps([scipy.sparse.coo_matrix(([1.0], ([i], [0])), shape=(8000, 8000)) for i in range(60)])
+    """Of 32 MB each, with an entry on every page of memory."""
+    places = np.arange(0, 2000 * 2000, 500)
+    entries = (np.ones(len(places)), np.divmod(places, 2000))
+    return pickle.dumps([scipy.sparse.coo_matrix(entries, shape=(2000, 2000)) for _ in range(40)])
 
 
 def one_array_often() -> bytes:
@@ -202,9 +206,7 @@ CASES = {
     "a JPEG of 500 scans": Case("picture", jpeg_of_many_scans),
     "a BMP of OS/2 with a negative area": Case("picture", bmp_of_os2),
     "a data set's JPEG of 900 megapixels": Case("data set's picture", lambda: claimed(pictures()[0], 30000, 30000)),
-    "a data set's JPEG that OpenCV raises at": Case(
-        "data set's picture", lambda: claimed(pictures()[0], 65000, 65000)
-    ),
+    "a data set's JPEG that OpenCV raises at": Case("data set's picture", lambda: claimed(pictures()[0], 65000, 65000)),
     "a shard's JPEG of 900 megapixels": Case("shard", lambda: in_shard(jpg=claimed(pictures()[0], 30000, 30000))),
     "a shard's label of brackets": Case("shard", lambda: in_shard(json=brackets(8_000_000))),
     "a shard's label without joints": Case(
@@ -235,9 +237,7 @@ CASES = {
     "MANO with faces out of range": Case("mano", mano(f=np.full((10, 3), 778))),
     "a .mat of 800 MB": Case("mat", mat_of_gigabytes),
     "a submission of brackets": Case("predictions.zip", submission_of_brackets),
-    "a submission that inflates to 2 GB": Case(
-        "predictions.zip", lambda: zipped("pred.json", zeros(2000), 2**31 - 1)
-    ),
+    "a submission that inflates to 2 GB": Case("predictions.zip", lambda: zipped("pred.json", zeros(2000), 2**31 - 1)),
     "poses 500 deep": Case("poses.json", lambda: _DEEP),
     "poses of a huge integer": Case("poses.json", lambda: b"[[[" + _LONG + b"]]]"),
     "poses of text": Case("poses.json", poses('"0.5"')),
