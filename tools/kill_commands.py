@@ -78,7 +78,9 @@ def _film(path: Path) -> None:
     import av
     import cv2
 
-    image = cv2.cvtColor(cv2.resize(cv2.imread(str(EXAMPLE)), (320, 240)), cv2.COLOR_BGR2RGB)
+    from knuckle.image import read_picture
+
+    image = cv2.resize(read_picture(EXAMPLE), (320, 240))
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"

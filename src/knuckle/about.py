@@ -86,9 +86,9 @@ def packages() -> list[Package]:
 def licence_of(distribution: metadata.Distribution) -> str:
     """The licence in a package's metadata, in a few words."""
     about = distribution.metadata
-    stated = about.get("License-Expression") or ""
+    stated = about["License-Expression"] if "License-Expression" in about else ""
     classifiers = [c.split(" :: ")[-1] for c in about.get_all("Classifier") or [] if c.startswith("License ::")]
-    text = (about.get("License") or "").strip()
+    text = about["License"].strip() if "License" in about else ""
     if not stated and text and len(text) <= 60 and "\n" not in text:
         stated = text
     return stated or ", ".join(classifiers) or "not stated"

@@ -116,9 +116,12 @@ def evaluate(
     from knuckle.evaluate.predictions import Conventions
     from knuckle.evaluate.sources import pictures_of, read_source
     from knuckle.evaluate.table import print_report
+    from knuckle.files import remove_leftovers
     from knuckle.handmodel import HandModel
     from knuckle.models import predictions_of
 
+    for place in filter(None, (json and json.parent, plots)):
+        remove_leftovers(place)
     rules = PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
     with quiet_libraries(), progress_bar() as progress:
@@ -215,9 +218,11 @@ def submit(
     from knuckle.evaluate.predictions import Conventions
     from knuckle.evaluate.sources import numbered_source, read_source
     from knuckle.evaluate.submit import SUBMISSIONS, check_submission, write_submission
+    from knuckle.files import remove_leftovers
     from knuckle.handmodel import HandModel
     from knuckle.models import predictions_of
 
+    remove_leftovers(out.parent)
     form, rules = SUBMISSIONS[protocol], PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
     with progress_bar() as progress:
