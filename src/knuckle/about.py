@@ -86,7 +86,7 @@ def packages() -> list[Package]:
 def licence_of(distribution: metadata.Distribution) -> str:
     """The licence in a package's metadata, in a few words."""
     about = distribution.metadata
-    stated = about["License-Expression"] if "License-Expression" in about else ""
+    stated = ", ".join(about.get_all("License-Expression") or [])
     classifiers = [c.split(" :: ")[-1] for c in about.get_all("Classifier") or [] if c.startswith("License ::")]
     text = about["License"].strip() if "License" in about else ""
     if not stated and text and len(text) <= 60 and "\n" not in text:

@@ -194,7 +194,7 @@ def test_another_device_comes_first_and_the_processor_computes_the_rest(monkeypa
     opened = []
     session = onnxruntime.InferenceSession
 
-    def recorded(path, options, providers):
+    def recorded(path, options, providers, **others):
         opened.append(providers)
         return session(path, options, providers=["CPUExecutionProvider"])
 

@@ -57,7 +57,7 @@ def fit(
     from knuckle.posefile import read_poses, require_finite, require_near
 
     if not 0.001 <= fps <= 1e6:
-        raise ValueError(f"--fps must be from 0.001 to 1,000,000 but got {fps}")
+        raise ValueError(f"--fps must be above zero, from 0.001 to 1,000,000, but got {fps}")
     joints = read_poses(poses)
     require_finite(joints, poses)
     require_near(joints, poses)

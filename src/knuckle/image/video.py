@@ -70,6 +70,8 @@ def open_container(path: Path) -> InputContainer:
         regular_file(path)
     except RefusedFile as error:
         raise PictureError(str(error)) from None
+    except OSError as error:
+        raise PictureError(f"cannot be opened as a video ({error.strerror}); check the path") from None
     try:
         return av.open(f"file:{path}", mode="r", container_options=limits, metadata_errors="ignore")
     except EOFError:
