@@ -85,7 +85,7 @@ def _film(path: Path) -> None:
         stream = container.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for number in range(40):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.roll(image, number, axis=1)), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.roll(image, number, axis=1).astype(np.uint8), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
