@@ -54,7 +54,7 @@ def bad_files():
         "named.npz": (lambda path: np.savez(path, poses=JOINTS), "holds 'poses'"),
         "broken.json": (text("[[1, 2"), "must be a JSON"),
         "ragged.json": (text("[[[1, 2, 3]], [[1, 2]]]"), "other lengths"),
-        "words.json": (text('[["a", "b"]]'), "other lengths or types"),
+        "words.json": (text('[["a", "b"]]'), "must hold numbers"),
         "object.json": (text('{"poses": []}'), "must hold 'joints'"),
         "nested.json": (text("[" * 100000), "must be a JSON"),
         "huge.json": (text("[[[1" + "0" * 5000 + "]]]"), "must be a JSON|other lengths|shape"),

@@ -1,18 +1,18 @@
 """Reading of recorded hand poses: 21 joints per frame."""
 
-import json
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from knuckle.files import MAX_BYTES, load_npy, load_npz
+from knuckle.files import InputError, load_json, load_npy, load_npz, number_array
 
 SUFFIXES = (".npy", ".npz", ".json")
 # Accepted keys of the joints in a .json object.
 _KEYS = ("joints", "joints_camera")
+# Metres. More than any hand is away, also in other units; squares of it are exact enough in 32 bits, as GLB has them.
+_FARTHEST = 1e6
 
 
 def read_poses(path: Path | str) -> Float[np.ndarray, "N 21 3"]:
@@ -26,13 +26,13 @@ def read_poses(path: Path | str) -> Float[np.ndarray, "N 21 3"]:
         (N, 21, 3) float64, N >= 1, unchanged; NaN is allowed: see `require_finite`.
 
     Raises:
-        ValueError: the file is of another format, damaged or empty, or its content does not match; it is named.
+        InputError: the file is of another format, damaged or empty, or its content does not match; it is named.
         OSError: it cannot be read.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"{path} must be a .npy, .npz or .json file but ends in {suffix or 'nothing'!r}; convert it")
+        raise InputError(f"{path} must be a .npy, .npz or .json file but ends in {suffix or 'nothing'!r}; convert it")
     if suffix == ".json":
         joints = _from_json(path)
     elif suffix == ".npy":
@@ -40,7 +40,7 @@ def read_poses(path: Path | str) -> Float[np.ndarray, "N 21 3"]:
     else:
         arrays = load_npz(path)
         if "joints" not in arrays:
-            raise ValueError(
+            raise InputError(
                 f"{path} must hold the array 'joints' but holds {_listed(arrays)}; save it under that name"
             )
         joints = arrays["joints"]
@@ -51,60 +51,58 @@ def require_finite(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> Non
     """Raise an error where joints are not finite.
 
     Raises:
-        ValueError: names the first such frame and joint, and how many frames have one.
+        InputError: names the first such frame and joint, and how many frames have one.
     """
     broken = ~np.isfinite(joints).all(axis=-1)
     if broken.any():
         frame, joint = (int(i) for i in np.argwhere(broken)[0])
-        raise ValueError(
+        raise InputError(
             f"{path} must hold finite joints but frame {frame}, joint {joint} is {joints[frame, joint].tolist()} "
             f"({int(broken.any(axis=-1).sum())} of {len(joints)} frames have such joints); leave those frames out"
         )
 
 
+def require_near(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> None:
+    """Raise an error where coordinates are no hand's in any unit.
+
+    Raises:
+        InputError: names the first frame that is farther away than a thousand kilometres.
+    """
+    far = (np.abs(joints) > _FARTHEST).any(axis=(1, 2))
+    if far.any():
+        frame = int(far.argmax())
+        raise InputError(
+            f"{path} must hold joints in metres but frame {frame} has a coordinate of "
+            f"{np.abs(joints[frame]).max():.3g}; check what wrote it"
+        )
+
+
 def _checked(joints: np.ndarray, path: Path) -> Float[np.ndarray, "N 21 3"]:
     if joints.dtype.kind not in "fiu":
-        raise ValueError(f"{path} must hold numbers but holds {joints.dtype}; save the joints as an array of floats")
+        raise InputError(f"{path} must hold numbers but holds {joints.dtype}; save the joints as an array of floats")
     if joints.ndim == 2:
         joints = joints[None]
     if joints.ndim != 3 or joints.shape[1:] != (21, 3):
-        raise ValueError(f"{path} must hold joints of shape (N, 21, 3) but got {joints.shape}; one row per joint")
+        raise InputError(f"{path} must hold joints of shape (N, 21, 3) but got {joints.shape}; one row per joint")
     if len(joints) == 0:
-        raise ValueError(f"{path} must hold at least one pose but holds none; check what wrote it")
+        raise InputError(f"{path} must hold at least one pose but holds none; check what wrote it")
     return joints.astype(np.float64)
 
 
 def _from_json(path: Path) -> np.ndarray:
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path} must be at most {MAX_BYTES} bytes but is larger; save it as .npy")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must be a JSON file but could not be read ({error}); check what wrote it") from error
+    content = load_json(path)
     if isinstance(content, list) and content and all(isinstance(item, dict) for item in content):
         content = [_joints_of(item, path) for item in content]
     elif isinstance(content, dict):
         content = _joints_of(content, path)
-    try:
-        return np.asarray(_none_as_nan(content), np.float64)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(
-            f"{path} must hold joints of shape (N, 21, 3) but holds lists of other lengths or types"
-        ) from error
+    return number_array(content, str(path))
 
 
 def _joints_of(item: dict[str, Any], path: Path) -> Any:
     for key in _KEYS:
         if key in item:
             return item[key]
-    raise ValueError(f"{path} must hold 'joints' but its object holds {_listed(item)}; rename the key of the joints")
-
-
-def _none_as_nan(content: Any) -> Any:
-    """Replace None by NaN: JSON has no NaN, and many writers use null."""
-    if isinstance(content, list):
-        return [_none_as_nan(item) for item in content]
-    return math.nan if content is None else content
+    raise InputError(f"{path} must hold 'joints' but its object holds {_listed(item)}; rename the key of the joints")
 
 
 def _listed(names: dict[str, Any]) -> str:

@@ -85,7 +85,7 @@ class TestKnuckle:
     def test_a_broken_file_is_named(self, own, tmp_path):
         folder = dump_by_picture(tmp_path / "p", own, lambda i: knuckle_json(own, i))
         (folder / f"{own.ids[2]}.json").write_text('{"hands": [')
-        with pytest.raises(BrokenDataset, match=r"00002\.json must be JSON but is truncated"):
+        with pytest.raises(BrokenDataset, match=r"00002\.json must be a JSON text but is truncated"):
             read_predictions(folder, own)
         (folder / f"{own.ids[2]}.json").write_text('{"hands": [{"side": "left", "joints_camera": [[1, 2, 3]]}]}')
         with pytest.raises(BrokenDataset, match=r"00002\.json must be knuckle's output .* joints must be \(21, 3\)"):

@@ -223,3 +223,9 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(ValueError, match="convert them first"):
         GltfBuffer().add(np.zeros(3))
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_numbers_that_are_not_finite_are_refused(value):
+    with pytest.raises(ValueError, match="must be finite"):
+        GltfBuffer().add(np.array([0.0, value], np.float32))

@@ -194,7 +194,7 @@ def test_another_device_comes_first_and_the_processor_computes_the_rest(monkeypa
     opened = []
     session = onnxruntime.InferenceSession
 
-    def recorded(path, options, providers):
+    def recorded(path, options, providers, **others):
         opened.append(providers)
         return session(path, options, providers=["CPUExecutionProvider"])
 
@@ -203,3 +203,15 @@ def test_another_device_comes_first_and_the_processor_computes_the_rest(monkeypa
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
     Predictor(threads=1, device="cuda")
     assert opened == [there, there]
+
+
+def test_a_graph_that_gives_other_shapes_than_its_contract_is_named(tmp_path):
+    """A graph need not declare shapes; then only running it tells."""
+    crop = CropRule(size=64)
+    path = write_onnx(tmp_path / "other.onnx", Contract("other", crop=crop), {"joints": np.zeros((5, 3))})
+    model = onnx.load(path)
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, path)
+    graph = HandGraph(path, threads=1)
+    with pytest.raises(ContractError, match=r"must give joints as numbers of the shape \(1, 21, 3\) but gives float32"):
+        graph(np.zeros((80, 80, 3), np.uint8), [np.eye(2, 3)])

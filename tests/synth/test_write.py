@@ -1,12 +1,14 @@
 """Sets of pictures on disk: the same bytes from any number of workers, resumed after the last complete shard."""
 
 import json
+import shutil
 import tarfile
 
 import cv2
 import numpy as np
 import pytest
 
+from knuckle.files import InputError, atomic_write
 from knuckle.synth import Settings, write_shards
 
 SETTINGS = Settings(preset="crop", size=64, seed=5)
@@ -67,3 +69,28 @@ def test_other_settings_are_refused(written):
 def test_counts_are_checked(tmp_path, wrong):
     with pytest.raises(ValueError, match="must be at least 1"):
         write_shards(tmp_path, SETTINGS, **wrong)
+
+
+@pytest.mark.egl
+def test_a_shard_is_held_against_its_sha256(written, tmp_path):
+    """A disk that was full, or failed, can leave a file of the right size with other bytes."""
+    out, manifest = written
+    for path in out.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    damaged = tmp_path / "shard-000001.tar"
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[: len(data) // 2] + bytes(len(data) - len(data) // 2))
+    # What another run is writing stays; what a killed one has left goes.
+    with atomic_write(tmp_path / "shard-000007.tar") as theirs:
+        assert write_shards(tmp_path, SETTINGS, images=14, shard_images=4) == manifest
+        assert theirs.exists()
+    (tmp_path / "shard-000007.tar").unlink()
+    assert _bytes(tmp_path) == _bytes(out)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("text", ["[]", '{"shards": [1]}', '{"shards": [{"name": "a"}]}', "{", "[" * 500])
+def test_a_manifest_that_is_none_is_a_line(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=r"manifest\.json must be"):
+        write_shards(tmp_path, SETTINGS, images=4)

@@ -443,3 +443,16 @@ def test_orthogonalise_evens_out_the_singular_values(dtype):
     values = torch.linalg.svdvals(orthogonalise(matrix, dtype=dtype))
     assert float(values.min()) > 0.5
     assert float(values.max()) < 1.4
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("knuckle.train.checkpoint.sync", lambda path: synced.append((path, path.exists())))
+    folder = save(tmp_path, 1, {}, {"a": torch.zeros(2)}, {"b": torch.ones(2)})
+    unfinished = tmp_path / ".step-0000001.unfinished"
+    files = {unfinished / name for name in ("config.json", "weights.safetensors", "state.safetensors")}
+    assert {path for path, _ in synced[:3]} == files
+    assert [path for path, _ in synced[3:]] == [unfinished, tmp_path]
+    assert all(there for _, there in synced)
+    assert folder.exists()
+    assert not unfinished.exists()

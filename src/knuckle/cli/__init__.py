@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
+from knuckle.cli.terminal import one_line
+
 # name -> (import path of its function, summary in the list of commands)
 COMMANDS = {
     "predict": ("knuckle.cli.predict:predict", "Hands in pictures and videos: joints, mesh, angles."),
@@ -23,6 +25,7 @@ COMMANDS = {
     "export": ("knuckle.cli.train:export", "Turn a checkpoint into one ONNX file."),
     "synth": ("knuckle.cli.synth:synth", "Render labelled pictures of hands."),
     "eval": ("knuckle.cli.evaluate:evaluate", "Score predictions on a data set under a named protocol."),
+    "about": ("knuckle.cli.about:about", "Versions, processor, weights and their SHA-256, licences."),
     "submit": ("knuckle.cli.evaluate:submit", "Write predictions in a leaderboard's format, and check the file."),
 }
 
@@ -84,8 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of the output has closed it, as `| head` does. Python's flush at exit must not raise it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    # ImportError: an extra of the package is not installed; the message says which. FloatingPointError: a training run
-    # that has diverged.
+    except MemoryError:
+        print("knuckle: the memory is too small for this input; use a smaller input", file=sys.stderr)
+        if os.environ.get("KNUCKLE_TRACEBACK"):
+            raise
+        return 2
+    # ValueError: unusable arguments, and InputError, which all readers of files raise. ImportError: an extra of the
+    # package is not installed; the message says which. FloatingPointError: a training run that has diverged.
     except (ValueError, OSError, ImportError, FloatingPointError) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         message = f"this requires {missing}; {_TRAIN_EXTRA}" if missing in _TRAIN_MODULES else _one_line(error)
@@ -98,5 +106,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+        return one_line(f"{error.filename}: {error.strerror}")
+    return one_line(error)

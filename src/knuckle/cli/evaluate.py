@@ -109,18 +109,22 @@ def evaluate(
     from rich.console import Console
 
     from knuckle.cli.progress import progress_bar
+    from knuckle.cli.terminal import quiet_libraries
     from knuckle.evaluate import PROTOCOLS
     from knuckle.evaluate import evaluate as score
     from knuckle.evaluate.plots import write_plots
     from knuckle.evaluate.predictions import Conventions
     from knuckle.evaluate.sources import pictures_of, read_source
     from knuckle.evaluate.table import print_report
+    from knuckle.files import remove_leftovers
     from knuckle.handmodel import HandModel
     from knuckle.models import predictions_of
 
+    for place in filter(None, (json and json.parent, plots)):
+        remove_leftovers(place)
     rules = PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
-    with progress_bar() as progress:
+    with quiet_libraries(), progress_bar() as progress:
         task = progress.add_task("reading labels", total=None)
         source = read_source(
             rules, root, lambda done, total: progress.update(task, completed=done, total=total or None)
@@ -214,9 +218,11 @@ def submit(
     from knuckle.evaluate.predictions import Conventions
     from knuckle.evaluate.sources import numbered_source, read_source
     from knuckle.evaluate.submit import SUBMISSIONS, check_submission, write_submission
+    from knuckle.files import remove_leftovers
     from knuckle.handmodel import HandModel
     from knuckle.models import predictions_of
 
+    remove_leftovers(out.parent)
     form, rules = SUBMISSIONS[protocol], PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
     with progress_bar() as progress:

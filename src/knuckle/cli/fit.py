@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+_FINDING_MM = 50.0
+
 
 def fit(
     poses: Path,
@@ -20,7 +22,7 @@ def fit(
 
     Writes OUT/fit.npz: angles (N, 23) in radians and angle_names, shape (N, 10) and shape_names, rotation (N, 3, 3),
     translation (N, 3) and joints (N, 21, 3) in metres, error_mm (N,), side. After an interruption with Ctrl-C the
-    same command resumes where it stopped.
+    same command resumes where it stopped. The exit status is 1 where the joints are no hand's: 50 mm off on average.
 
     Examples:
 
@@ -50,13 +52,16 @@ def fit(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from knuckle.files import remove_leftovers
     from knuckle.jobs import fit_recording, write_recording
-    from knuckle.posefile import read_poses, require_finite
+    from knuckle.posefile import read_poses, require_finite, require_near
 
-    if not fps > 0:
-        raise ValueError(f"--fps must be above zero but got {fps}")
+    if not 0.001 <= fps <= 1e6:
+        raise ValueError(f"--fps must be above zero, from 0.001 to 1,000,000, but got {fps}")
     joints = read_poses(poses)
     require_finite(joints, poses)
+    require_near(joints, poses)
+    remove_leftovers(out)
     columns = (TextColumn("fitting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stderr.isatty(), transient=True) as progress:
         task = progress.add_task("", total=len(joints))
@@ -70,4 +75,12 @@ def fit(
         f"{len(fitted)} {side} hands fitted: mean error {error.mean():.2f} mm, worst {error.max():.2f} mm; "
         f"{', '.join(str(path) for path in written)}"
     )
+    # No hand is this far from the model's; metres taken for millimetres are.
+    if error.mean() > _FINDING_MM:
+        print(
+            f"knuckle fit: the joints must be a hand's in metres but are {error.mean():.0f} mm off on average; "
+            f"`knuckle check {poses}` says why",
+            file=sys.stderr,
+        )
+        return 1
     return 0

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from knuckle.cli.terminal import one_line
+
 
 def live(
     source: str | None = None,
@@ -85,9 +87,11 @@ def live(
     from knuckle.live.stream import FindOptions
     from knuckle.models import onnx_file
     from knuckle.predict import Predictor
+    from knuckle.predict.network import check_threads
     from knuckle.predict.video import VideoPredictor
     from knuckle.weights import weights_path
 
+    check_threads(threads)
     cv2.setNumThreads(threads)
     # OpenCV logs every attempt to open a camera that is not there; one line says so here.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -98,7 +102,7 @@ def live(
     server = LiveServer(lambda: VideoPredictor(predictor), predictor.model, frames, options, _say)
 
     def ready(url: str) -> None:
-        print(f"{frames.name if frames else 'the browser camera'} at {url} (Ctrl-C ends it)", flush=True)
+        print(f"{one_line(frames.name) if frames else 'the browser camera'} at {url} (Ctrl-C ends it)", flush=True)
         if browser and _has_screen():
             webbrowser.open(url)
 
@@ -110,7 +114,7 @@ def live(
 
 
 def _say(line: str) -> None:
-    print(f"knuckle live: {line}", file=sys.stderr, flush=True)
+    print(f"knuckle live: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def _source(source: str | None, camera: str) -> str:

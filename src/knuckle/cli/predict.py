@@ -67,7 +67,7 @@ def predict(
         checkpoint's folder (which needs knuckle[train]). For a network that cannot tell sides, or whether there is a
         hand, the package's network is run first.
     threads
-        CPU threads of each network.
+        CPU threads of each network, 512 at most.
     device
         Where networks run. Others than cpu take an ONNX Runtime that was built for them: onnxruntime-gpu, or
         onnxruntime-directml on Windows, in place of onnxruntime; coreml on a Mac.
@@ -76,13 +76,16 @@ def predict(
     import cv2
 
     from knuckle.cli.progress import FrameBar, progress_bar
+    from knuckle.cli.terminal import one_line, quiet_libraries
     from knuckle.cli.viewer import open_viewer, require_viewer
     from knuckle.models import onnx_file
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import read_camera
+    from knuckle.predict.network import check_threads
     from knuckle.predict.run import RunOptions, predict_sources
     from knuckle.weights import weights_path
 
+    check_threads(threads)
     cv2.setNumThreads(threads)
     # OpenCV logs every file that it cannot read; the summary reports it once, in one line.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -93,7 +96,7 @@ def predict(
     options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
     with onnx_file(model or weights_path("hand")) as file:
         predictor = Predictor(hand=file, threads=threads, device=device)
-    with progress_bar() as progress:
+    with quiet_libraries(), progress_bar() as progress:
         task = progress.add_task("predicting", total=None)
         frames = FrameBar(progress)
 
@@ -111,8 +114,8 @@ def predict(
             on_frame=frames.update,
         )
     for line in summary.problems:
-        print(f"knuckle predict: {line}", file=sys.stderr)
-    print(f"{summary.line()}, written to {out}")
+        print(f"knuckle predict: {one_line(line)}", file=sys.stderr)
+    print(one_line(f"{summary.line()}, written to {out}"))
     if show and summary.targets:
         open_viewer([target.named(".rrd") for target in summary.targets])
     return 1 if summary.problems or not sources else 0

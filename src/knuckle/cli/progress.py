@@ -6,6 +6,8 @@ from pathlib import Path
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from knuckle.cli.terminal import one_line
+
 
 def progress_bar() -> Progress:
     """A bar on standard error that leaves nothing behind; silent where that is no terminal."""
@@ -25,7 +27,7 @@ class FrameBar:
         # Headers count roughly.
         total = None if expected is None else max(expected, done)
         if self._task is None:
-            self._task = self._progress.add_task(escape(path.name), total=total)
+            self._task = self._progress.add_task(escape(one_line(path.name)), total=total)
         self._progress.update(self._task, completed=done, total=total)
 
     def remove(self) -> None:

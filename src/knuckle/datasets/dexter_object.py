@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.datasets.layout import BrokenDataset, choice, require
+from knuckle.datasets.layout import BrokenDataset, choice, read_lines, require
 from knuckle.datasets.reader import Reader
 from knuckle.sample import Sample
 from knuckle.skeleton import TIPS
@@ -56,7 +56,7 @@ class DexterObject(Reader):
         names = (f"{sequence}3D.txt", f"my_{sequence}3D.txt")
         path = next((folder / n for n in names if (folder / n).exists()), folder / names[0])
         rows = []
-        for number, line in enumerate(require(path, self.layout).read_text().splitlines(), start=1):
+        for number, line in enumerate(read_lines(path, self.layout), start=1):
             if not line.strip():
                 continue
             try:

@@ -11,10 +11,11 @@ from knuckle.camera import Camera
 from knuckle.datasets.boxes import oriented_corners, read_vertices
 from knuckle.datasets.layout import BrokenDataset, choice, entry, require
 from knuckle.datasets.reader import Reader
-from knuckle.files import load_npz
+from knuckle.files import load_npz, read_text
 from knuckle.sample import Sample
 
 _SIZE = (640, 480)
+_MAX_YAML = 2**20  # bytes; a calibration has a few hundred, and the parser takes a second for each megabyte
 _HAND = 255  # in the segmentation; 1 to 21 are the objects
 SPLITS = ("s0-train", "s0-val", "s0-test", "all")
 # fmt: off
@@ -153,9 +154,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except ImportError as error:
         raise ImportError(f"{path} is a YAML file, which takes PyYAML: pip install 'knuckle[datasets]'") from error
     try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise BrokenDataset(f"{path} must be YAML but cannot be read ({error}); fetch it again") from error
+        content = yaml.safe_load(read_text(path, _MAX_YAML))
+    # RecursionError of deep nesting, ValueError of damaged numbers and dates.
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise BrokenDataset(f"{path} must be YAML but cannot be read ({str(error)[:200]}); fetch it again") from error
     if not isinstance(content, dict):
         raise BrokenDataset(f"{path} must be a YAML mapping but holds {type(content).__name__}; fetch it again")
     return content

@@ -1,13 +1,15 @@
 """Your own folder: pictures with COCO-WholeBody hands, with a truth.json, or labels as .npy arrays."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.datasets.layout import BrokenDataset, choice, entry, read_json, require
+from knuckle.datasets.layout import BrokenDataset, choice, entry, read_json, read_lines, records_of, require
 from knuckle.datasets.reader import Reader, picture_group
+from knuckle.files import RefusedFile, map_npy
 from knuckle.sample import Sample
 
 
@@ -37,8 +39,13 @@ class CocoHands(Reader):
         data = read_json(self._path, self.layout)
         if not isinstance(data, dict) or not {"images", "annotations"} <= set(data):
             raise BrokenDataset(f"{self._path} must hold COCO's images and annotations; see\n{self.layout}")
-        pictures = {p["id"]: p for p in data["images"]}
         self._hands: list[tuple[dict[str, Any], dict[str, Any], str]] = []
+        with records_of(self._path):
+            self._ids = self._listed(data)
+
+    def _listed(self, data: dict[str, Any]) -> list[str]:
+        """Fills the list of hands, and returns their ids."""
+        pictures = {p["id"]: p for p in data["images"]}
         counts: dict[Any, int] = {}
         for person in data["annotations"]:
             if person["image_id"] not in pictures:
@@ -49,11 +56,12 @@ class CocoHands(Reader):
                     counts[person["image_id"]] = counts.get(person["image_id"], 0) + 1
         # An id names the hand only where its picture has several.
         numbers: dict[Any, int] = {}
-        self._ids = []
+        ids = []
         for picture, _, _ in self._hands:
             number = numbers[picture["id"]] = numbers.get(picture["id"], -1) + 1
             name = str(Path(picture["file_name"]).with_suffix(""))
-            self._ids.append(name if counts[picture["id"]] == 1 else f"{name}:{number}")
+            ids.append(name if counts[picture["id"]] == 1 else f"{name}:{number}")
+        return ids
 
     def _only_json(self) -> Path:
         found = sorted(self.root.glob("*.json"))
@@ -110,13 +118,13 @@ class TruthList(Reader):
         self._entries = read_json(self._path, self.layout)
         if not isinstance(self._entries, list) or not all(isinstance(e, dict) and "image" in e for e in self._entries):
             raise BrokenDataset(f"{self._path} must be a list of hands with 'image' but is not; see\n{self.layout}")
-        names = [e.get("id", str(Path(e["image"]).with_suffix(""))) for e in self._entries]
-        repeated = {n for n in names if names.count(n) > 1} if len(set(names)) < len(names) else set()
-        seen: dict[str, int] = {}
+        with records_of(self._path):
+            names = [str(e.get("id", Path(e["image"]).with_suffix(""))) for e in self._entries]
+        counts, seen = Counter(names), Counter()
         self._ids = []
         for name in names:
-            seen[name] = seen.get(name, -1) + 1
-            self._ids.append(f"{name}:{seen[name]}" if name in repeated else name)
+            self._ids.append(f"{name}:{seen[name]}" if counts[name] > 1 else name)
+            seen[name] += 1
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -176,7 +184,11 @@ class ArrayFolder(Reader):
         left = self._map("left", ())
         self.left = np.zeros(len(self), bool) if left is None else np.asarray(left, bool)
         names = self.root / "ids.txt"
-        self.ids = names.read_text().split() if names.exists() else [f"{i:08d}" for i in range(len(self))]
+        self.ids = (
+            " ".join(read_lines(names, self.layout)).split()
+            if names.exists()
+            else [f"{i:08d}" for i in range(len(self))]
+        )
         if len(self.ids) != len(self):
             raise BrokenDataset(f"{names} must hold {len(self)} lines, one per hand, but holds {len(self.ids)}")
 
@@ -225,8 +237,8 @@ def map_array(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
         BrokenDataset: it is not a .npy file of numbers, or of another shape.
     """
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        array = map_npy(path)
+    except (RefusedFile, OSError) as error:
         raise BrokenDataset(
             f"{path} must be a .npy file of numbers but cannot be read ({error}); write it again"
         ) from error

@@ -7,7 +7,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.datasets.boxes import oriented_corners, read_vertices
-from knuckle.datasets.layout import BrokenDataset, choice, require
+from knuckle.datasets.layout import BrokenDataset, choice, read_lines, require
 from knuckle.datasets.reader import Reader
 from knuckle.sample import Sample
 from knuckle.skeleton import to_common
@@ -152,7 +152,7 @@ class Fpha(Reader):
 def _table(path: Path, count: int) -> dict[int, np.ndarray]:
     """A text file with lines of a frame number and `count` numbers, by frame."""
     rows = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, ""), start=1):
         words = line.split()
         if not words:
             continue

@@ -9,7 +9,7 @@ import numpy as np
 
 from knuckle.camera import Camera
 from knuckle.datasets.boxes import binary_order
-from knuckle.datasets.layout import BrokenDataset, choice, entry, read_number_list, require, same_length
+from knuckle.datasets.layout import BrokenDataset, choice, entry, read_lines, read_number_list, require, same_length
 from knuckle.datasets.reader import Reader
 from knuckle.files import load_pickle
 from knuckle.geometry.rotation import axis_angle_to_matrix
@@ -61,7 +61,7 @@ class Ho3d(Reader):
         if model is not None and model.mano is None:
             raise ValueError(f"model must be loaded from a MANO file, as HO-3D is posed, but is {model.name!r}")
         self._model = model
-        lines = require(self.root / f"{split}.txt", self.layout).read_text().split()
+        lines = " ".join(read_lines(self.root / f"{split}.txt", self.layout)).split()
         bad = next((line for line in lines if line.count("/") != 1), None)
         if bad is not None or not lines:
             raise BrokenDataset(f"{self.root}/{split}.txt must hold lines SEQUENCE/NUMBER but has {bad!r}")

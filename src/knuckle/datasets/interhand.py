@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.datasets.layout import BrokenDataset, choice, read_json
+from knuckle.datasets.layout import BrokenDataset, choice, read_json, records_of
 from knuckle.datasets.reader import Reader
 from knuckle.sample import Sample
 from knuckle.skeleton import to_common
@@ -41,8 +41,12 @@ class InterHand(Reader):
         self._path = folder / f"InterHand2.6M_{split}_data.json"
         if not isinstance(data, dict) or not {"images", "annotations"} <= set(data):
             raise BrokenDataset(f"{self._path} must be COCO's images and annotations; is it another file?")
-        pictures = {p["id"]: p for p in data["images"]}
         self._hands: list[tuple[dict[str, Any], dict[str, Any], str]] = []
+        with records_of(self._path):
+            self._list_hands(data)
+
+    def _list_hands(self, data: dict[str, Any]) -> None:
+        pictures = {p["id"]: p for p in data["images"]}
         for hand in data["annotations"]:
             valid = np.asarray(hand["joint_valid"], float).reshape(-1)
             if valid.size != 42:

@@ -1,18 +1,27 @@
 """Reading the files of a data set, with errors that name the file and the expected layout."""
 
-import json
+import io
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from knuckle.files import InputError, RefusedFile, load_json, number_array, open_regular, read_text
+from knuckle.image import PictureError, decode_pixels, picture_bytes
+
 # Characters of JSON text parsed at once: bounds the memory that a file of several gigabytes takes to read.
 _CHUNK_CHARS = 1 << 24
+# Annotations of whole data sets in one file: InterHand2.6M's have more than a gigabyte.
+_MAX_JSON = 1 << 32
+# Numbers of one picture or sequence, as text.
+_MAX_TEXT = 1 << 26
 
 
-class BrokenDataset(ValueError):
+class BrokenDataset(InputError):
     """A data set's file is damaged or is not what its layout describes; the message names the file and what to do."""
 
 
@@ -43,11 +52,42 @@ def read_json(path: Path, layout: str) -> Any:
         BrokenDataset: it is truncated, or not JSON.
     """
     try:
-        return json.loads(require(path, layout).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return load_json(require(path, layout), _MAX_JSON)
+    except RefusedFile as error:
+        raise BrokenDataset(f"{error}; or fetch it again") from None
+
+
+@contextmanager
+def records_of(path: Path) -> Iterator[None]:
+    """A body that walks through the records of a file, any of which may lack an entry or have one of another type.
+
+    Raises:
+        BrokenDataset: in place of what Python raises of such a record.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
         raise BrokenDataset(
-            f"{path} must be a JSON file but is truncated or not JSON ({error}); fetch it again"
+            f"{path} must be laid out as its data set is but has another record ({type(error).__name__}: "
+            f"{str(error)[:80]}); fetch it again"
         ) from error
+
+
+def read_lines(path: Path, layout: str) -> list[str]:
+    """The lines of a small text file.
+
+    Args:
+        path: the file.
+        layout: for the message when it is missing.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        BrokenDataset: it is no regular file, larger than 64 MB, or not UTF-8.
+    """
+    try:
+        return read_text(require(path, layout), _MAX_TEXT).splitlines()
+    except RefusedFile as error:
+        raise BrokenDataset(str(error)) from None
 
 
 def read_number_list(path: Path, shape: tuple[int, ...], layout: str) -> np.ndarray:
@@ -71,7 +111,7 @@ def read_number_list(path: Path, shape: tuple[int, ...], layout: str) -> np.ndar
     parts: list[np.ndarray] = []
     opened = closed = 0
     rest = ""
-    with require(path, layout).open() as file:
+    with open_regular(require(path, layout)) as binary, io.TextIOWrapper(binary, "utf-8", errors="replace") as file:
         while piece := file.read(_CHUNK_CHARS):
             opened += piece.count("[")
             closed += piece.count("]")
@@ -139,7 +179,7 @@ def read_numbers(path: Path, count: int | None, layout: str, separator: str = ",
         FileNotFoundError: the file is missing.
         BrokenDataset: it holds another number of numbers, or something else.
     """
-    words = require(path, layout).read_text().replace(separator, " ").split()
+    words = " ".join(read_lines(path, layout)).replace(separator, " ").split()
     try:
         values = np.array([float(w) for w in words])
     except ValueError as error:
@@ -166,9 +206,12 @@ def read_picture(path: Path, layout: str, grey: bool = False) -> np.ndarray:
     """
     # As stored: pixels of a data set belong to its camera, whatever the orientation tag.
     flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
-    picture = cv2.imread(str(require(path, layout)), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    if picture is None:
-        raise BrokenDataset(f"{path} must be a picture but cannot be decoded; fetch it again")
+    try:
+        picture = decode_pixels(picture_bytes(require(path, layout)), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except PictureError as error:
+        raise BrokenDataset(
+            f"{path} must be a picture but {str(error).removeprefix(f'{path}: ')}; fetch it again"
+        ) from None
     return picture if grey else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
@@ -206,9 +249,11 @@ def entry(record: Any, key: str, shape: tuple[int, ...] | None, path: Path) -> n
     if not isinstance(record, dict) or key not in record:
         has = ", ".join(map(str, record)) if isinstance(record, dict) else type(record).__name__
         raise BrokenDataset(f"{path} must have the entry {key!r} but has {has}; is it another data set's file?")
+    value = record[key]
     try:
-        value = np.asarray(record[key], np.float64)
-    except (TypeError, ValueError) as error:
+        # Of JSON, where text and true are no numbers; arrays come from pickles and .mat files.
+        value = number_array(value, key) if isinstance(value, list) else np.asarray(value, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise BrokenDataset(f"{path}: {key!r} must hold numbers but got {type(record[key]).__name__}") from error
     if shape is None:
         return value

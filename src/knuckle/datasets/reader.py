@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
-from knuckle.datasets.layout import read_picture, require
+from knuckle.datasets.layout import read_picture, records_of, require
 from knuckle.sample import Sample
 
 
@@ -81,7 +81,8 @@ class Reader(ABC, Sequence[Sample]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must be below {len(self)} but got {index}")
         index %= len(self)
-        sample = self.labels(index)
+        with records_of(self.root):
+            sample = self.labels(index)
         return self.with_images(index, sample) if self.images else sample
 
 

@@ -4,7 +4,6 @@ Nothing is unpacked to disk, and shards are not trusted: members must be plain f
 size, labels are JSON that Sample validates.
 """
 
-import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -16,13 +15,16 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.files import RefusedFile
+from knuckle.datasets.layout import records_of
+from knuckle.files import RefusedFile, open_regular, parse_json
 from knuckle.handmodel import ANGLE_NAMES, HandModel
+from knuckle.image import PictureError, decode_pixels
 from knuckle.sample import Sample
 from knuckle.skeleton import BOX_CORNERS
 
 _MAX_MEMBER = 2**25  # bytes; a picture of `knuckle synth` has some 30 thousand
 _MAX_MEMBERS = 10**6
+_MAX_PIXELS = 2048**2  # the largest that `knuckle synth` draws
 _NAME = re.compile(r"([A-Za-z0-9_-]{1,64})\.(jpg|visible\.png|complete\.png|json)")
 
 
@@ -69,7 +71,7 @@ def read_members(path: Path) -> Iterator[dict[str, bytes]]:
     current = ""
     try:
         # As a stream: members are read in order, none by name.
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        with open_regular(path) as file, tarfile.open(fileobj=file, mode="r|") as tar:
             for count, member in enumerate(tar):
                 match = _NAME.fullmatch(member.name)
                 if not member.isreg() or match is None or member.size > _MAX_MEMBER or count >= _MAX_MEMBERS:
@@ -125,10 +127,10 @@ def read_labels(sources: str | Path | Iterable[str | Path]) -> Iterator[dict[str
 
 
 def _label(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise RefusedFile(f"{path} has a label that is not JSON ({error}); write it again") from error
+    label = parse_json(data, f"a label of {path}")
+    if not isinstance(label, dict):
+        raise RefusedFile(f"{path} must have objects as labels but has a {type(label).__name__}; write it again")
+    return label
 
 
 def _decoded(path: Path, files: dict[str, bytes], masks: bool) -> ShardPicture:
@@ -146,10 +148,10 @@ def _decoded(path: Path, files: dict[str, bytes], masks: bool) -> ShardPicture:
 
 
 def _pixels(path: Path, data: bytes, flags: int) -> np.ndarray:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    if pixels is None:
-        raise RefusedFile(f"{path} has a picture that cannot be decoded; write it again")
-    return pixels
+    try:
+        return decode_pixels(data, flags, _MAX_PIXELS)
+    except PictureError as error:
+        raise RefusedFile(f"{path} must have whole pictures but one {error}; write it again") from None
 
 
 def samples_of(
@@ -163,9 +165,13 @@ def samples_of(
         model: the free hand in NumPy, to fill vertices_camera as well; None leaves them out.
 
     Raises:
-        ValueError: a label does not fit the picture.
-        KeyError: a label lacks an entry.
+        ValueError: a label does not fit the picture, or lacks an entry (BrokenDataset).
     """
+    with records_of(Path(str(picture.label.get("id", "a label")))):
+        return _samples(picture, hands, model)
+
+
+def _samples(picture: ShardPicture, hands: Literal["first", "all"], model: HandModel | None) -> list[Sample]:
     label = picture.label
     camera = Camera(np.asarray(label["K"], np.float64), tuple(label["size"]))
     objects = {entry["held_by"]: entry for entry in label.get("objects", ())}

@@ -37,9 +37,6 @@ class Stb(Reader):
         view: one of VIEWS: the left or right stereo camera, or the depth sensor's colour camera.
         wrist: the set stores the palm's centre. A key of PALM_RECIPES converts it to a wrist (report which one: it
             changes scores by millimetres), "palm" keeps it as joint 0.
-
-    Raises:
-        ImportError: SciPy is not installed.
     """
 
     source = "stb"

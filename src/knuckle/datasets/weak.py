@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from knuckle.datasets.layout import BrokenDataset, choice, entry, read_json
+from knuckle.datasets.layout import BrokenDataset, choice, entry, read_json, records_of
 from knuckle.datasets.reader import Reader
 from knuckle.sample import Sample
 
@@ -44,8 +44,9 @@ class WeakLabels(Reader):
         self._hands: list[tuple[dict[str, Any], dict[str, Any], str]] = []
         seen: set[str] = set()
         for number, picture in enumerate(pictures):
-            self._check(number, picture)
-            name = Path(picture["image"]).with_suffix("").as_posix()
+            with records_of(self._path):
+                self._check(number, picture)
+                name = Path(picture["image"]).with_suffix("").as_posix()
             if name in seen:
                 raise BrokenDataset(
                     f"{self._path} must list every picture once, whatever its suffix, but has {name!r} twice"

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from knuckle.datasets.layout import BrokenDataset
+from knuckle.files import number_array
 from knuckle.skeleton import to_common
 
 Side = Literal["left", "right"]
@@ -50,10 +51,10 @@ def knuckle_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
     return [
         PredictedHand(
             side=_side(hand.get("side")),
-            score=float(hand.get("score", 0.0)),
+            score=_score(hand),
             joints=_rows(hand.get("joints_camera"), 3),
             joints_image=_rows(hand.get("joints_image"), 2),
-            vertices=None if hand.get("vertices_camera") is None else np.asarray(hand["vertices_camera"], np.float64),
+            vertices=None if hand.get("vertices_camera") is None else number_array(hand["vertices_camera"], "vertices"),
             corners=_corners(hand.get("object")),
         )
         for hand in data["hands"]
@@ -63,7 +64,7 @@ def knuckle_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
 def _corners(held: Any) -> np.ndarray | None:
     if held is None:
         return None
-    corners = np.asarray(held["corners_camera"], np.float64)
+    corners = number_array(held["corners_camera"], "corners")
     if corners.shape != (8, 3):
         raise ValueError(f"the object's corners must be (8, 3) but are {corners.shape}")
     return corners
@@ -98,7 +99,7 @@ def mediapipe_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
         hands.append(
             PredictedHand(
                 side=side,
-                score=float(label.get("score", 0.0)),
+                score=_score(label),
                 joints=None if world is None else _landmarks(world[i], 3),
                 joints_image=_landmarks(points, 2) * np.asarray(size(), np.float64),
             )
@@ -122,7 +123,7 @@ def openpose_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
     for person in data["people"]:
         for side in ("left", "right"):
             flat = person.get(f"hand_{side}_keypoints_2d") or []
-            points = np.asarray(flat, np.float64).reshape(-1, 3)
+            points = number_array(flat, "keypoints").reshape(-1, 3)
             if len(points) == 21 and (points[:, 2] > 0).any():
                 found = np.where(points[:, 2:] > 0, points[:, :2], np.nan)
                 hands.append(PredictedHand(_side(side), float(points[:, 2].mean()), joints_image=found))
@@ -149,9 +150,11 @@ def mmpose_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
         instances = instances[0]
     hands = []
     for instance in instances:
-        points = np.asarray(instance["keypoints"], np.float64)
+        points = number_array(instance["keypoints"], "keypoints")
         points = points.reshape(-1, points.shape[-1])
-        scores = np.asarray(instance.get("keypoint_scores", np.ones(len(points))), np.float64).reshape(-1)
+        scores = number_array(instance.get("keypoint_scores", [1.0] * len(points)), "keypoint_scores").reshape(-1)
+        if len(scores) != len(points):
+            raise ValueError(f"keypoint_scores must be {len(points)}, as keypoints, but are {len(scores)}")
         if len(points) == 21:
             hands.append(_mmpose_hand(points, scores, _side(instance.get("side")), "common"))
         elif len(points) == 42:  # right, then left, InterHand's order
@@ -221,10 +224,14 @@ def _side(name: Any) -> Side | None:
     return "left" if low == "left" else "right"
 
 
+def _score(entry: dict[str, Any]) -> float:
+    return float(number_array(entry.get("score", 0.0), "score"))
+
+
 def _rows(values: Any, width: int) -> np.ndarray | None:
     if values is None:
         return None
-    array = np.asarray(values, np.float64)
+    array = number_array(values, "joints")
     if array.shape != (21, width):
         raise ValueError(f"joints must be (21, {width}) but got {array.shape}")
     return array
@@ -246,7 +253,7 @@ def _landmarks(points: Any, width: int) -> np.ndarray:
     if isinstance(points, dict):
         points = _first(points, "landmark", "landmarks")
     rows = [[p[k] for k in "xyz"[:width]] if isinstance(p, dict) else p[:width] for p in points]
-    array = np.asarray(rows, np.float64)
+    array = number_array(rows, "landmarks")
     if array.shape != (21, width):
         raise ValueError(f"landmarks must be 21 with {width} coordinates but got {array.shape}")
     return array

@@ -1,7 +1,5 @@
 """Predictions from files: their format is detected, and they are put in the truth's order."""
 
-import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +14,16 @@ from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import picture_of
 from knuckle.evaluate.mano import mano_arrays
 from knuckle.evaluate.matching import match_hands
-from knuckle.files import load_npz
+from knuckle.files import (
+    RefusedFile,
+    load_json,
+    load_npz,
+    number_array,
+    open_archive,
+    parse_json,
+    read_member,
+    read_text,
+)
 from knuckle.handmodel import HandModel
 from knuckle.skeleton import ORDERS, to_common
 
@@ -24,6 +31,8 @@ UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 AXES = {"opencv": (1.0, 1.0, 1.0), "opengl": (1.0, -1.0, -1.0)}
 FORMATS = ("arrays", "submission", "dexycb", "mano", *ADAPTERS)
 
+_FILE_BYTES = 2**26  # of one picture's JSON; and at least of all
+_HAND_BYTES = 2**17
 _MIN_DEPTH = 0.1  # metres; hands nearer than this are taken for ones about the origin
 
 _LAYOUT = (
@@ -109,7 +118,7 @@ def read_predictions(
         case ".txt":
             return _from_dexycb(path, truth)
         case ".zip":
-            return _from_submission(_unzip(path), path, truth)
+            return _from_submission(unzipped(path, len(truth)), path, truth)
         case ".json" | ".jsonl":
             return _from_json(path, truth, format, conventions)
     raise BrokenDataset(f"{path} must be a folder, .json, .zip, .npy, .npz or .txt; predictions can be\n{_LAYOUT}")
@@ -122,7 +131,7 @@ def _from_folder(path: Path, truth: Truth, format: str | None, advance: Callable
     found: dict[str, list[PredictedHand]] = {}
     sizes = dict(zip((picture_of(i).rpartition("/")[2] for i in truth.ids), truth.pictures, strict=False))
     for file in files:
-        data = _load_json(file)
+        data = _load_json(file, _FILE_BYTES)
         format = format or detect_format(data, file)
         # OpenPose adds "_keypoints" to the picture's name.
         name = str(file.relative_to(path).with_suffix("")).removesuffix("_keypoints")
@@ -138,7 +147,7 @@ def _adapt(format: str, data: Any, file: Path, size: Callable[[], tuple[int, int
         raise BrokenDataset(f"format must be one of {', '.join(ADAPTERS)} for JSON by picture but got {format!r}")
     try:
         return ADAPTERS[format](data, size)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
         if isinstance(error, BrokenDataset):
             raise
         raise BrokenDataset(
@@ -163,17 +172,16 @@ def _size_reader(data: Any, picture: Path | None, file: Path) -> Callable[[], tu
 
 def _from_json(path: Path, truth: Truth, format: str | None, conventions: Conventions) -> Predictions:
     if path.suffix == ".jsonl":
-        lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        frames = {str(d.get("image", d.get("frame", i))): d for i, d in enumerate(lines)}
+        frames = _frames(path, len(truth))
         found = {
             str(Path(n).with_suffix("")): _adapt("knuckle", d, path, _unknown_size(path)) for n, d in frames.items()
         }
         return match_hands(truth, found, True, f"{path} (knuckle)")
-    data = _load_json(path)
+    data = _load_json(path, most_bytes(len(truth)))
     if format == "submission" or (format is None and _is_submission(data)):
         return _from_submission(data, path, truth)
     if format == "mano" or (format is None and isinstance(data, dict) and {"vertices", "pose", "joints"} & data.keys()):
-        return _from_mano({k: np.asarray(v) for k, v in data.items()}, path, truth, conventions)
+        return _from_mano(_lists(data), path, truth, conventions)
     format = format or detect_format(data, path)
     if format == "mmpose" and isinstance(data, dict) and "instance_info" in data:
         # A video: its frames are those of the truth, in order.
@@ -208,7 +216,7 @@ def _from_submission(data: Any, path: Path, truth: Truth, ho3d: bool | None = No
     _require_count(len(data[0]), truth, path)
     _require_count(len(data[1]), truth, path)
     joints = _array(data[0], (21, 3), path)
-    counts = {len(v) for v in data[1]}
+    counts = {len(v) if isinstance(v, list) else 0 for v in data[1]}
     vertices = _array(data[1], (next(iter(counts)), 3), path) if len(counts) == 1 and 0 not in counts else None
     behind = bool((joints[..., 2] < 0).mean() > 0.5) if ho3d is None else ho3d
     convention = Conventions("ho3d", "m", "opengl") if behind else Conventions()
@@ -226,13 +234,16 @@ def _from_submission(data: Any, path: Path, truth: Truth, ho3d: bool | None = No
 def _from_dexycb(path: Path, truth: Truth) -> Predictions:
     """DexYCB's results: a line per picture with its index in the split and 63 coordinates, millimetres."""
     joints = np.full((len(truth), 21, 3), np.nan)
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(_text(path, len(truth)).splitlines(), start=1):
         words = line.split(",")
         if not line.strip():
             continue
-        if len(words) != 64 or not 0 <= int(words[0]) < len(truth):
+        if len(words) != 64 or not words[0].strip().isdecimal() or not int(words[0][:18]) < len(truth):
             raise BrokenDataset(f"{path}, line {number}, must be a number below {len(truth)} and 63 coordinates")
-        joints[int(words[0])] = np.array([float(w) for w in words[1:]]).reshape(21, 3) / 1000.0
+        try:
+            joints[int(words[0])] = np.array([float(w) for w in words[1:]]).reshape(21, 3) / 1000.0
+        except ValueError as error:
+            raise BrokenDataset(f"{path}, line {number}, must hold 63 coordinates but has {error}") from None
     return _arrays({"joints": joints}, truth, f"{path} (DexYCB)")
 
 
@@ -243,7 +254,7 @@ def _from_arrays(path: Path, truth: Truth, conventions: Conventions) -> Predicti
 
 
 def _from_npz(path: Path, truth: Truth, conventions: Conventions) -> Predictions:
-    return _from_mano(load_npz(path, max_bytes=1 << 33), path, truth, conventions)
+    return _from_mano(load_npz(path, max_bytes=_FILE_BYTES + len(truth) * _HAND_BYTES), path, truth, conventions)
 
 
 def _from_mano(stored: dict[str, np.ndarray], path: Path, truth: Truth, conventions: Conventions) -> Predictions:
@@ -298,21 +309,68 @@ def _require_count(count: int, truth: Truth, path: Path) -> None:
 
 def _array(values: Any, shape: tuple[int, ...], path: Path) -> np.ndarray:
     try:
-        return np.asarray(values, np.float64).reshape(len(values), *shape)
+        return number_array(values, str(path)).reshape(len(values), *shape)
     except (TypeError, ValueError) as error:
         raise BrokenDataset(f"{path} must hold {shape} numbers an entry but does not ({error})") from error
 
 
-def _load_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BrokenDataset(f"{path} must be JSON but is truncated or not JSON ({error}); write it again") from error
+def most_bytes(hands: int) -> int:
+    """Bytes of JSON that so many predicted hands may take, with meshes of up to three thousand vertices."""
+    return _FILE_BYTES + hands * _HAND_BYTES
 
 
-def _unzip(path: Path) -> Any:
+def unzipped(path: Path, hands: int) -> Any:
+    """The content of the pred.json in a .zip.
+
+    Args:
+        path: the .zip.
+        hands: how many it should hold, which bounds what it may unpack to.
+
+    Raises:
+        BrokenDataset: it is not a .zip with a pred.json alone, or pred.json is larger or not JSON.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("pred.json"))
-    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
-        raise BrokenDataset(f"{path} must be a .zip with a pred.json inside but is not ({error})") from error
+        with open_archive(path) as archive:
+            members = archive.infolist()
+            if [member.filename for member in members] != ["pred.json"]:
+                names = ", ".join(member.filename for member in members[:6]) or "nothing"
+                raise RefusedFile(f"{path} must hold pred.json and nothing else but holds {names}; pack it again")
+            return parse_json(read_member(archive, members[0], most_bytes(hands), f"{path}[pred.json]"), str(path))
+    except RefusedFile as error:
+        raise BrokenDataset(str(error)) from None
+
+
+def _load_json(path: Path, max_bytes: int) -> Any:
+    try:
+        return load_json(path, max_bytes)
+    except RefusedFile as error:
+        raise BrokenDataset(str(error)) from None
+
+
+def _text(path: Path, hands: int) -> str:
+    try:
+        return read_text(path, most_bytes(hands))
+    except RefusedFile as error:
+        raise BrokenDataset(str(error)) from None
+
+
+def _frames(path: Path, hands: int) -> dict[str, Any]:
+    """The objects of a .jsonl by the names of their pictures, or their numbers."""
+    frames = {}
+    for number, line in enumerate(filter(str.strip, _text(path, hands).splitlines())):
+        data = parse_json(line, f"{path}, line {number + 1},")
+        if not isinstance(data, dict):
+            raise BrokenDataset(f"{path}, line {number + 1}, must be an object but is a {type(data).__name__}")
+        frames[str(data.get("image", data.get("frame", number)))] = data
+    return frames
+
+
+def _lists(data: Any) -> dict[str, np.ndarray]:
+    """The arrays in a JSON object; whether hands are right ones may be numbers or true and false."""
+    if not isinstance(data, dict):
+        raise BrokenDataset(f"MANO's parameters must be in an object but are in a {type(data).__name__}")
+    return {
+        name: np.asarray(values, bool) if name in ("is_right", "right") else number_array(values, name)
+        for name, values in data.items()
+        if isinstance(values, list)
+    }

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from knuckle.datasets.layout import BrokenDataset
 from knuckle.evaluate.data import Predictions
-from knuckle.files import atomic_write
+from knuckle.evaluate.predictions import unzipped
+from knuckle.files import atomic_write, number_array
 from knuckle.handmodel.biomechanics import finger_angles
 from knuckle.skeleton import BONES, MIDDLE_MCP, ORDERS, from_common, to_common
 
@@ -130,14 +132,9 @@ def check_submission(path: Path, form: SubmissionFormat) -> list[str]:
         One line per problem: count, shapes, numbers, unit, axes, joint order, side, meshes away from their joints.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if names != ["pred.json"]:
-                return [f"the zip must hold pred.json and nothing else but holds {', '.join(names) or 'nothing'}"]
-            data = json.loads(archive.read("pred.json"))
-    except (OSError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        return _problems(unzipped(path, form.count), form)
+    except (OSError, BrokenDataset) as error:
         return [f"the file must be a zip with pred.json but cannot be read ({error})"]
-    return _problems(data, form)
 
 
 def _problems(data: Any, form: SubmissionFormat) -> list[str]:
@@ -145,12 +142,14 @@ def _problems(data: Any, form: SubmissionFormat) -> list[str]:
         return ["pred.json must be [joints, meshes] but is not"]
     found = []
     for name, part in zip(("joints", "meshes"), data, strict=True):
+        if not isinstance(part, list):
+            return [f"{name} must be a list but is a {type(part).__name__}"]
         if len(part) != form.count:
             found.append(f"{name} must be {form.count}, one per picture of the split, but are {len(part)}")
     try:
-        joints = np.asarray(data[0], np.float64)
+        joints = number_array(data[0], "joints")
         sizes = {len(mesh) for mesh in data[1]}
-        meshes = np.asarray(data[1], np.float64) if len(sizes) == 1 else None
+        meshes = number_array(data[1], "meshes") if len(sizes) == 1 else None
     except (TypeError, ValueError) as error:
         return [*found, f"joints and meshes must be numbers of one shape but are not ({error})"]
     if joints.ndim != 3 or joints.shape[1:] != (21, 3):

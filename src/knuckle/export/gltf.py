@@ -41,13 +41,15 @@ class GltfBuffer:
             bounds: write the minimum and maximum of each component (required for positions and key times).
 
         Raises:
-            ValueError: glTF does not support the component or element type.
+            ValueError: glTF does not support the component or element type, or a value is not finite.
         """
         if values.dtype not in _COMPONENT or values.shape[1:] not in _SHAPE:
             raise ValueError(
                 f"values must be uint8, uint16, uint32 or float32 scalars, vectors or 4x4 matrices but got "
                 f"{values.dtype} of shape {values.shape}; convert them first"
             )
+        if not np.isfinite(values).all():
+            raise ValueError("values must be finite in 32 bits but some are not; check the recording")
         stored = np.swapaxes(values, -1, -2) if values.ndim == 3 else values
         little = np.ascontiguousarray(stored).astype(values.dtype.newbyteorder("<"))
         self.data += b"\0" * (-len(self.data) % 4)

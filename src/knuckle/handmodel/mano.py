@@ -46,6 +46,7 @@ _PARENTS = (0, 1, 2, 0, 4, 5, 0, 7, 8, 0, 10, 11, 0, 13, 14)
 # Rows: the axes of the hand frame (thumb side, fingers, palm) in MANO's frame.
 _HAND_FROM_MANO = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
+_MAX_BYTES = 2**27  # a MANO file has 4 MB
 _MANO_KEYS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table", "f")
 
 
@@ -90,7 +91,7 @@ def load_mano(
         ValueError: the file is not a MANO file or contains code (RefusedFile), or an option is unknown.
         OSError: it cannot be read.
     """
-    data = load_npz(path) if path.suffix == ".npz" else load_pickle(path)
+    data = load_npz(path, _MAX_BYTES) if path.suffix == ".npz" else load_pickle(path, _MAX_BYTES)
     arrays = _checked(data, path)
     regressor, template, directions = arrays["J_regressor"], arrays["v_template"], arrays["shapedirs"]
     is_left = bool((regressor @ template)[4, 0] > (regressor @ template)[0, 0])
@@ -135,9 +136,12 @@ def _hand_from_file(is_left: bool) -> np.ndarray:
 def _checked(data: Any, path: Path) -> dict[str, np.ndarray]:
     """The arrays of a MANO file, float64 and int64, their shapes checked."""
     if not isinstance(data, dict) or not all(key in data for key in _MANO_KEYS):
-        found = ", ".join(map(str, data)) if isinstance(data, dict) else type(data).__name__
+        found = ", ".join(map(str, list(data)[:20])) if isinstance(data, dict) else type(data).__name__
         raise RefusedFile(f"{path} must hold MANO's {', '.join(_MANO_KEYS)} but holds {found}")
-    arrays = {key: np.asarray(data[key], dtype=np.float64) for key in _MANO_KEYS}
+    arrays = {key: _numbers(data[key], key, path) for key in _MANO_KEYS}
+    for key, axes in (("v_template", 2), ("shapedirs", 3), ("f", 2)):
+        if arrays[key].ndim != axes:
+            raise RefusedFile(f"{path} must hold {key} of {axes} axes but holds {arrays[key].shape}")
     count = len(arrays["v_template"])
     expected = {
         "v_template": (count, 3),
@@ -158,10 +162,25 @@ def _checked(data: Any, path: Path) -> dict[str, np.ndarray]:
     for key, default in (("hands_mean", np.zeros(45)), ("hands_components", np.eye(45))):
         # SMPL-X ends the names in r or l; a file of one hand has one of them
         named = [name for name in (key, f"{key}r", f"{key}l") if name in data]
-        arrays[key] = np.asarray(data[named[0]], dtype=np.float64) if named else default
+        arrays[key] = _numbers(data[named[0]], key, path) if named else default
         if arrays[key].shape[-1:] != (45,) or arrays[key].ndim != default.ndim:
             raise RefusedFile(f"{path} must hold {key} of 45 columns but holds {arrays[key].shape}")
+    faces = arrays["f"]
+    if len(faces) == 0 or faces.min() < 0 or faces.max() >= count or (faces != np.rint(faces)).any():
+        raise RefusedFile(f"{path} must hold faces of vertices 0 to {count - 1} but holds others")
     return arrays
+
+
+def _numbers(values: Any, key: str, path: Path) -> np.ndarray:
+    """The entry of a file as finite float64."""
+    try:
+        array = np.asarray(values)
+        array = array.astype(np.float64) if array.dtype.kind in "fiu" else None
+    except (TypeError, ValueError):  # lists of different lengths
+        array = None
+    if array is None or not np.isfinite(array).all():
+        raise RefusedFile(f"{path} must hold {key} as finite numbers but holds something else; get the file again")
+    return array
 
 
 def _shapes_are_not_mirrored(template: np.ndarray, directions: np.ndarray) -> bool:

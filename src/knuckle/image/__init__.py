@@ -2,14 +2,24 @@
 
 from knuckle.image.cut import cut
 from knuckle.image.exif import focal_length_pixels
-from knuckle.image.read import MAX_PIXELS, PictureError, decode_picture, picture_size, read_picture
+from knuckle.image.read import (
+    MAX_PIXELS,
+    PictureError,
+    decode_picture,
+    decode_pixels,
+    picture_bytes,
+    picture_size,
+    read_picture,
+)
 
 __all__ = [
     "MAX_PIXELS",
     "PictureError",
     "cut",
     "decode_picture",
+    "decode_pixels",
     "focal_length_pixels",
+    "picture_bytes",
     "picture_size",
     "read_picture",
 ]

@@ -39,6 +39,9 @@ def _tiff_block(data: bytes) -> bytes | None:
     """The TIFF part of a JPEG's APP1 segment."""
     at = 2
     while data.startswith(b"\xff\xd8") and at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        if data[at + 1] == 0x01 or 0xD0 <= data[at + 1] <= 0xD7:  # the markers without a length
+            at += 2
+            continue
         length = struct.unpack(">H", data[at + 2 : at + 4])[0]
         if data[at + 1] == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
             return data[at + 10 : at + 2 + length]

@@ -1,7 +1,8 @@
 """Reading picture files from untrusted sources.
 
 The size in the header is checked before anything is decoded, so that a small file that would decompress to gigabytes
-is refused; a truncated file is an error rather than half a picture.
+is refused, and the decoded size is held against it afterwards; a truncated file is an error rather than half a picture.
+`decode_pixels` is the only place where pictures of files are decoded.
 """
 
 import struct
@@ -11,13 +12,19 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from knuckle.files import InputError, RefusedFile, read_bytes
+
 # 100 megapixels: more than almost every camera has, and 300 MB when decoded.
 MAX_PIXELS = 100_000_000
+# Such a picture as a PNG of noise has 300 MB; photographs have a tenth of it.
+MAX_PICTURE_BYTES = 2**28
+# Progressive JPEG files are decoded as often as they have scans; encoders write about ten.
+_MAX_SCANS = 100
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class PictureError(ValueError):
+class PictureError(InputError):
     """A file that cannot be read as a picture; the message is one line with the cause and what to do."""
 
 
@@ -33,39 +40,71 @@ def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.nda
     Raises:
         PictureError: the file cannot be read, is not a picture, is truncated, or is larger than `max_pixels`.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise PictureError(
-            f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions"
-        ) from None
+    data = picture_bytes(path)
     try:
         return decode_picture(data, max_pixels)
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from None
 
 
+def picture_bytes(path: str | Path) -> bytes:
+    """The bytes of a picture file, at most MAX_PICTURE_BYTES.
+
+    Raises:
+        PictureError: it cannot be read, is larger, or is no regular file.
+    """
+    try:
+        return read_bytes(path, MAX_PICTURE_BYTES)
+    except RefusedFile as error:
+        raise PictureError(str(error)) from None
+    except OSError as error:
+        raise PictureError(
+            f"{path}: cannot be read ({error.strerror or error}); check the path and its permissions"
+        ) from None
+
+
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h w 3"]:
     """As `read_picture`, from the bytes of the file."""
-    width, height = picture_size(data)
-    if width * height > max_pixels:
-        raise PictureError(f"must have at most {max_pixels} pixels but got {width} x {height}; shrink it first")
-    if not _is_complete(data):
-        raise PictureError("is truncated; copy or download it again")
-    transparent = data.startswith(_PNG) and data[25] in (4, 6)
-    flags = cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_COLOR
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise PictureError(f"cannot be decoded ({error.err}); save it again as JPEG or PNG") from None
-    if picture is None:
-        raise PictureError("cannot be decoded; save it again as JPEG or PNG")
-    picture = np.asarray(picture)
+    transparent = data.startswith(_PNG) and data[25:26] in (b"\4", b"\6")
+    picture = decode_pixels(data, cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_COLOR, max_pixels)
     if picture.dtype == np.uint16:
         picture = (picture // 256).astype(np.uint8)
     if picture.ndim == 3 and picture.shape[2] == 4:
         picture = _on_grey(picture)
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def decode_pixels(data: bytes, flags: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The pixels of a picture file as OpenCV has them: BGR, or one channel.
+
+    Args:
+        data: the bytes of the file.
+        flags: of cv2.imdecode.
+        max_pixels: maximum of width times height.
+
+    Raises:
+        PictureError: it is not a picture, is truncated, or is larger than `max_pixels`.
+    """
+    width, height = picture_size(data)
+    if width < 1 or height < 1 or width * height > max_pixels:
+        raise PictureError(
+            f"must have one pixel, and at most {max_pixels}, but got {width} x {height}; shrink it first"
+        )
+    _check_complete(data, width * height)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except (cv2.error, MemoryError) as error:
+        raise PictureError(
+            f"cannot be decoded ({' '.join(str(error).split())[:120]}); save it again as JPEG or PNG"
+        ) from None
+    if picture is None:
+        raise PictureError("cannot be decoded; save it again as JPEG or PNG")
+    if {*picture.shape[:2]} != {width, height}:
+        raise PictureError(
+            f"must decode to {width} x {height} pixels, as its header says, but decodes to {picture.shape[1]} x "
+            f"{picture.shape[0]}; save it again"
+        )
+    return np.asarray(picture)
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
@@ -83,6 +122,8 @@ def picture_size(data: bytes) -> tuple[int, int]:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and len(data) >= 30:
         return _webp_size(data)
     if data.startswith(b"BM") and len(data) >= 26:
+        if data[14:18] == struct.pack("<I", 12):  # the header of OS/2, with shorter numbers
+            return struct.unpack("<HH", data[18:22])
         width, height = struct.unpack("<ii", data[18:26])
         return width, abs(height)
     raise PictureError("must be a JPEG, PNG, WebP or BMP picture but its first bytes are of none; convert it")
@@ -90,18 +131,22 @@ def picture_size(data: bytes) -> tuple[int, int]:
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     at = 2
-    while at + 9 < len(data):
-        if data[at] != 0xFF:
-            break
+    while at + 9 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker == 0xFF:  # padding
             at += 1
+            continue
+        if marker == 0x01 or 0xD0 <= marker <= 0xD7:  # the markers without a length
+            at += 2
             continue
         # The frame headers are C0..CF without the three tables that share the range.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">HH", data[at + 5 : at + 9])
             return width, height
-        at += 2 + struct.unpack(">H", data[at + 2 : at + 4])[0]
+        length = struct.unpack(">H", data[at + 2 : at + 4])[0]
+        if marker == 0x00 or 0xD8 <= marker <= 0xDA or length < 2:  # no segment, or pixels before their frame
+            break
+        at += 2 + length
     raise PictureError("is truncated within its header; copy or download it again")
 
 
@@ -118,16 +163,34 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     raise PictureError("must be a WebP picture but its first chunk is unknown; convert it to JPEG or PNG")
 
 
-def _is_complete(data: bytes) -> bool:
-    """Whether the end marker of the file exists; decoders fill the missing part of a truncated file with grey."""
+def _check_complete(data: bytes, pixels: int) -> None:
+    """Raises PictureError where the end is missing: decoders fill what a truncated file lacks with grey.
+
+    And where a file claims what it cannot hold, which decoders allocate before they notice, or decode for minutes.
+    """
     if data.startswith(b"\xff\xd8"):
-        # Cameras append thumbnails and padding, so the marker need not be at the very end.
-        return data.rfind(b"\xff\xd9") > len(data) // 2
-    if data.startswith(_PNG):
-        return b"IEND" in data[-64:]
-    if data[:4] == b"RIFF":
-        return len(data) >= struct.unpack("<I", data[4:8])[0]
-    return True
+        # Cameras append thumbnails and padding, so the marker need not be at the very end. Every block of 8 x 8 pixels
+        # takes a bit or more.
+        complete = data.rfind(b"\xff\xd9") > len(data) // 2 and len(data) >= pixels // 512
+        if data.count(b"\xff\xda") > _MAX_SCANS:
+            raise PictureError(f"must be stored in at most {_MAX_SCANS} scans but has more; save it again")
+    elif data.startswith(_PNG):
+        complete = _png_is_complete(data)
+    else:
+        complete = data[:4] != b"RIFF" or len(data) >= struct.unpack("<I", data[4:8])[0]
+    if not complete:
+        raise PictureError("is truncated; copy or download it again")
+
+
+def _png_is_complete(data: bytes) -> bool:
+    """Whether each chunk is as long as it says, up to the last; OpenCV allocates what it says."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack(">I4s", data[at : at + 8])
+        at += 12 + length
+        if kind == b"IEND":
+            return at <= len(data)
+    return False
 
 
 def _on_grey(picture: np.ndarray) -> np.ndarray:

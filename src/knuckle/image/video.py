@@ -17,6 +17,7 @@ from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from jaxtyping import UInt8
 
+from knuckle.files import RefusedFile, regular_file
 from knuckle.image.read import PictureError
 
 # 8192 x 8192: more than any camera films. Decoders keep up to 16 frames of it.
@@ -65,6 +66,12 @@ def open_container(path: Path) -> InputContainer:
         PictureError: it cannot be opened.
     """
     limits = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    try:
+        regular_file(path)
+    except RefusedFile as error:
+        raise PictureError(str(error)) from None
+    except OSError as error:
+        raise PictureError(f"cannot be opened as a video ({error.strerror}); check the path") from None
     try:
         return av.open(f"file:{path}", mode="r", container_options=limits, metadata_errors="ignore")
     except EOFError:

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from knuckle.files import InputError
 from knuckle.image.read import read_picture
 from knuckle.predict.sources import PICTURES
 
@@ -22,7 +23,7 @@ _ASSUMED_FPS = 30.0
 _UNCOMPRESSED_WIDTH = 640
 
 
-class SourceError(ValueError):
+class SourceError(InputError):
     """A source that cannot be opened; the message is one line with what to do."""
 
 

@@ -1,6 +1,5 @@
 """The camera of a picture: given, from the file's EXIF data, or assumed."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,11 @@ from typing import Any, Literal
 import numpy as np
 
 from knuckle.camera import Camera
+from knuckle.files import InputError, load_json, number_array
 from knuckle.image.exif import focal_length_pixels
 from knuckle.predict.config import ASSUMED_FOV
+
+_MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,17 @@ def read_camera(path: Path) -> np.ndarray:
     """The intrinsics in a camera file: JSON with fx, fy, cx, cy, or with K as three rows of three.
 
     Raises:
-        ValueError: the file has neither.
+        InputError: the file has neither.
     """
     try:
-        data = json.loads(path.read_text())
-        if "K" in data:
-            K = np.asarray(data["K"], float)
-        else:
-            K = np.array([[data["fx"], 0, data["cx"]], [0, data["fy"], data["cy"]], [0, 0, 1]], float)
+        data = load_json(path, _MAX_BYTES)
+        rows = data["K"] if "K" in data else [[data["fx"], 0, data["cx"]], [0, data["fy"], data["cy"]], [0, 0, 1]]
+        K = number_array(rows, "K")
+        Camera(K)  # raises where it is no matrix of intrinsics
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} must be JSON with fx, fy, cx, cy or K but cannot be used ({error!r})") from None
-    Camera(K)  # raises where it is no matrix of intrinsics
+        raise InputError(
+            f"{path} must be JSON with fx, fy, cx, cy or K but cannot be used ({str(error) or error!r}); write it again"
+        ) from None
     return K
 
 

@@ -31,6 +31,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from knuckle.files import InputError, parse_json
 from knuckle.skeleton import BONES
 
 METADATA_KEY = "knuckle"
@@ -44,7 +45,7 @@ OUTPUTS = {
 REQUIRED_OUTPUT = {"hand": "joints", "detector": "maps"}
 
 
-class ContractError(ValueError):
+class ContractError(InputError):
     """An ONNX file has no usable contract; the message says what to do."""
 
 
@@ -153,15 +154,15 @@ class Contract:
                 "with `knuckle export`, or add one as docs/training.md shows"
             )
         try:
-            data = json.loads(metadata[METADATA_KEY])
+            data = parse_json(metadata[METADATA_KEY], "the contract")
             version = data.pop("version")
-        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ContractError(f"has damaged metadata ({error}); export it again") from None
         if version != VERSION:
             raise ContractError(f"must have metadata of version {VERSION} but has version {version}; export it again")
         try:
             return cls(**_entries(data))
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
             raise ContractError(f"has metadata that cannot be used ({error}); export it again") from None
 
 

@@ -25,6 +25,7 @@ _OUTPUT_SHAPES: dict[str, tuple[int | None, ...]] = {
 }
 _INPUT_TYPES = {"image": "tensor(uint8)", "K": "tensor(float)", "box": "tensor(float)"}
 _AGAIN = "export it again"
+MAX_THREADS = 512  # more than any processor computes at once
 # Where networks run, and ONNX Runtime's name for it.
 Device: TypeAlias = Literal["cpu", "cuda", "coreml", "directml"]
 _PROVIDERS: dict[str, str] = {
@@ -88,14 +89,15 @@ class DetectorGraph:
     """
 
     def __init__(self, path: Path | str, threads: int = 2, device: Device = "cpu") -> None:
-        self._session, self.contract = _open(Path(path), "detector", threads, device)
+        self._path = Path(path)
+        self._session, self.contract = _open(self._path, "detector", threads, device)
 
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"], threshold: float, maximum: int) -> list[Detection]:
         """See `HandDetector`."""
         size = self.contract.crop.size
         affine = letterbox(picture.shape[1], picture.shape[0], size)
         letterboxed = cut(picture, affine, (size, size))
-        maps = np.asarray(self._session.run(["maps"], {"image": letterboxed[None]})[0])
+        maps = _run(self._session, self._path, ["maps"], {"image": letterboxed[None]}, self.contract)["maps"]
         back = invert_affine(affine)
         return [
             Detection(apply_affine(back, d.box.reshape(2, 2)).reshape(4), d.score, d.left, d.direction)
@@ -141,25 +143,54 @@ class HandGraph:
                 if values is None:
                     raise ValueError(f"{name} must be given to {self._path}, whose contract asks for it, but is None")
                 given[name] = values.astype(np.float32)
-        found = self._session.run(self._wanted, given)
-        outputs = {name: np.asarray(values) for name, values in zip(self._wanted, found, strict=True)}
+        outputs = _run(self._session, self._path, self._wanted, given, self.contract)
         for name in ("joints", "vertices", "corners"):
             if name in outputs and not np.isfinite(outputs[name]).all():
                 raise ValueError(f"{self._path}: {name} must be finite but are not; did its training diverge?")
         return outputs
 
 
+def _run(
+    session: onnxruntime.InferenceSession,
+    path: Path,
+    wanted: list[str],
+    given: dict[str, np.ndarray],
+    contract: Contract,
+) -> dict[str, np.ndarray]:
+    """The outputs by name, of the contract's shapes: a graph need not keep to those it declares."""
+    try:
+        found = session.run(wanted, given)
+    except Exception as error:  # ONNX Runtime's own exceptions have no other common base
+        raise ContractError(f"{path} cannot be run ({_reason(error)}); {_AGAIN}") from None
+    outputs = {name: np.asarray(values) for name, values in zip(wanted, found, strict=True)}
+    batch = len(given["image"])
+    for name, values in outputs.items():
+        expected = (batch, *_output_shapes(contract)[name])
+        fits = values.ndim == len(expected) and all(w in (None, h) for w, h in zip(expected, values.shape, strict=True))
+        if not fits or values.dtype.kind not in "fiu":
+            shape = ", ".join("any" if want is None else str(want) for want in expected)
+            raise ContractError(
+                f"{path} must give {name} as numbers of the shape ({shape}) but gives {values.dtype} of "
+                f"{values.shape}; {_AGAIN}"
+            )
+    return outputs
+
+
+def _reason(error: Exception) -> str:
+    return " ".join((str(error).rpartition("failed:")[2] or str(error)).split())[:200].rstrip(".")
+
+
 def _open(
     path: Path, kind: Literal["hand", "detector"], threads: int, device: Device
 ) -> tuple[onnxruntime.InferenceSession, Contract]:
     check_device(device)
+    check_threads(threads)
     if not path.is_file():
         raise FileNotFoundError(f"{path} must be an existing ONNX file but is not; check the path")
     try:
         session = _session(path, threads, device)
     except Exception as error:  # ONNX Runtime's own exceptions have no other common base
-        reason = str(error).rpartition("failed:")[2].strip().rstrip(".")
-        raise ContractError(f"{path} must be an ONNX file but cannot be opened as one ({reason})") from None
+        raise ContractError(f"{path} must be an ONNX file but cannot be opened as one ({_reason(error)})") from None
     try:
         contract = Contract.from_metadata(session.get_modelmeta().custom_metadata_map)
         if contract.kind != kind:
@@ -168,6 +199,16 @@ def _open(
     except ContractError as error:
         raise ContractError(f"{path} {error}") from None
     return session, contract
+
+
+def check_threads(threads: int) -> None:
+    """Whether a network can use so many; ONNX Runtime starts them all at once, and a million never.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not 1 <= threads <= MAX_THREADS:
+        raise ValueError(f"threads must be 1 to {MAX_THREADS} but got {threads}; as many as cores are the fastest")
 
 
 def check_device(device: str) -> None:
@@ -197,14 +238,14 @@ def _session(path: Path, threads: int, device: Device) -> onnxruntime.InferenceS
     options.add_session_config_entry("session.force_spinning_stop", "1")
     # What another device cannot compute is computed on the processor.
     providers = list(dict.fromkeys([_PROVIDERS[device], _PROVIDERS["cpu"]]))
-    return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    # Without the fallback, which prints to standard output, and computes elsewhere than asked.
+    return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
 
 
 def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> None:
     size = contract.crop.size
-    categories = len(contract.categories) or None
     inputs = {"image": (size, size, 3), "K": (3, 3), "box": (4,)}
-    outputs = _OUTPUT_SHAPES | {"category": (categories,)}
+    outputs = _output_shapes(contract)
     for what, nodes, named, shapes in (
         ("inputs", session.get_inputs(), contract.inputs, inputs),
         ("outputs", session.get_outputs(), contract.outputs, outputs),
@@ -218,6 +259,11 @@ def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> N
                 raise ContractError(
                     f"must have an input {node.name} of {_INPUT_TYPES[node.name]} but has {node.type}; {_AGAIN}"
                 )
+
+
+def _output_shapes(contract: Contract) -> dict[str, tuple[int | None, ...]]:
+    """Without the batch axis."""
+    return _OUTPUT_SHAPES | {"category": (len(contract.categories) or None,)}
 
 
 def _check_shape(node: onnxruntime.NodeArg, wanted: tuple[int | None, ...], kind: str) -> None:

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from knuckle.image.read import PictureError, decode_picture
+from knuckle.files import remove_leftovers
+from knuckle.image.read import PictureError, decode_picture, picture_bytes
 from knuckle.predict.cameras import camera_of
 from knuckle.predict.formats import FORMATS
 from knuckle.predict.output import Format, PictureResult, Target
@@ -115,6 +116,7 @@ def predict_files(
         on_frame: called after each frame of a video.
     """
     out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
     summary = RunSummary()
     for path, stem in zip(files, stems(list(files)), strict=True):
         target = Target(out / stem, predictor.model, options.overlay)
@@ -134,14 +136,15 @@ def predict_files(
 def _predict_picture(
     predictor: Predictor, path: Path, target: Target, options: RunOptions, summary: RunSummary
 ) -> None:
-    data = path.read_bytes()
+    data = picture_bytes(path)
     image = decode_picture(data)
     camera = camera_of((image.shape[1], image.shape[0]), data, options.K, options.fov)
     result = PictureResult(path.name, image, camera, predictor(image, camera.camera, options.max_hands))
-    summary.pictures += 1
-    summary.hands += len(result.hands)
     for format in options.formats:
         format.picture(result, target)
+    # What could not be written is no result.
+    summary.pictures += 1
+    summary.hands += len(result.hands)
 
 
 def _predict_video(

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.image import PictureError, decode_pixels, picture_bytes
 from knuckle.synth.skin import reflectance_table
 
 PHOTO_SIDE = 600  # photographs are kept at about this size: a crop of them is still sharp at 256 px
@@ -31,9 +32,10 @@ def load_photos(folder: Path) -> list[np.ndarray]:
     """
     photos = []
     for path in photo_paths(folder):
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise ValueError(f"backgrounds must be pictures but {path} cannot be read; remove it")
+        try:
+            picture = decode_pixels(picture_bytes(path), cv2.IMREAD_COLOR)
+        except PictureError as error:
+            raise ValueError(f"backgrounds must be pictures but {path} is none ({error}); remove it") from None
         scale = PHOTO_SIDE / min(picture.shape[:2])
         if scale < 1:
             picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -3,11 +3,14 @@
 Directions are in the camera frame (x right, y down, z forward) and point towards the light.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from knuckle.image import MAX_PIXELS, decode_pixels, picture_bytes
 
 # Convolution of the nine harmonics with the clamped cosine, divided by pi: the radiance of a white Lambertian surface.
 _LAMBERT = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])
@@ -100,6 +103,18 @@ def _lamp_direction(rng: np.random.Generator, up: np.ndarray) -> np.ndarray:
     return v / np.linalg.norm(v)
 
 
+def _pixels(path: Path) -> np.ndarray | None:
+    """What OpenCV decodes of a panorama, its size checked before."""
+    data = picture_bytes(path)
+    if not data.startswith(b"#?"):
+        return decode_pixels(data, cv2.IMREAD_UNCHANGED)
+    # "-Y height +X width", a line of the header of a .hdr.
+    size = re.search(rb"\n[-+]Y (\d{1,9}) [-+]X (\d{1,9})\n", data[:4096])
+    if size is None or int(size[1]) * int(size[2]) > MAX_PIXELS:
+        raise ValueError(f"a panorama must have at most {MAX_PIXELS} pixels but {path} has more, or no size; shrink it")
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
 class Panorama:
     """An equirectangular high-dynamic-range panorama: light and background at once.
 
@@ -113,7 +128,7 @@ class Panorama:
     _LIGHT_ROWS = 32
 
     def __init__(self, path: Path) -> None:
-        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        picture = _pixels(path)
         if picture is None or picture.ndim != 3:
             raise ValueError(f"a panorama must be a colour picture but {path} could not be read as one; remove it")
         radiance = picture[..., 2::-1].astype(np.float32)

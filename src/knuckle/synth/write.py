@@ -15,13 +15,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from knuckle.files import atomic_write
+from knuckle.files import InputError, atomic_write, load_json, remove_leftovers
 from knuckle.synth.generate import Generator, Picture, Settings
 
 SHARD_IMAGES = 250
 MANIFEST = "manifest.json"
 FORMAT = "knuckle-synth-1"
 _JPEG_QUALITY = 95
+_MAX_WORKERS = 512
 
 
 def encode(picture: Picture) -> dict[str, bytes]:
@@ -68,7 +69,10 @@ def write_shards(
     for name, number in (("images", images), ("workers", workers), ("shard_images", shard_images)):
         if number < 1:
             raise ValueError(f"{name} must be at least 1 but got {number}")
+    if workers > _MAX_WORKERS:
+        raise ValueError(f"workers must be at most {_MAX_WORKERS} but got {workers}; as many as cores are the fastest")
     out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
     plan = {"format": FORMAT, "settings": settings.for_manifest(), "shard_images": shard_images}
     known = _check_plan(out, plan)
     starts = range(0, images, shard_images)
@@ -91,7 +95,9 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
     path = out / MANIFEST
     if not path.exists():
         return {}
-    manifest = json.loads(path.read_text())
+    manifest = load_json(path)
+    if not isinstance(manifest, dict) or not all(_is_entry(shard) for shard in manifest.get("shards", [None])):
+        raise InputError(f"{path} must be a manifest of `knuckle synth` but is another file; choose an empty folder")
     for key, value in plan.items():
         if manifest.get(key) != value:
             raise ValueError(
@@ -101,8 +107,21 @@ def _check_plan(out: Path, plan: dict[str, Any]) -> dict[str, Any]:
     return {shard["name"]: shard for shard in manifest["shards"]}
 
 
+def _is_entry(shard: Any) -> bool:
+    kinds = {"name": str, "images": int, "bytes": int, "sha256": str}
+    return isinstance(shard, dict) and all(isinstance(shard.get(key), kind) for key, kind in kinds.items())
+
+
 def _is_complete(path: Path, entry: dict[str, Any] | None, images: int) -> bool:
-    return entry is not None and entry["images"] == images and path.exists() and path.stat().st_size == entry["bytes"]
+    """Whether a shard is the one that the manifest lists, byte by byte: a disk that was full keeps the size alone."""
+    if entry is None or entry["images"] != images or not path.is_file() or path.stat().st_size != entry["bytes"]:
+        return False
+    return _sha256(path) == entry["sha256"]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_manifest(out: Path, plan: dict[str, Any], shards: dict[str, Any]) -> dict[str, Any]:
@@ -152,8 +171,7 @@ def _render_shards(
         for process in processes:
             process.terminate()
             process.join()
-        for part in out.glob(".shard-*.tar"):
-            part.unlink()
+        remove_leftovers(out)
 
 
 def _check_alive(processes: list[Any]) -> None:
@@ -205,5 +223,4 @@ def write_tar(path: Path, pictures: Iterator[tuple[str, dict[str, bytes]]]) -> s
                 member.size = len(data)
                 member.mode = 0o644  # and no owner, no time: the same bytes on every machine and day
                 tar.addfile(member, io.BytesIO(data))
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return _sha256(path)

@@ -13,6 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from knuckle.files import InputError, load_json, regular_file, sync
+
+_MAX_CONFIG = 2**24
 _NAME = re.compile(r"step-(\d+)")
 
 
@@ -63,8 +66,12 @@ def save(
     if state:
         _write_tensors(state, unfinished / "state.safetensors")
     (unfinished / "config.json").write_text(json.dumps(about, indent=1) + "\n")
+    # On the disk before it has its name: a crash of the machine leaves a whole checkpoint or none.
+    for path in (*unfinished.iterdir(), unfinished):
+        sync(path)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
+    sync(run)
     for old in checkpoints(run)[:-keep]:
         shutil.rmtree(old)
     return folder
@@ -75,6 +82,10 @@ def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         save_file({name: t.detach().contiguous().cpu() for name, t in tensors.items()}, path)
     except SafetensorError as error:
         raise OSError(f"{path} cannot be written ({error}); make room, and start again") from error
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    return load_file(regular_file(path))
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -88,18 +99,21 @@ def load(folder: Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: it is none.
-        ValueError: a file of it is damaged.
+        InputError: a file of it is damaged.
     """
     if not (folder / "config.json").exists() or not (folder / "weights.safetensors").exists():
         raise FileNotFoundError(f"{folder} must be a checkpoint (config.json, weights.safetensors) but is none")
     state = folder / "state.safetensors"
     try:
-        about = json.loads((folder / "config.json").read_text())
+        about = load_json(folder / "config.json", _MAX_CONFIG)
         if not isinstance(about, dict):
             raise ValueError("config.json holds no names")
-        return Checkpoint(about, load_file(folder / "weights.safetensors"), load_file(state) if state.exists() else {})
-    except (SafetensorError, ValueError, RecursionError) as error:
-        raise ValueError(f"{folder} must be a checkpoint but is damaged ({error}); train or copy it again") from error
+        return Checkpoint(
+            about, _read_tensors(folder / "weights.safetensors"), _read_tensors(state) if state.exists() else {}
+        )
+    # RuntimeError: torch, of shapes and kinds that do not fit.
+    except (SafetensorError, ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise InputError(f"{folder} must be a checkpoint but is damaged ({error}); train or copy it again") from error
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -133,7 +147,7 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor]) -> None:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         first = " ".join(str(error).split())[:300]
-        raise ValueError(f"the weights must be of a network of this configuration but are not: {first}") from error
+        raise InputError(f"the weights must be of a network of this configuration but are not: {first}") from error
 
 
 def begin_with(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:

@@ -24,6 +24,7 @@ from knuckle.train.ranks import Ranks, first_then_others, join_ranks
 from knuckle.train.terminal import TerminalLog
 
 # Read at most for the ranges of 8-bit integers, for which some 500 examples are enough.
+_MAX_THREADS = 512  # more than any processor computes at once
 _CALIBRATION_PICTURES = 1000
 
 
@@ -182,6 +183,9 @@ def _check_numbers(job: TrainJob) -> None:
         value = getattr(job, name)
         if not minimum <= value < math.inf:
             raise ValueError(f"{name} must be {minimum} or more, and finite, but got {value}")
+    for name in ("threads", "workers"):
+        if getattr(job, name) > _MAX_THREADS:
+            raise ValueError(f"{name} must be at most {_MAX_THREADS} but got {getattr(job, name)}")
 
 
 def _stage(stage: Stage, job: TrainJob, every: int) -> Stage:

@@ -1,0 +1,313 @@
+"""The readers of outside bytes: what each is given to begin with, and how it is called."""
+
+import io
+import json
+import pickle
+import struct
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import scipy.io
+import scipy.sparse
+
+from knuckle.camera import Camera
+from knuckle.datasets.folder import CocoHands, TruthList, map_array
+from knuckle.datasets.layout import read_picture as dataset_picture
+from knuckle.datasets.matlab import read_mat
+from knuckle.datasets.shards import read_samples
+from knuckle.datasets.weak import WeakLabels
+from knuckle.evaluate.data import Truth
+from knuckle.evaluate.predictions import read_predictions
+from knuckle.files import load_pickle
+from knuckle.handmodel import ANGLE_NAMES, HandModel
+from knuckle.handmodel.mano import load_mano
+from knuckle.image import focal_length_pixels, read_picture
+from knuckle.image.video import open_video
+from knuckle.posefile import read_poses
+from knuckle.predict.cameras import read_camera
+from knuckle.predict.contract import METADATA_KEY, Contract
+from mano_fixture import mano_arrays, write_mano_pickle
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader.
+
+    Attributes:
+        file: the name that the damaged file gets; readers go by suffixes.
+        seeds: healthy files.
+        read: reads the file as a command does, to the end.
+        beside: healthy files that lie beside it.
+    """
+
+    file: str
+    seeds: Callable[[], list[bytes]]
+    read: Callable[[Path], object]
+    beside: Callable[[], dict[str, bytes]] = dict
+
+
+def _picture() -> np.ndarray:
+    y, x = np.mgrid[:40, :60]
+    return np.stack([4 * x, 5 * y, 128 + 0 * x], axis=-1).astype(np.uint8)
+
+
+def pictures() -> list[bytes]:
+    """JPEG, also progressive, PNG, also with alpha and of 16 bits, WebP and BMP."""
+    image = _picture()
+    alpha, deep = np.dstack([image, image[..., 0]]), image.astype(np.uint16) * 257
+    kinds = [(".jpg", image), (".png", image), (".webp", image), (".bmp", image), (".png", alpha), (".png", deep)]
+    found = [cv2.imencode(kind, pixels)[1].tobytes() for kind, pixels in kinds]
+    found.append(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes())
+    first = struct.pack("<HHHIHH", 2, 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", 0x8769, 4, 1, 38)
+    second = struct.pack("<HHHIHH", 1, 0xA405, 3, 1, 27, 0) + struct.pack("<I", 0)
+    tiff = b"II*\0" + struct.pack("<I", 8) + first + struct.pack("<I", 0) + second
+    exif = b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff
+    return [*found, found[0][:2] + exif + found[0][2:]]
+
+
+def joints() -> np.ndarray:
+    """(2, 21, 3) metres, in front of the camera."""
+    rest = HandModel.open().joints_rest
+    return rest + np.array([[[0.0, 0.0, 0.5]], [[0.1, 0.0, 0.6]]])
+
+
+def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
+    out = io.BytesIO()
+    save(out)
+    return out.getvalue()
+
+
+def _npz() -> list[bytes]:
+    arrays = {"joints": joints(), "vertices": np.zeros((2, 5, 3), np.float32), "left": np.array([True, False])}
+    return [_saved(lambda f: np.savez(f, **arrays)), _saved(lambda f: np.savez_compressed(f, **arrays))]
+
+
+def _json(*contents: object) -> list[bytes]:
+    return [json.dumps(content).encode() for content in contents]
+
+
+def peers() -> list[object]:
+    """One file's content of each program."""
+    points = joints()
+    hand = {
+        "side": "left",
+        "score": 0.9,
+        "joints_camera": points[0].tolist(),
+        "joints_image": points[0, :, :2].tolist(),
+    }
+    marks = [{"x": 0.5, "y": 0.5, "z": 0.1}] * 21
+    return [
+        {"size": [64, 64], "hands": [hand]},
+        {
+            "size": [64, 64],
+            "hand_landmarks": [marks],
+            "hand_world_landmarks": [marks],
+            "handedness": [[{"score": 1.0}]],
+        },
+        {"people": [{"hand_left_keypoints_2d": [1.0, 2.0, 0.5] * 21, "hand_right_keypoints_2d": []}]},
+        {"instances": [{"keypoints": points[0, :, :2].tolist(), "keypoint_scores": [0.5] * 21}]},
+        [points.tolist(), np.zeros((2, 5, 3)).tolist()],
+    ]
+
+
+def _zip(name: str, content: bytes) -> bytes:
+    def save(out: io.BytesIO) -> None:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, content)
+
+    return _saved(save)
+
+
+def _pickles() -> list[bytes]:
+    data = {"a": np.arange(6.0), "m": scipy.sparse.csc_matrix(np.eye(4)), "l": [1, (2, "x"), {3}], "t": b"\xff"}
+    data |= {kind: getattr(scipy.sparse, f"{kind}_matrix")(np.eye(4)) for kind in ("csr", "coo", "bsr", "dia")}
+    return [pickle.dumps(data, protocol=protocol) for protocol in (0, 2, 4)]
+
+
+def _mano() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_mano_pickle(Path(folder) / "m.pkl", mano_arrays(np.random.default_rng(0), left=False))
+        return [(Path(folder) / "m.pkl").read_bytes()]
+
+
+def label() -> dict[str, object]:
+    """Of one picture of a shard."""
+    points = joints()[0]
+    camera = Camera.from_fov((60, 40), 1.0)
+    hand = {
+        "number": 1,
+        "side": "right",
+        "joints_camera": points.tolist(),
+        "joints_image": np.asarray(camera.project(points)).tolist(),
+        "visibility": [1] * 21,
+        "angles": dict.fromkeys(ANGLE_NAMES, 0.0),
+        "wrist_angles": [0.0, 0.0],
+        "shape": [0.0] * 10,
+        "T_camera_hand": np.eye(4).tolist(),
+        "box": [0.0, 0.0, 30.0, 30.0],
+    }
+    return {"id": "crop-0-0", "size": [60, 40], "K": np.asarray(camera.K).tolist(), "hands": [hand], "objects": []}
+
+
+def shard(files: dict[str, bytes]) -> bytes:
+    """A shard of one picture."""
+
+    def save(out: io.BytesIO) -> None:
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for ending, data in files.items():
+                member = tarfile.TarInfo(f"00000000.{ending}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+
+    return _saved(save)
+
+
+def shard_files() -> dict[str, bytes]:
+    """The files of one picture of a shard."""
+    mask = cv2.imencode(".png", _picture()[..., 0])[1].tobytes()
+    image = cv2.imencode(".jpg", _picture())[1].tobytes()
+    return {"jpg": image, "visible.png": mask, "complete.png": mask, "json": json.dumps(label()).encode()}
+
+
+def _videos() -> list[bytes]:
+    from predict.films import film
+
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = (("a.mp4", "libx264"), ("a.mkv", "libx264"), ("a.avi", "mjpeg"))
+        return [film(Path(folder) / name, 3, codec=codec, pix_fmt=_format(codec)).read_bytes() for name, codec in kinds]
+
+
+def _format(codec: str) -> str:
+    return "yuvj420p" if codec == "mjpeg" else "yuv420p"
+
+
+def _frames(path: Path) -> int:
+    with open_video(path, 2**22) as video:
+        return sum(1 for _ in video)
+
+
+def _truth_json() -> list[bytes]:
+    hand = {"image": "a.jpg", "side": "left", "K": np.eye(3).tolist(), "joints_camera": joints()[0].tolist()}
+    return _json([hand, {**hand, "image": "b.jpg", "box": [0, 0, 9, 9], "joints_image": None}])
+
+
+def _coco() -> list[bytes]:
+    image = {"id": 1, "file_name": "a.jpg", "width": 60, "height": 40}
+    person = {"image_id": 1, "lefthand_kpts": [1, 2, 1] * 21, "lefthand_box": [0, 0, 9, 9], "lefthand_valid": True}
+    return _json({"images": [image], "annotations": [person]})
+
+
+def _weak() -> list[bytes]:
+    hand = {"box": [0, 0, 9, 9], "side": "left", "score": 0.9, "joints_image": [[1.0, 2.0]] * 21}
+    return _json([{"image": "a.jpg", "size": [60, 40], "group": "day", "hands": [hand]}])
+
+
+@cache
+def truth() -> Truth:
+    """Two hands, for predictions to be matched with."""
+    return Truth(("x", "b"), joints(), np.array([False, False]))
+
+
+def _onnx() -> list[bytes]:
+    from known_networks import write_onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        return [write_onnx(Path(folder) / "n.onnx", Contract("x"), {"joints": joints()[0]}).read_bytes()]
+
+
+def _run_network(path: Path) -> object:
+    from knuckle.predict.network import HandGraph
+
+    picture = np.zeros((40, 60, 3), np.uint8)
+    return HandGraph(path, threads=1)(picture, [np.eye(2, 3)])
+
+
+def _checkpoint() -> dict[str, bytes]:
+    import torch
+
+    from knuckle.train import checkpoint
+
+    with tempfile.TemporaryDirectory() as folder:
+        about = {"system": "shipped", "config": {}, "step": 1}
+        made = checkpoint.save(Path(folder), 1, about, {"a": torch.zeros(3), "b": torch.ones(2, 2)}, {})
+        return {file.name: file.read_bytes() for file in made.iterdir()}
+
+
+def _one_of(name: str) -> Callable[[], list[bytes]]:
+    return lambda: [_checkpoint()[name]]
+
+
+def _read_checkpoint(path: Path) -> object:
+    from knuckle.train import checkpoint
+
+    return checkpoint.load(path.parent)
+
+
+def _read_reader(kind: Callable[..., object]) -> Callable[[Path], object]:
+    def read(path: Path) -> object:
+        reader = kind(path.parent, images=False)
+        return [reader[i] for i in range(len(reader))]  # pyright: ignore
+
+    return read
+
+
+def _exif(path: Path) -> object:
+    return focal_length_pixels(path.read_bytes(), 640, 480)
+
+
+def _contract(path: Path) -> object:
+    return Contract.from_metadata({METADATA_KEY: path.read_bytes().decode("utf-8", "replace")})
+
+
+def _npy() -> list[bytes]:
+    return [
+        _saved(lambda f: np.save(f, joints())),
+        _saved(lambda f: np.save(f, np.asfortranarray(joints(), np.float32))),
+    ]
+
+
+def _cameras() -> list[bytes]:
+    return _json({"fx": 9, "fy": 9, "cx": 3, "cy": 3}, {"K": np.eye(3).tolist()})
+
+
+def _mat() -> list[bytes]:
+    arrays = {"handPara": np.zeros((3, 21, 4))}
+    return [_saved(lambda f, c=c: scipy.io.savemat(f, arrays, do_compression=c)) for c in (False, True)]
+
+
+TARGETS = {
+    "picture": Target("x.jpg", pictures, read_picture),
+    "data set's picture": Target("x.jpg", pictures, lambda path: dataset_picture(path, "")),
+    "exif": Target("x.jpg", pictures, _exif),
+    "poses.json": Target("x.json", lambda: _json(joints().tolist(), {"joints": joints().tolist()}), read_poses),
+    "poses.npy": Target("x.npy", _npy, read_poses),
+    "poses.npz": Target("x.npz", _npz, read_poses),
+    "mapped arrays": Target("joints.npy", _npy, lambda path: np.array(map_array(path, (21, 3)))),
+    "pickle": Target("x.pkl", _pickles, load_pickle),
+    "mano": Target("x.pkl", _mano, load_mano),
+    "mat": Target("x.mat", _mat, lambda path: read_mat(path, ("handPara",))),
+    "shard": Target("x.tar", lambda: [shard(shard_files())], lambda path: list(read_samples(path))),
+    "camera": Target(
+        "x.json", lambda: _json({"fx": 9, "fy": 9, "cx": 3, "cy": 3}, {"K": np.eye(3).tolist()}), read_camera
+    ),
+    "predictions.json": Target("x.json", lambda: _json(*peers()), lambda path: read_predictions(path, truth())),
+    "predictions.npz": Target("x.npz", _npz, lambda path: read_predictions(path, truth())),
+    "predictions.zip": Target(
+        "x.zip", lambda: [_zip("pred.json", json.dumps(peers()[-1]).encode())], lambda p: read_predictions(p, truth())
+    ),
+    "truth.json": Target("truth.json", _truth_json, _read_reader(TruthList)),
+    "coco": Target("annotations.json", _coco, _read_reader(CocoHands)),
+    "weak": Target("labels.json", _weak, _read_reader(WeakLabels)),
+    "contract": Target("x.json", lambda: [Contract("x").to_metadata()[METADATA_KEY].encode()], _contract),
+    "onnx": Target("x.onnx", _onnx, _run_network),
+    "checkpoint config": Target("config.json", _one_of("config.json"), _read_checkpoint, _checkpoint),
+    "checkpoint weights": Target("weights.safetensors", _one_of("weights.safetensors"), _read_checkpoint, _checkpoint),
+    "video": Target("x.mp4", _videos, _frames),
+}
