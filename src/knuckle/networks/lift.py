@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from knuckle.camera import viewing_rays
 from knuckle.geometry.depth import root_depth

@@ -19,7 +19,6 @@ from knuckle.skeleton import JOINT_NAMES
 
 # How resolution is doubled: by a full transposed convolution, or as in the columns of Fan and Wang's Figure 3.
 Decoder = Literal["original", "A", "B", "C"]
-DECODERS: tuple[Decoder, ...] = ("original", "A", "B", "C")
 
 # Channels of the decoders' maps, and by how much squeeze-and-excitation narrows: 16 fits the published parameters.
 _WIDTH = 256
@@ -68,8 +67,6 @@ class LixelNetwork(nn.Module):
             raise ValueError(
                 f"vertices and sigma must be above 0, size a multiple of 32, but got {vertices}, {sigma}, {size}"
             )
-        if decoder not in DECODERS:
-            raise ValueError(f"decoder must be one of {', '.join(DECODERS)} but got {decoder!r}")
         self.bins, self.sigma = size // 4, sigma
         joints = len(JOINT_NAMES)
         self.pose_backbone = SectionedBackbone(backbone, pretrained)
