@@ -45,17 +45,17 @@ def test_the_original_has_the_published_size_and_cost():
 
 def test_the_light_versions_have_about_the_published_sizes():
     for row in ROWS[2:]:
-        assert parameters(open_network(row)) / 1e6 == pytest.approx(row.parameters, abs=0.05)
+        assert parameters(open_network(row)) / 1e6 == pytest.approx(row.parameters, abs=0.02)
     # The published 66.65 is a million more than its parts add up to.
     assert parameters(open_network(ROWS[1])) / 1e6 == pytest.approx(65.65, abs=0.01)
     with torch.device("meta"):
         assert parameters(open_backbone("efficientnet_b0")) == 4_007_548
 
 
-def test_versions_with_known_layers_have_the_published_costs():
-    for row in ROWS[:2]:
+def test_all_versions_have_about_the_published_costs():
+    for row, tolerance in zip(ROWS, (0.001, 0.001, 0.025, 0.025, 0.025), strict=True):
         total = sum(cost.total for cost in costs_by_part(open_network(row)).values())
-        assert total / 1e9 == pytest.approx(row.macs, abs=0.015)
+        assert total / 1e9 == pytest.approx(row.macs, rel=tolerance)
 
 
 def test_the_documented_tables_are_those_of_the_tool():
@@ -83,12 +83,22 @@ def test_any_backbone_size_and_number_of_vertices(backbone, decoder):
         output = network(image)
         assert output.joints.shape == (batch, 21, 3)
         assert output.vertices.shape == (batch, 17, 3)
-        # All points begin in the middle of 16 bins.
-        assert (output.vertices - 7.5).abs().max() < 0.1
+        # All points begin near the middle of 16 bins.
+        assert (output.vertices - 7.5).abs().max() < 4
     (output.joints.sum() + output.vertices.sum()).backward()
     # What lies before the entrance into the second backbone belongs to it all the same.
-    skipped = ("mesh_backbone.stem", "mesh_backbone.early") if decoder == "original" else ("mesh_backbone.stem",)
-    assert all((parameter.grad is None) == name.startswith(skipped) for name, parameter in network.named_parameters())
+    for name, parameter in network.named_parameters():
+        assert (parameter.grad is None) == name.startswith("mesh_backbone.early")
+
+
+def test_maps_of_the_mesh_are_twice_as_fine_where_the_aggregation_doubles_the_resolution():
+    image = torch.zeros(1, 3, 64, 64)
+    for decoder, fine, side in (("C", True, 32), ("C", False, 16), ("original", True, 16)):
+        network = LixelNetwork(5, "resnet10t", decoder, size=64, fine_mesh=fine).eval()
+        seen: list[tuple[int, ...]] = []
+        network.mesh_head.upsampled.register_forward_hook(lambda m, given, maps, seen=seen: seen.append(maps.shape))
+        assert network(image).vertices.shape == (1, 5, 3)
+        assert seen == [(1, 256, side, side)]
 
 
 def test_the_mesh_does_not_teach_the_joints():
@@ -97,7 +107,7 @@ def test_the_mesh_does_not_teach_the_joints():
     network(torch.zeros(2, 3, 64, 64)).vertices.sum().backward()
     assert all(parameter.grad is None for parameter in network.pose_head.parameters())
     assert all(parameter.grad is None for parameter in network.pose_backbone.late.parameters())
-    assert all(parameter.grad is not None for parameter in network.pose_backbone.stem.parameters())
+    assert all(parameter.grad is not None for parameter in network.pose_backbone.early.parameters())
 
 
 def test_a_head_reads_its_heatmaps():
@@ -106,8 +116,9 @@ def test_a_head_reads_its_heatmaps():
         nn.init.zeros_(parameter)
     # With flat heatmaps every coordinate is in the middle; shapes are not square only in between.
     torch.testing.assert_close(head(torch.randn(3, 4, 1, 1)), torch.full((3, 2, 3), 3.5))
-    maps = torch.zeros(1, 256, 8, 8)
-    maps[0, 0, 2, 5] = 8e4
+    # Maps twice as fine as the bins: a peak in the middle of bins 2 and 5.
+    maps = torch.zeros(1, 256, 16, 16)
+    maps[0, 0, 4, 10] = 8e4
     head.upsampled = nn.Identity()  # the maps themselves
     with torch.no_grad():
         head.x.weight[:, 0] = head.y.weight[:, 0] = 1.0
@@ -139,6 +150,9 @@ def test_upsampling_doubles_the_resolution(decoder):
     assert layers(torch.randn(2, 6, 3, 5)).shape == (2, 4, 6, 10)
     squeezed = any(isinstance(module, SqueezeExcitation) for module in layers)
     assert squeezed == (decoder in ("B", "C"))
+    # C has a pointwise convolution only where the number of channels changes.
+    same = upsampling(4, 4, decoder)
+    assert any(isinstance(module, nn.Sequential) for module in same) == (decoder in ("A", "B"))
 
 
 def test_a_backbone_in_sections_is_the_whole_one():
@@ -148,9 +162,8 @@ def test_a_backbone_in_sections_is_the_whole_one():
         torch.manual_seed(0)
         sections = SectionedBackbone(name).eval()
         image = torch.randn(1, 3, 64, 64)
-        quarter, features = sections(image)
-        assert quarter.shape == (1, sections.quarter_channels, 16, 16)
-        assert sections.stem(image).shape[1] == sections.half_channels
+        early, features = sections(image)
+        assert early.shape == (1, sections.early_channels, 16, 16)
         torch.testing.assert_close(features, whole.forward_features(image))
 
 

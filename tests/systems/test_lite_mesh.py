@@ -24,6 +24,7 @@ from mano_fixture import mano_arrays, write_mano_pickle
 
 TINY = replace(
     small_config(),
+    backbone="resnet10t",
     crop=replace(small_config().crop, size=64, patch=100),
     augment=AugmentConfig(0.0, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
 )
@@ -188,7 +189,7 @@ def test_sizes_of_hands_are_told_apart_only_in_metres(tmp_path):
 
 @pytest.mark.parametrize("decoder", ["original", "C"])
 def test_the_exported_graph_equals_torch(tmp_path, decoder):
-    system = LiteMesh(replace(TINY, decoder=decoder))
+    system = LiteMesh(replace(TINY, decoder=decoder, fine_mesh=True))
     torch.manual_seed(1)
     network = system.network()
     # As if trained: heatmaps with peaks, and statistics of pictures.
@@ -213,7 +214,7 @@ def test_from_labels_to_scores(tmp_path, capsys):
     """Trained on drawn hands, then predicted with and scored; a mesh of another topology is named."""
     samples = meshed(drawn_samples(6))
     full = write_meshes(tmp_path / "full", samples)
-    settings = ["crop.size=64", "crop.patch=100", "augment.cover=0", "stages.0.batch=4"]
+    settings = ["backbone=resnet10t", "crop.size=64", "crop.patch=100", "augment.cover=0", "stages.0.batch=4"]
     words = ["train", "lite-mesh-small", *(word for setting in settings for word in ("--set", setting))]
     run = tmp_path / "run"
     assert main([*words, "--data", full, "--out", str(run), "--steps", "4", "--log-every", "1"]) == 0
@@ -256,10 +257,10 @@ def test_the_losses_fall(tmp_path):
 
 def test_the_mesh_of_a_mano_file(tmp_path, rng):
     write_mano_pickle(tmp_path / "MANO_RIGHT.pkl", mano_arrays(rng, left=False))
-    settings = [f"mesh={tmp_path / 'MANO_RIGHT.pkl'}", "backbone=mobilenetv2_035"]
+    settings = [f"mesh={tmp_path / 'MANO_RIGHT.pkl'}"]
     system = open_system("lite-mesh-small", settings=[*settings, "crop.vertices=778"])
     assert system.mesh.regressor.shape == (21, 778)
-    assert system.network().mesh_head.x.out_channels == 778
+    assert system.network().eval()(torch.zeros(1, 3, 128, 128)).vertices.shape == (1, 778, 3)
     with pytest.raises(ValueError, match=r"crop\.vertices must be 778, those of .*MANO_RIGHT\.pkl, but is 1770"):
         _ = open_system("lite-mesh-small", settings=settings).mesh
 

@@ -53,11 +53,10 @@ def open_backbone(name: str, pretrained: bool = False, others: Sequence[str] = (
 
 
 class SectionedBackbone(nn.Module):
-    """A ResNet or an EfficientNet of timm without pooling, in sections of which the first can be left out.
+    """A ResNet or an EfficientNet of timm without pooling, in two sections of which the first can be left out.
 
     Attributes:
-        stem: (B, 3, H, W) -> (B, half_channels, H / 2, W / 2).
-        early: -> (B, quarter_channels, H / 4, W / 4).
+        early: (B, 3, H, W) -> (B, early_channels, H / 4, W / 4).
         late: -> (B, channels, H / 32, W / 32).
 
     Args:
@@ -72,28 +71,27 @@ class SectionedBackbone(nn.Module):
     def __init__(self, name: str, pretrained: bool = False) -> None:
         super().__init__()
         model = open_backbone(name, pretrained)
-        channels = {info["reduction"]: info["num_chs"] for info in model.feature_info}
+        widths = {info["reduction"]: int(info["num_chs"]) for info in model.feature_info}
         if isinstance(model, ResNet):
-            stem: list[nn.Module] = [model.conv1, model.bn1, model.act1]
-            early: list[nn.Module] = [model.maxpool]
-            late: list[nn.Module] = [model.layer1, model.layer2, model.layer3, model.layer4]
+            early = [model.conv1, model.bn1, model.act1, model.maxpool]
+            late = [model.layer1, model.layer2, model.layer3, model.layer4]
             # Its max pooling quarters the picture before the first residual stage.
-            self.half_channels = self.quarter_channels = int(channels[2])
+            self.early_channels = widths[2]
         elif isinstance(model, EfficientNet):
-            stages = list(model.blocks)
-            begin = next(1 + int(info["module"].split(".")[1]) for info in model.feature_info if info["reduction"] == 4)
-            stem = [model.conv_stem, model.bn1]
-            early, late = stages[:begin], [*stages[begin:], model.conv_head, model.bn2]
-            self.half_channels, self.quarter_channels = int(model.conv_stem.out_channels), int(channels[4])
+            stages, last = list(model.blocks), {info["reduction"]: info["module"] for info in model.feature_info}[4]
+            begin = 1 + int(last.removeprefix("blocks."))
+            early = [model.conv_stem, model.bn1, *stages[:begin]]
+            late = [*stages[begin:], model.conv_head, model.bn2]
+            self.early_channels = widths[4]
         else:
             raise ValueError(
                 f"backbone must be a ResNet or an EfficientNet of timm but {name} is a {type(model).__name__}; "
                 "resnet50 and efficientnet_b0 are the papers'"
             )
         self.channels = int(model.num_features)
-        self.stem, self.early, self.late = nn.Sequential(*stem), nn.Sequential(*early), nn.Sequential(*late)
+        self.early, self.late = nn.Sequential(*early), nn.Sequential(*late)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) -> features at a quarter and at a thirty-second of the resolution."""
-        quarter = self.early(self.stem(image))
-        return quarter, self.late(quarter)
+        early = self.early(image)
+        return early, self.late(early)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from knuckle.geometry.heatmap import gaussian_1d, soft_argmax_1d
 from knuckle.networks.backbone import SectionedBackbone
-from knuckle.networks.blocks import BatchNorm, conv_norm, normal_
+from knuckle.networks.blocks import BatchNorm, conv_norm
 from knuckle.skeleton import JOINT_NAMES
 
 # How resolution is doubled: by a full transposed convolution, or as in the columns of Fan and Wang's Figure 3.
@@ -38,11 +38,11 @@ class LixelNetwork(nn.Module):
     Args:
         vertices: how many the mesh has.
         backbone: a ResNet or an EfficientNet of timm, which is used twice.
-        decoder: "original" for Moon and Lee's layers; "A" for depthwise transposed convolutions and pointwise ones;
-            "B" for the same with squeeze-and-excitation in between; "C" for B without the pointwise convolutions, but
-            where the number of channels changes.
-        size: of the crop in pixels, a multiple of 32; heatmaps have a quarter as many bins.
+        decoder: "original" for Moon and Lee's layers, "A", "B" or "C" for Fan and Wang's; see `upsampling`.
+        size: of the crop in pixels, a multiple of 32; coordinates are in a quarter as many bins.
         sigma: standard deviation of the joints' Gaussians in bins.
+        fine_mesh: whether the aggregation of "A", "B" or "C" doubles the resolution, as Fan and Wang's; without it the
+            original's serves, and training takes a third of the time.
         pretrained: fetch the weights of the backbones.
 
     Raises:
@@ -50,7 +50,9 @@ class LixelNetwork(nn.Module):
         OSError: its weights cannot be fetched.
 
     Note:
-        The second backbone is entered behind its stem, whose parameters belong to it all the same, as published.
+        The second backbone is entered behind its first section, whose parameters belong to it all the same, as
+        published. Fan and Wang's aggregations double the resolution, so that all maps of the mesh are twice as fine; so
+        we read the published costs, which the text does not explain otherwise: see docs/mesh.md.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class LixelNetwork(nn.Module):
         decoder: Decoder = "C",
         size: int = 256,
         sigma: float = 2.5,
+        fine_mesh: bool = True,
         pretrained: bool = False,
     ) -> None:
         super().__init__()
@@ -72,16 +75,14 @@ class LixelNetwork(nn.Module):
         self.pose_backbone = SectionedBackbone(backbone, pretrained)
         self.pose_head = LixelHead(self.pose_backbone.channels, joints, self.bins, decoder)
         self.mesh_backbone = SectionedBackbone(backbone, pretrained)
-        given = self.pose_backbone.quarter_channels + joints * self.bins
-        # The light aggregations double the resolution, so that the second backbone is entered one section earlier.
-        self.upsamples = decoder != "original"
-        if self.upsamples:
-            self.aggregation = upsampling(given, self.mesh_backbone.half_channels, decoder)
-        else:
-            wanted = self.mesh_backbone.quarter_channels
+        width = self.pose_backbone.early_channels
+        given = width + joints * self.bins
+        if decoder == "original" or not fine_mesh:
             self.aggregation = nn.Sequential(
-                nn.Conv2d(given, wanted, 3, padding=1), nn.BatchNorm2d(wanted), nn.ReLU(inplace=True)
+                nn.Conv2d(given, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
             )
+        else:
+            self.aggregation = upsampling(given, width, decoder)
         self.mesh_head = LixelHead(self.mesh_backbone.channels, vertices, self.bins, decoder)
 
     def forward(self, image: Tensor) -> LixelOutput:
@@ -90,21 +91,19 @@ class LixelNetwork(nn.Module):
         joints = self.pose_head(features)
         volume = joint_volume(joints.detach(), self.bins, self.sigma).to(early.dtype)
         joined = self.aggregation(torch.cat([early, volume], dim=1))
-        if self.upsamples:
-            joined = self.mesh_backbone.early(joined)
         return LixelOutput(joints, self.mesh_head(self.mesh_backbone.late(joined)))
 
 
 class LixelHead(nn.Module):
-    """From features at a thirty-second of the resolution to points: three 1D heatmaps each, and their expectations.
+    """From features to points: three 1D heatmaps each, and their expectations.
 
-    x and y come from maps at a quarter of the resolution, averaged along their columns and rows; z from the average of
-    the features alone.
+    x and y come from maps of eight times the features' resolution, averaged along their columns and rows; z from the
+    average of the features alone.
 
     Args:
         inputs: channels of the features.
         points: how many.
-        bins: of a heatmap.
+        bins: of a heatmap in depth, and what all coordinates are counted in, however fine the maps are.
         decoder: see `LixelNetwork`.
     """
 
@@ -118,9 +117,6 @@ class LixelHead(nn.Module):
         )
         self.deep = nn.Sequential(nn.Linear(inputs, _WIDTH * bins), BatchNorm(_WIDTH * bins), nn.ReLU(inplace=True))
         self.x, self.y, self.z = (nn.Conv1d(_WIDTH, points, 1) for _ in range(3))
-        for axis in (self.x, self.y, self.z):
-            # All points begin near the middle of the crop and at the depth of the root.
-            normal_(axis, 0.001)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, points, 3) x, y, z in bins."""
@@ -128,19 +124,31 @@ class LixelHead(nn.Module):
         deep = self.deep(features.mean((2, 3))).unflatten(1, (_WIDTH, self.bins))
         heatmaps = (self.x(maps.mean(2)), self.y(maps.mean(3)), self.z(deep))
         # bfloat16 has steps of a quarter of a bin here.
-        return torch.stack([soft_argmax_1d(heatmap.float()) for heatmap in heatmaps], dim=-1)
+        return torch.stack([soft_argmax_1d(h.float()) * (self.bins / h.shape[-1]) for h in heatmaps], dim=-1)
 
 
 def upsampling(inputs: int, outputs: int, decoder: Decoder) -> nn.Sequential:
-    """(B, inputs, H, W) -> (B, outputs, 2 H, 2 W), each convolution followed by batch normalisation and ReLU."""
+    """Layers (B, inputs, H, W) -> (B, outputs, 2 H, 2 W).
+
+    Args:
+        inputs, outputs: channels.
+        decoder: "original" for a transposed convolution; "A" for a depthwise one and a pointwise convolution; "B" for
+            these with squeeze-and-excitation in between; "C" for a depthwise one and squeeze-and-excitation, with a
+            pointwise convolution in between only where the number of channels changes.
+
+    Note:
+        Batch normalisation and ReLU follow every convolution; where Fan and Wang have them is not printed.
+    """
     if decoder == "original":
         return nn.Sequential(*_transposed(inputs, outputs, groups=1))
+    layers = _transposed(inputs, inputs, groups=inputs)
+    if decoder == "B":
+        layers.append(SqueezeExcitation(inputs))
+    if decoder != "C" or inputs != outputs:
+        layers += [conv_norm(inputs, outputs, kernel=1), nn.ReLU(inplace=True)]
     if decoder == "C":
-        widened = [] if inputs == outputs else [conv_norm(inputs, outputs, kernel=1), nn.ReLU(inplace=True)]
-        return nn.Sequential(*widened, *_transposed(outputs, outputs, groups=outputs), SqueezeExcitation(outputs))
-    squeezed = [SqueezeExcitation(inputs)] if decoder == "B" else []
-    pointwise = [conv_norm(inputs, outputs, kernel=1), nn.ReLU(inplace=True)]
-    return nn.Sequential(*_transposed(inputs, inputs, groups=inputs), *squeezed, *pointwise)
+        layers.append(SqueezeExcitation(outputs))
+    return nn.Sequential(*layers)
 
 
 def _transposed(inputs: int, outputs: int, groups: int) -> list[nn.Module]:

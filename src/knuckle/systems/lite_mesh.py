@@ -63,7 +63,7 @@ class LiteMeshConfig:
     """The network, the mesh that it predicts, how its examples are made, and how it is trained.
 
     Attributes:
-        backbone, decoder, sigma: see `knuckle.networks.lixel.LixelNetwork`; "resnet50" and "original" are
+        backbone, decoder, sigma, fine_mesh: see `knuckle.networks.lixel.LixelNetwork`; "resnet50" and "original" are
             I2L-MeshNet's.
         mesh: a MANO file, for data whose meshes are MANO's; the free hand if empty. crop.vertices must be its number.
         depth_range: metres that the heatmaps in depth cover, with the wrist in the middle.
@@ -74,6 +74,7 @@ class LiteMeshConfig:
     backbone: str = "efficientnet_b0"
     decoder: Decoder = "C"
     sigma: float = 2.5
+    fine_mesh: bool = True
     mesh: str = ""
     depth_range: float = 0.3
     hand_size: Literal["true", "average"] = "true"
@@ -139,7 +140,7 @@ class LiteMesh:
 
     def network(self, pretrained: bool = False) -> LixelNetwork:
         c = self._config
-        return LixelNetwork(c.crop.vertices, c.backbone, c.decoder, c.crop.size, c.sigma, pretrained)
+        return LixelNetwork(c.crop.vertices, c.backbone, c.decoder, c.crop.size, c.sigma, c.fine_mesh, pretrained)
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
         c = self._config
@@ -248,11 +249,21 @@ class SmallLiteMesh(LiteMesh):
 
 
 def small_config() -> LiteMeshConfig:
-    """Small ResNets on crops of 128 pixels, heatmaps of 32 bins, and a short run of Muon."""
-    stage = Stage(steps=2000, batch=32, rates={"": 2e-3}, losses=_LOSSES, optimiser="muon")
+    """Crops of 128 pixels, heatmaps of 32 bins, a smaller backbone, coarser maps, and a short run of AdamW.
+
+    Muon, which other small systems have, takes longer over the 8 million weights of a depth's layer than the network
+    over a batch.
+    """
+    stage = Stage(steps=2000, batch=32, rates={"": 1e-3}, losses=_LOSSES)
     crop = replace(_CROP, size=128, patch=math.ceil(128 * _CROP.patch_reach))
-    # Half the bins of half the size: the joints' Gaussians keep their size in the picture.
-    return LiteMeshConfig("resnet10t", sigma=1.25, hand_size="average", crop=crop, stages=(stage,))
+    return LiteMeshConfig(
+        "mobilenetv2_050",
+        sigma=1.25,  # half the bins: the joints' Gaussians keep their size in the crop
+        fine_mesh=False,
+        hand_size="average",
+        crop=crop,
+        stages=(stage,),
+    )
 
 
 def average_bone() -> float:
