@@ -42,7 +42,7 @@ class LixelNetwork(nn.Module):
         size: of the crop in pixels, a multiple of 32; coordinates are in a quarter as many bins.
         sigma: standard deviation of the joints' Gaussians in bins.
         fine_mesh: whether the aggregation of "A", "B" or "C" doubles the resolution, as Fan and Wang's; without it the
-            original's serves, and training takes a third of the time.
+            original's serves, in about half the time.
         pretrained: fetch the weights of the backbones.
 
     Raises:
