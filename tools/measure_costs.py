@@ -7,6 +7,8 @@ Prints both tables of docs/mesh.md. Nothing is computed: tensors have shapes alo
 
 import math
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,15 +81,13 @@ def costs_by_part(network: nn.Module, size: int = 256) -> dict[str, Cost]:
     counted: dict[str, Cost] = {}
     handles = []
 
-    def count(part: str, module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(part: str, module: nn.Module, given: tuple[Tensor, ...], output: Any) -> None:
         before, added = counted.get(part, Cost()), layer_cost(module, given[0], output)
         counted[part] = Cost(before.products + added.products, before.elementwise + added.elementwise)
 
     for part, child in network.named_children():
         for module in child.modules():
-            handles.append(
-                module.register_forward_hook(lambda m, given, output, part=part: count(part, m, given, output))
-            )
+            handles.append(module.register_forward_hook(partial(count, part)))
     device = next(network.parameters()).device
     with torch.no_grad():
         network(torch.zeros(1, 3, size, size, device=device))

@@ -71,13 +71,14 @@ class SectionedBackbone(nn.Module):
     def __init__(self, name: str, pretrained: bool = False) -> None:
         super().__init__()
         model = open_backbone(name, pretrained)
+        family = type(model)
         widths = {info["reduction"]: int(info["num_chs"]) for info in model.feature_info}
-        if isinstance(model, ResNet):
+        if issubclass(family, ResNet):
             early = [model.conv1, model.bn1, model.act1, model.maxpool]
             late = [model.layer1, model.layer2, model.layer3, model.layer4]
             # Its max pooling quarters the picture before the first residual stage.
             self.early_channels = widths[2]
-        elif isinstance(model, EfficientNet):
+        elif issubclass(family, EfficientNet):
             stages, last = list(model.blocks), {info["reduction"]: info["module"] for info in model.feature_info}[4]
             begin = 1 + int(last.removeprefix("blocks."))
             early = [model.conv_stem, model.bn1, *stages[:begin]]
@@ -85,7 +86,7 @@ class SectionedBackbone(nn.Module):
             self.early_channels = widths[4]
         else:
             raise ValueError(
-                f"backbone must be a ResNet or an EfficientNet of timm but {name} is a {type(model).__name__}; "
+                f"backbone must be a ResNet or an EfficientNet of timm but {name} is a {family.__name__}; "
                 "resnet50 and efficientnet_b0 are the papers'"
             )
         self.channels = int(model.num_features)
