@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from safetensors import SafetensorError
+from timm.layers import BatchNormAct2d
 from torch import nn
 
 from hand_pictures import drawn_samples, write_truth
@@ -22,7 +23,7 @@ from knuckle.systems.shipped import Shipped, ShippedConfig
 from knuckle.systems.system import Graph
 from knuckle.train.checkpoint import begin_with, checkpoints, load, newest, save
 from knuckle.train.examples import make_batch
-from knuckle.train.export import export_onnx, open_checkpoint
+from knuckle.train.export import export_onnx, fused, open_checkpoint
 from knuckle.train.job import TrainJob, run_job
 from knuckle.train.loop import TrainConfig, _Log, train
 from knuckle.train.muon import MuonAdamW, orthogonalise
@@ -331,6 +332,16 @@ def _exported(system, source, folder: Path, half: bool):
     about = json.loads(session.get_modelmeta().custom_metadata_map["knuckle"])
     assert about["outputs"] == list(graph.contract.outputs)
     return session.run(None, {"image": image.numpy()}), wanted
+
+
+def test_normalisation_that_activates_too_is_not_fused():
+    """timm's does both in one module; taken for the plain one, its activation would be lost in the exported graph."""
+    torch.manual_seed(0)
+    image = torch.randn(1, 3, 6, 6)
+    for norm in (BatchNormAct2d(4), nn.BatchNorm2d(4)):
+        layers = nn.Sequential(nn.Conv2d(3, 4, 3), norm).eval()
+        expected = layers(image)
+        torch.testing.assert_close(fused(layers)(image), expected)
 
 
 def test_hand_network_exports_exactly(hands, tmp_path):

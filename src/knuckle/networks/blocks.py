@@ -1,4 +1,4 @@
-"""Building blocks of both shipped networks.
+"""Building blocks of both shipped networks, and of others.
 
 Plain 3x3 convolutions throughout: depthwise convolutions have fewer multiplications but train slower on a CPU,
 where memory traffic of the feature maps dominates.
@@ -89,6 +89,20 @@ class Mixer(nn.Module):
         weights = (query @ key.transpose(-1, -2) * (width // self.heads) ** -0.5).softmax(-1)
         tokens = tokens + self.out((weights @ value).transpose(1, 2).reshape(batch, joints, width))
         return tokens + self.think(self.norm_2(tokens))
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (B, C) that can be given one example, as a thread's part of a small batch may be.
+
+    One example has no statistics: the running ones serve.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and len(input) == 1:
+            return functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+            )
+        return super().forward(input)
 
 
 def pixels_to_input(pictures: Tensor) -> Tensor:

@@ -5,17 +5,16 @@ Source: Spurr et al., Weakly Supervised 3D Hand Pose Estimation via Biomechanica
 and 4; the sizes of the correction are those of its authors' later code.
 """
 
-import difflib
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import timm
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from knuckle.camera import viewing_rays
 from knuckle.geometry.depth import root_depth
+from knuckle.networks.backbone import open_backbone
+from knuckle.networks.blocks import BatchNorm
 from knuckle.networks.hand import HandNetwork
 from knuckle.skeleton import JOINT_NAMES
 
@@ -120,7 +119,7 @@ class _Regressor(nn.Module):
 
     def __init__(self, backbone: str, pretrained: bool) -> None:
         super().__init__()
-        self.backbone = open_backbone(backbone, pretrained)
+        self.backbone = open_backbone(backbone, pretrained, (OWN,))
         width = int(self.backbone.num_features)
         self.head = nn.Linear(width, 3 * len(JOINT_NAMES))
         # All joints begin near the middle of the crop and at the depth of the root.
@@ -162,10 +161,10 @@ class RootRefinement(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(3 * len(JOINT_NAMES) + 1, hidden),
             nn.Linear(hidden, hidden),
-            _BatchNorm(hidden),
+            BatchNorm(hidden),
             nn.LeakyReLU(),
             nn.Linear(hidden, hidden),
-            _BatchNorm(hidden),
+            BatchNorm(hidden),
             nn.LeakyReLU(),
         )
         self.last = nn.Linear(hidden, 1)
@@ -176,53 +175,6 @@ class RootRefinement(nn.Module):
         """(B, 21), (B, 21, 2) rays at depth 1, (B,) -> (B,)."""
         given = torch.cat([relative_depth, xy.flatten(1), root.detach()[:, None]], dim=1)
         return self.last(self.layers(given))[:, 0]
-
-
-class _BatchNorm(nn.BatchNorm1d):
-    """A batch of one example, as a thread's part of a small batch may be, has no statistics: the running ones serve."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self.training and len(input) == 1:
-            return functional.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
-            )
-        return super().forward(input)
-
-
-def check_backbone(name: str) -> None:
-    """Whether timm has a backbone of that name, or it is our own.
-
-    Raises:
-        ValueError: it has not; the message lists similar names.
-    """
-    known = [*timm.list_models(), OWN]
-    if name.partition(".")[0] not in known:
-        close = difflib.get_close_matches(name, known, 4, 0.5)
-        raise ValueError(
-            f"backbone must be {OWN} or one of timm's, such as {', '.join(close or ['resnet50'])}, but got {name!r}"
-        )
-
-
-def open_backbone(name: str, pretrained: bool = False) -> Any:
-    """A classifier of timm without its last layer, (B, 3, H, W) -> (B, num_features).
-
-    Raises:
-        ValueError: there is no such backbone, or it has no pretrained weights.
-        OSError: its weights cannot be fetched.
-    """
-    check_backbone(name)
-    if pretrained and not timm.is_model_pretrained(name):
-        raise ValueError(f"backbone must have pretrained weights but {name} has none; leave pretrained off")
-    try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=0)
-    except (OSError, RuntimeError, ValueError, LookupError) as error:
-        if not pretrained:
-            raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise OSError(
-            f"the pretrained weights of {name} must be fetched, or lie in the cache, but cannot be ({reason}); "
-            "leave pretrained off, or try again with a connection"
-        ) from error
 
 
 def _full_precision(device: str) -> "torch.autocast | nullcontext[None]":

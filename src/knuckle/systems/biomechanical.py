@@ -22,7 +22,8 @@ from knuckle.image.augment import AugmentConfig
 from knuckle.losses.biomechanics import biomechanical_losses
 from knuckle.losses.joints import heatmap_divergence
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
-from knuckle.networks.lift import OWN, LiftNetwork, LiftOutput, check_backbone
+from knuckle.networks.backbone import check_backbone
+from knuckle.networks.lift import OWN, LiftNetwork, LiftOutput
 from knuckle.predict.contract import Contract
 from knuckle.sample import Batch
 from knuckle.systems.crops import CropConfig, Crops
@@ -135,7 +136,7 @@ class Biomechanical:
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
         c = self._config
         # What cannot be used is better said before an hour of decoding.
-        check_backbone(c.backbone)
+        check_backbone(c.backbone, (OWN,))
         _ = self.limits
         return Crops(sets, c.crop, c.augment, cache, (), advance, assume_cameras=True)
 

@@ -217,9 +217,19 @@ def _records_of(data: DataSet, config: CropConfig) -> Iterator[Record]:
         patches = [_patch(hand, config) for hand in picture.hands]
         for hand, patch in zip(picture.hands, patches, strict=True):
             if patch is not None:
+                _check_topology(patch, config, data.name)
                 yield _record_of(patch, config, group, assumed=hand.camera is None)
         for patch in _empty_patches(picture, config):
             yield _record_of(patch, config, group, assumed=True)
+
+
+def _check_topology(hand: Sample, config: CropConfig, name: str) -> None:
+    mesh = hand.vertices_camera
+    if "vertices_camera" in config.labels and mesh is not None and len(mesh) != config.vertices:
+        raise ValueError(
+            f"{name} must have meshes of {config.vertices} vertices, those that the system is set up for, but has "
+            f"{len(mesh)}; add :2d to use its joints in the picture alone, or set the system up for that topology"
+        )
 
 
 def _patch(hand: Sample, config: CropConfig) -> Sample | None:

@@ -112,7 +112,8 @@ def fused(module: nn.Module) -> nn.Module:
         if not isinstance(child, nn.Sequential) or len(child) != 2:
             continue
         conv, norm = child
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        # A subclass may do more, as timm's that has an activation.
+        if isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d:
             child[0], child[1] = torch.nn.utils.fuse_conv_bn_eval(conv, norm), nn.Identity()
     return module
 
