@@ -7,8 +7,9 @@ from knuckle.fit.kinematics import CHAINS, LEVELS, Kinematics, cross, pose
 from knuckle.fit.objective import Targets
 from knuckle.fit.solver import Estimate
 from knuckle.geometry.align import align_rigid
+from knuckle.handmodel.palm import PALM as PALM_JOINTS
 
-PALM = np.array([0, 1, 5, 9, 13, 17])  # joints that no angle moves
+PALM = np.array(PALM_JOINTS)
 
 
 def initial_shape(

@@ -14,6 +14,7 @@ SYSTEMS = {
     "detector": "knuckle.systems.detector:Detector",
     "biomechanical": "knuckle.systems.biomechanical:Biomechanical",
     "biomechanical-small": "knuckle.systems.biomechanical:SmallBiomechanical",
+    "ik": "knuckle.systems.ik:InverseKinematics",
 }
 
 
