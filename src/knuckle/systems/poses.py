@@ -40,7 +40,7 @@ class PoseConfig:
     uniform: float = 0.5
     angle_noise: float = 0.1
     fresh_shape: float = 0.5
-    joint_noise: float = 0.001
+    joint_noise: float = 0.003
     held_out: float = 0.1
 
     def __post_init__(self) -> None:
