@@ -178,7 +178,9 @@ class ArrayFolder(Reader):
         self.vertices = self._map("vertices", (None, 3))
         self.K = self._map("K", (3, 3))
         self.joints_image = self._map("joints_image", (21, 2))
-        self.angles = self._map("angles", (23,), "give the angles of ANGLE_NAMES, or leave the file out: they are fitted")
+        self.angles = self._map(
+            "angles", (23,), "give the angles of ANGLE_NAMES, or leave the file out: they are fitted"
+        )
         self.shape = self._map("shape", (10,), "give the free hand's ten, or leave the file out")
         left = self._map("left", ())
         self.left = np.zeros(len(self), bool) if left is None else np.asarray(left, bool)

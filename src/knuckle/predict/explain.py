@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.fit import Fit, fit_hand
+from knuckle.fit import Fit, FitConstants, fit_hand
 from knuckle.handmodel import HandModel, human_limits
 from knuckle.handmodel.ranges import MEASURED_MARGINS, plausibility
 from knuckle.predict.config import PredictorConfig
@@ -41,13 +41,14 @@ class FitExplain:
 
     def __init__(self, model: HandModel, config: PredictorConfig) -> None:
         self._model = model
+        self._constants = FitConstants.of(model)
         self._config = config
         self._limits = human_limits().widened(**MEASURED_MARGINS)
 
     def __call__(self, estimate: HandEstimate, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
         """See `Explain`."""
         fitted = fit_hand(
-            self._model,
+            self._constants,
             estimate.joints_camera,
             side=estimate.side,
             joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,

@@ -32,7 +32,9 @@ def random_hands(
     found = []
     for start in range(0, count, _BLOCK):
         rng = np.random.default_rng([seed, start])
-        found.append([random_angles(rng, bank, limits, model.joints, mix)[1] for _ in range(min(_BLOCK, count - start))])
+        found.append(
+            [random_angles(rng, bank, limits, model.joints, mix)[1] for _ in range(min(_BLOCK, count - start))]
+        )
         advance(min(start + _BLOCK, count))
     angles = np.concatenate([np.array(block) for block in found])
     return angles, random_shapes(model, count, np.random.default_rng([seed, 1, 1]))
