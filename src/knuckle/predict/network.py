@@ -25,7 +25,7 @@ _OUTPUT_SHAPES: dict[str, tuple[int | None, ...]] = {
 }
 _INPUT_TYPES = {"image": "tensor(uint8)", "K": "tensor(float)", "box": "tensor(float)"}
 _AGAIN = "export it again"
-_KINDS = {"hand": "a hand network", "detector": "a detector"}
+_KINDS = {"hand": "a hand network", "detector": "a detector", "ik": "an inverse-kinematics network"}
 
 
 @runtime_checkable
