@@ -10,10 +10,10 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measure_fit import random_joints
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +21,7 @@ from knuckle.fit import Fit, FitConstants, fit_hand
 from knuckle.handmodel import HandModel
 from knuckle.predict.ik import IKGraph
 from knuckle.synth.pose_arrays import random_hands
+from measure_fit import random_joints
 
 BATCH = 256
 _FREE = {"shape_regularisation": 0.0, "angle_regularisation": 0.0, "restart_above": np.inf}
@@ -71,8 +72,8 @@ def measure_joints(model: HandModel, ik: IKGraph, count: int, noise: float) -> l
             seen = truth + np.random.default_rng(1).normal(size=truth.shape) * std
             for name, way in ways(hand, ik).items():
                 distance = 1e3 * np.linalg.norm(in_batches(way, seen) - truth, axis=-1).mean(axis=1)
-                one = np.mean([milliseconds(lambda i=i, way=way: way(seen[i : i + 1]), 10) for i in range(10)])
-                many = milliseconds(lambda way=way: way(seen[:BATCH]), 3) / BATCH
+                one = np.mean([milliseconds(partial(way, seen[i : i + 1]), 10) for i in range(10)])
+                many = milliseconds(partial(way, seen[:BATCH]), 3) / BATCH
                 rows.append(
                     {
                         "hands": kind,
@@ -122,7 +123,7 @@ def measure_refinement(model: HandModel, ik: IKGraph, count: int, noise: float) 
                 "joints_mm": 1e3 * float(np.linalg.norm(fit.joints - posed.joints, axis=-1).mean()),
                 "vertices_mm": 1e3 * float(np.linalg.norm(mesh - posed.vertices, axis=-1).mean()),
                 "angles_deg": float(np.degrees(np.abs(fit.angles - angles)).mean()),
-                "ms_one": float(np.mean([milliseconds(lambda i=i, way=way: way(np.array([i])), 5) for i in range(5)])),
+                "ms_one": float(np.mean([milliseconds(partial(way, np.array([i])), 5) for i in range(5)])),
             }
         )
     return table

@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 # name -> (import path of its function, summary in the list of commands)
 COMMANDS = {
     "predict": ("knuckle.cli.predict:predict", "Hands in pictures and videos: joints, mesh, angles."),
+    "person": ("knuckle.cli.person:person", "Measure a person's hand from pictures, to predict with."),
     "fit": ("knuckle.cli.fit:fit", "Fit angles, shape and placement to recorded joints; .npz, .glb, .bvh, .json."),
     "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
     "check": ("knuckle.cli.check:check", "Find anatomically impossible poses in a recording, and why."),

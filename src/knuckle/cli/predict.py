@@ -16,6 +16,7 @@ def predict(
     fov: Annotated[float, Parameter(name="--fov")] = 0.0,
     max_hands: int = 4,
     model: Path | None = None,
+    person: Path | None = None,
     threads: int = 2,
 ) -> int:
     """Find hands in pictures and videos: joints, mesh and angles, in metres, in the camera's frame.
@@ -30,6 +31,8 @@ def predict(
         knuckle predict pictures/ "holiday/*.jpg" clip.mp4 --out hands --save json,overlay,glb --fov 65
 
         knuckle predict photo.jpg --out hands --model runs/s3/step-0010000
+
+        knuckle predict clip.mp4 --out hands --person hand.json
 
     Parameters
     ----------
@@ -50,6 +53,9 @@ def predict(
         A hand network to use instead of the package's: an .onnx file with a contract, as knuckle export writes it, or a
         checkpoint's folder (which needs knuckle[train]). For a network that cannot tell sides, or whether there is a
         hand, the package's network is run first.
+    person
+        JSON file with the shape of the one person whose hands are shown, as `knuckle person` writes it: all hands then
+        have it, and its size.
     threads
         CPU threads of each network.
     """
@@ -57,9 +63,11 @@ def predict(
     import cv2
 
     from knuckle.cli.progress import progress_bar
+    from knuckle.handmodel import HandModel
     from knuckle.models import onnx_file
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import read_camera
+    from knuckle.predict.person import read_person
     from knuckle.predict.run import RunOptions, predict_sources
     from knuckle.weights import weights_path
 
@@ -68,8 +76,9 @@ def predict(
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     kinds = tuple(kind.strip() for kind in save.split(",") if kind.strip())
     options = RunOptions(kinds, None if camera is None else read_camera(camera), math.radians(fov), max_hands)
+    shape = None if person is None else read_person(person, HandModel.open())
     with onnx_file(model or weights_path("hand")) as file:
-        predictor = Predictor(hand=file, threads=threads)
+        predictor = Predictor(hand=file, threads=threads, shape=shape)
     with progress_bar() as progress:
         task = progress.add_task("predicting", total=None)
         summary = predict_sources(

@@ -37,12 +37,14 @@ class FitExplain:
     Args:
         model: the open hand, or another with its interface.
         config: for fit_uncertainty_share and min_depth.
+        shape: (S,) of all hands, where it is known.
     """
 
-    def __init__(self, model: HandModel, config: PredictorConfig) -> None:
+    def __init__(self, model: HandModel, config: PredictorConfig, shape: np.ndarray | None = None) -> None:
         self._model = model
         self._constants = FitConstants.of(model)
         self._config = config
+        self._shape = shape
         self._limits = human_limits().widened(**MEASURED_MARGINS)
 
     def __call__(self, estimate: HandEstimate, camera: Camera, initial: Fit | None = None) -> tuple[Hand, Fit]:
@@ -53,6 +55,7 @@ class FitExplain:
             side=estimate.side,
             joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,
             initial=initial,
+            shape="free" if self._shape is None else self._shape,
             shape_regularisation=1.0,
             iterations=20,
             # A millimetre is far below the network's error; further steps change nothing measurable.

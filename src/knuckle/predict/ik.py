@@ -40,7 +40,9 @@ class IKGraph:
     def __init__(self, path: Path | str, hand: HandModel | FitConstants, threads: int = 1) -> None:
         self._hand = hand if isinstance(hand, FitConstants) else FitConstants.of(hand)
         if self._hand.tip_skinning is not None:
-            raise ValueError("hand must have its fingertips among its joints, as the free hand, but has them as vertices")
+            raise ValueError(
+                "hand must have its fingertips among its joints, as the free hand, but has them as vertices"
+            )
         self._session, self.contract = _open(Path(path), threads)
 
     def __call__(
