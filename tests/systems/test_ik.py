@@ -11,7 +11,7 @@ from knuckle.synth.pose_arrays import random_hands, write_poses
 from knuckle.systems.ik import IKConfig, InverseKinematics
 from knuckle.systems.poses import PoseConfig
 from knuckle.systems.system import Moment, Stage
-from knuckle.train.export import export_onnx, exported_model
+from knuckle.train.export import export_onnx, exported_model, open_checkpoint
 from knuckle.train.loop import TrainConfig, train
 from knuckle.weights import weights_path
 from mano_fixture import mano_arrays, write_mano_pickle
@@ -49,8 +49,6 @@ def test_it_learns_and_its_export_says_the_same(changed, poses, tmp_path):
     joints = batch.joints.double().numpy()
     graph = IKGraph(exported_model(last, tmp_path), MODEL)
     fit = graph(joints, shape=batch.shape.double().numpy() if shapes is not None else None)
-    from knuckle.train.export import open_checkpoint
-
     _, network = open_checkpoint(last)
     with torch.no_grad():
         output = system.forward(network, batch, Moment(0, 1.0, STAGE, torch.Generator()))

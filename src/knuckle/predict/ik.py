@@ -84,8 +84,8 @@ class IKGraph:
         T[:, :3, 3] = offset * mirror
         T[:, 3, 3] = 1.0
         return Fit(
-            angles=angles.reshape(*leading, -1),
-            shape=shape.reshape(*leading, -1),
+            angles=angles.reshape(*leading, self._hand.kin.angle_count),
+            shape=shape.reshape(*leading, self._hand.kin.shape_count),
             T_camera_hand=T.reshape(*leading, 4, 4),
             joints=(placed * mirror[:, None]).reshape(*leading, 21, 3),
             error=np.sqrt(np.square(placed - right).sum(-1)).mean(-1).reshape(leading),

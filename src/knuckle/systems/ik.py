@@ -129,7 +129,7 @@ class InverseKinematics:
         """Mean distance of the joints, the hand placed as in prediction, and mean error of what the network gives."""
         truth = batch.angles if self._config.angles == 23 else batch.vectors.flatten(1)
         if self._config.rotation == "head":
-            placed = output.turned
+            placed = output.turned + (batch.joints - output.turned).mean(1, keepdim=True)
         else:
             rotation, offset = align_palm(output.posed, batch.joints)
             placed = output.posed @ rotation.mT + offset[:, None]
