@@ -47,7 +47,8 @@ def train(
     Parameters
     ----------
     system
-        shipped: the hand network; detector: the detector; biomechanical, biomechanical-small: depth from 2D labels.
+        shipped: the hand network; detector: the detector; biomechanical, biomechanical-small: depth from 2D labels;
+        ik: angles from joints, on poses alone.
     data
         A folder of `knuckle synth`, or NAME:ROOT[:SPLIT] with NAME a data set's (freihand, rhd, stb, ho3d-v2, ho3d-v3,
         dexycb, fpha, obman, interhand, ganerated, hop, coco, truth, weak, ...); :2d at its end uses only its labels in
