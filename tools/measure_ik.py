@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -24,9 +25,9 @@ from knuckle.synth.pose_arrays import random_hands
 from measure_fit import random_joints
 
 BATCH = 256
-_FREE = {"shape_regularisation": 0.0, "angle_regularisation": 0.0, "restart_above": np.inf}
+_FREE: dict[str, Any] = {"shape_regularisation": 0.0, "angle_regularisation": 0.0, "restart_above": np.inf}
 # S4's refinement: 20 iterations on joints and vertices, without priors, and the penalty of S-bends.
-_REFINEMENT = {**_FREE, "iterations": 20, "bend_weight": 10.0}
+_REFINEMENT: dict[str, Any] = {**_FREE, "iterations": 20, "bend_weight": 10.0}
 
 Way = Callable[[np.ndarray], Fit]
 

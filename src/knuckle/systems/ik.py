@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -99,8 +99,8 @@ class InverseKinematics:
         # Rotation vectors of a quarter turn each way: a finger joint bends little farther.
         ranges = limits_of(self.hand) if c.angles == 23 else np.tile([-np.pi / 2, np.pi / 2], (45, 1))
         given = (ranges, np.asarray(self.hand.shape_limits), np.asarray(bone_lengths(self.hand.joints_rest)))
-        tensors = [torch.tensor(values, dtype=torch.float32) for values in given]
-        return IKNetwork(*tensors, c.width, c.blocks, c.known_shape, c.rotation == "head")
+        angle_range, shape_limits, lengths = (torch.tensor(values, dtype=torch.float32) for values in given)
+        return IKNetwork(angle_range, shape_limits, lengths, c.width, c.blocks, c.known_shape, c.rotation == "head")
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Poses:
         return Poses(sets, self.hand, limits_of(self.hand), self._config.poses, cache, advance)
@@ -152,7 +152,7 @@ class InverseKinematics:
         inputs = (torch.tensor(self.hand.joints_rest, dtype=torch.float32).expand(2, 21, 3).contiguous(),)
         if c.known_shape:
             inputs = (*inputs, torch.zeros(2, len(self.hand.shape_names)))
-        return {"ik": Graph(_Exported(network, c.angles == 23), inputs, contract)}
+        return {"ik": Graph(_Exported(cast(IKNetwork, network), c.angles == 23), inputs, contract)}
 
     def _seen(self, batch: PoseBatch) -> Tensor:
         """(B, 21, 3) what the network is given: joints in the hand's frame as far as the palm shows it."""
@@ -170,7 +170,7 @@ class InverseKinematics:
 class _Exported(nn.Module):
     """The network as it is exported: angles and shape within their limits."""
 
-    def __init__(self, network: nn.Module, limited: bool) -> None:
+    def __init__(self, network: IKNetwork, limited: bool) -> None:
         super().__init__()
         self.network, self.limited = network, limited
 

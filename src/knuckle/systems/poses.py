@@ -216,8 +216,8 @@ def _labels(model, samples: Sequence[Sample], joints, left, limits) -> tuple[np.
     if model.name == "open" and all(s.angles is not None and s.shape is not None for s in samples):
         angles = np.stack([np.asarray(s.angles, float) for s in samples])
         return np.clip(angles, *limits.T), np.stack([np.asarray(s.shape, float) for s in samples])
-    meshes = [s.vertices_camera for s in samples]
-    same = all(mesh is not None and mesh.shape == model.vertices.shape for mesh in meshes)
+    meshes = [s.vertices_camera for s in samples if s.vertices_camera is not None]
+    same = len(meshes) == len(samples) and all(mesh.shape == model.vertices.shape for mesh in meshes)
     return fitted_labels(model, joints, left, limits, np.stack(meshes).astype(float) if same else None)
 
 
