@@ -85,7 +85,7 @@ for changes in (
     lines = done.stdout.splitlines()
     assert len(lines) == 9
     assert all(line.startswith("has metadata that cannot be used") for line in lines)
-    assert 'kind must be "hand" or "detector" but got \'face\'' in lines[0]
+    assert 'kind must be "hand", "detector" or "ik" but got \'face\'' in lines[0]
 
 
 def _entry(**changes) -> dict[str, str]:

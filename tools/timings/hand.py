@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from scipy.optimize import least_squares
 
-from knuckle.fit import fit_hand
+from knuckle.fit import FitConstants, fit_hand
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.limits import angle_limits
+from knuckle.predict.ik import IKGraph
+from knuckle.weights import weights_path
 from timings.timing import Task
 
 HANDS = 64
@@ -119,6 +121,44 @@ def fit_one_warm() -> Task:
     frames = model.joints(angles * 0.5 + motion, shape=shape)
     before = fit_hand(model, frames[0], shape=shape)
     return Task(lambda _: fit_hand(model, frames[1], shape=shape, initial=before))
+
+
+def fit_one_prepared() -> Task:
+    """The same, with the hand's constants worked out before, as prediction does."""
+    model = numpy_model()
+    constants = FitConstants.of(model)
+    angles, shape = random_pose(1)
+    motion = np.radians(1.0) * np.random.default_rng(2).choice([-1, 1], size=(2, 1, 23))
+    frames = model.joints(angles * 0.5 + motion, shape=shape)
+    before = fit_hand(constants, frames[0], shape=shape)
+    return Task(
+        lambda _: fit_hand(constants, frames[1], shape=shape, initial=before),
+        against="fit, one hand, next frame of a video",
+    )
+
+
+def network_one() -> Task:
+    """Angles, shape and placement of one hand by the network."""
+    network, joints = IKGraph(weights_path("ik"), numpy_model()), random_joints(FIT_BATCH)
+    return Task(lambda run: network(joints[run % FIT_BATCH]), goal_ms=0.3, against="fit, one hand")
+
+
+def network_batch() -> Task:
+    """256 hands at once, an item per hand."""
+    network, joints = IKGraph(weights_path("ik"), numpy_model()), random_joints(FIT_BATCH)
+    return Task(lambda _: network(joints), items=FIT_BATCH, goal_ms=0.05, against="fit, 256 hands, per hand")
+
+
+def fit_from_network() -> Task:
+    """One hand from 21 joints, begun where the network says; the same tolerance as from the closed form."""
+    constants, joints = FitConstants.of(numpy_model()), random_joints(FIT_BATCH)
+    network = IKGraph(weights_path("ik"), constants)
+
+    def run(index: int) -> object:
+        seen = joints[index % FIT_BATCH]
+        return fit_hand(constants, seen, initial=network(seen), shape_regularisation=0.0, angle_regularisation=0.0)
+
+    return Task(run, against="fit, one hand")
 
 
 def fit_batch() -> Task:

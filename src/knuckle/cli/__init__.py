@@ -17,6 +17,7 @@ from knuckle.cli.terminal import one_line
 COMMANDS = {
     "predict": ("knuckle.cli.predict:predict", "Hands in pictures and videos: joints, mesh, angles."),
     "live": ("knuckle.cli.live:live", "Hands in a browser page while a camera sees them: skeleton, 3D, angles."),
+    "person": ("knuckle.cli.person:person", "Measure a person's hand from pictures, to predict with."),
     "fit": ("knuckle.cli.fit:fit", "Fit angles, shape and placement to recorded joints; .npz, .glb, .bvh, .json."),
     "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
     "check": ("knuckle.cli.check:check", "Find anatomically impossible poses in a recording, and why."),

@@ -18,6 +18,7 @@ def predict(
     overlay: Literal["skeleton", "mesh"] | None = None,
     show: bool = False,
     model: Path | None = None,
+    person: Path | None = None,
     threads: int = 2,
     device: Literal["cpu", "cuda", "coreml", "directml"] = "cpu",
 ) -> int:
@@ -38,6 +39,8 @@ def predict(
         knuckle predict clip.mp4 --out hands --show
 
         knuckle predict photo.jpg --out hands --model runs/s3/step-0010000
+
+        knuckle predict clip.mp4 --out hands --person hand.json
 
     Parameters
     ----------
@@ -66,6 +69,9 @@ def predict(
         A hand network to use instead of the package's: an .onnx file with a contract, as knuckle export writes it, or a
         checkpoint's folder (which needs knuckle[train]). For a network that cannot tell sides, or whether there is a
         hand, the package's network is run first.
+    person
+        JSON file with the shape of the one person whose hands are shown, as `knuckle person` writes it: all hands then
+        have it, and its size.
     threads
         CPU threads of each network, 512 at most.
     device
@@ -78,10 +84,12 @@ def predict(
     from knuckle.cli.progress import FrameBar, progress_bar
     from knuckle.cli.terminal import one_line, quiet_libraries
     from knuckle.cli.viewer import open_viewer, require_viewer
+    from knuckle.handmodel import HandModel
     from knuckle.models import onnx_file
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import read_camera
     from knuckle.predict.network import check_threads
+    from knuckle.predict.person import read_person
     from knuckle.predict.run import RunOptions, predict_sources
     from knuckle.weights import weights_path
 
@@ -94,8 +102,9 @@ def predict(
         require_viewer()
     K = None if camera is None else read_camera(camera)
     options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
+    shape = None if person is None else read_person(person, HandModel.open())
     with onnx_file(model or weights_path("hand")) as file:
-        predictor = Predictor(hand=file, threads=threads, device=device)
+        predictor = Predictor(hand=file, threads=threads, device=device, shape=shape)
     with quiet_libraries(), progress_bar() as progress:
         task = progress.add_task("predicting", total=None)
         frames = FrameBar(progress)

@@ -19,6 +19,7 @@ def synth(
     backgrounds: Path | None = None,
     hdri: Path | None = None,
     sheet: bool = False,
+    poses: int = 0,
 ) -> int:
     """Render labelled pictures of hands and write them as WebDataset shards.
 
@@ -33,6 +34,8 @@ def synth(
         knuckle synth frames -n 5000 --preset detector --size 320 --backgrounds ~/photos --hdri ~/panoramas
 
         knuckle synth look -n 24 --sheet
+
+        knuckle synth poses --poses 100000
 
     Parameters
     ----------
@@ -58,7 +61,12 @@ def synth(
         A folder of .hdr panoramas for light and background; light is procedural otherwise.
     sheet
         Also write OUT/sheet.png: the first pictures (at most 64), overlaid with their labels.
+    poses
+        Instead of pictures this many random hands, a thousand a second: OUT/joints.npy, angles.npy and shape.npy, the
+        data set arrays:OUT for `knuckle train ik`. Only --seed counts of the other options.
     """
+    if poses:
+        return _write_poses(out, poses, seed)
     # Here, so that `knuckle --help` does not wait for OpenCV.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -87,4 +95,15 @@ def synth(
     if sheet:
         print(f"{write_sheet(out, settings, min(images, 64))}: the first {min(images, 64)} with their labels")
     print(f"{out}: {manifest['images']} pictures in {len(manifest['shards'])} shards, {seconds:.0f} s")
+    return 0
+
+
+def _write_poses(out: Path, count: int, seed: int) -> int:
+    from knuckle.cli.progress import progress_bar
+    from knuckle.synth.pose_arrays import write_poses
+
+    with progress_bar() as progress:
+        task = progress.add_task("posing", total=count)
+        write_poses(out, count, seed, lambda done: progress.update(task, completed=done))
+    print(f"{out}: {count} poses; train on them with --data arrays:{out}")
     return 0

@@ -162,25 +162,34 @@ class ArrayFolder(Reader):
 
     Args:
         root: the folder that holds joints.npy (N, 21, 3), metres, common order, and where known vertices.npy
-            (N, V, 3), K.npy (N, 3, 3), joints_image.npy (N, 21, 2), left.npy (N,) bool, ids.txt with N lines.
+            (N, V, 3), K.npy (N, 3, 3), joints_image.npy (N, 21, 2), left.npy (N,) bool, ids.txt with N lines; of the
+            free hand angles.npy (N, 23), in the order of handmodel.ANGLE_NAMES, radians, and shape.npy (N, 10).
         split: "all", all there is.
         images: must be False: there are no pictures.
     """
 
     source = "own"
     training_split = "all"
-    layout = "  joints.npy (N, 21, 3)\n  vertices.npy K.npy joints_image.npy left.npy ids.txt      (optional)"
+    layout = (
+        "  joints.npy (N, 21, 3)\n"
+        "  vertices.npy K.npy joints_image.npy left.npy ids.txt angles.npy shape.npy      (optional)"
+    )
 
     def __init__(self, root: Path | str, split: str = "all", images: bool = False):
         super().__init__(root, choice("split", split, ("all",)), images)
         if images:
             raise ValueError(f"images must be False for {self.root}, which holds arrays and no pictures, but got True")
+        self.joints = None
         self.joints = self._map("joints", (21, 3))
         if self.joints is None:
             require(self.root / "joints.npy", self.layout)
         self.vertices = self._map("vertices", (None, 3))
         self.K = self._map("K", (3, 3))
         self.joints_image = self._map("joints_image", (21, 2))
+        self.angles = self._map(
+            "angles", (23,), "give the angles of ANGLE_NAMES, or leave the file out: they are fitted"
+        )
+        self.shape = self._map("shape", (10,), "give the free hand's ten, or leave the file out")
         left = self._map("left", ())
         self.left = np.zeros(len(self), bool) if left is None else np.asarray(left, bool)
         names = self.root / "ids.txt"
@@ -192,11 +201,14 @@ class ArrayFolder(Reader):
         if len(self.ids) != len(self):
             raise BrokenDataset(f"{names} must hold {len(self)} lines, one per hand, but holds {len(self.ids)}")
 
-    def _map(self, name: str, shape: tuple[int | None, ...]) -> Any:
+    def _map(self, name: str, shape: tuple[int | None, ...], advice: str = "") -> Any:
         path = self.root / f"{name}.npy"
         if not path.exists():
             return None
-        return map_array(path, shape)
+        array = map_array(path, shape, advice)
+        if self.joints is not None and len(array) != len(self):
+            raise BrokenDataset(f"{path} must hold {len(self)} rows, as joints.npy does, but holds {len(array)}")
+        return array
 
     def __len__(self) -> int:
         return 0 if self.joints is None else len(self.joints)
@@ -218,17 +230,20 @@ class ArrayFolder(Reader):
             joints_camera=row(self.joints),
             joints_image=row(self.joints_image),
             vertices_camera=row(self.vertices),
+            angles=row(self.angles),
+            shape=row(self.shape),
             source=self.source,
             id=self.ids[index],
         )
 
 
-def map_array(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
+def map_array(path: Path, shape: tuple[int | None, ...], advice: str = "") -> np.ndarray:
     """A .npy file, memory-mapped.
 
     Args:
         path: the file.
         shape: of every entry; None for any size.
+        advice: what to do where the shape is another one.
 
     Returns:
         (N, *shape), read from the file when it is indexed.
@@ -245,5 +260,6 @@ def map_array(path: Path, shape: tuple[int | None, ...]) -> np.ndarray:
     fits = array.ndim == len(shape) + 1 and all(w in (None, g) for w, g in zip(shape, array.shape[1:], strict=True))
     if not fits or array.dtype.kind not in "fbiu":
         wanted = ", ".join(["N", *("V" if w is None else str(w) for w in shape)])
-        raise BrokenDataset(f"{path} must be ({wanted}) numbers but is {array.shape} of {array.dtype}")
+        then = f"; {advice}" if advice else ""
+        raise BrokenDataset(f"{path} must be ({wanted}) numbers but is {array.shape} of {array.dtype}{then}")
     return array

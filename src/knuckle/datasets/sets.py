@@ -137,8 +137,12 @@ class DataSet:
 
         So it is the same with and without ":2d", in any of its splits, and wherever the folder lies.
         """
+        return self.group_name(picture.group)
+
+    def group_name(self, group: str) -> str:
+        """`group` for the group of a hand that `hands` gave."""
         folder = self.spec.root.resolve().name
-        return hashlib.sha256(f"{self.spec.name} {folder} {picture.group}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.spec.name} {folder} {group}".encode()).hexdigest()[:16]
 
     def pictures(self, masks: bool = False, vertices: bool = False) -> Iterator[LabelledPicture]:
         """The pictures in their order.

@@ -22,6 +22,19 @@ listed here; the first axis of each is the batch.
     output      shape             what, of a detector
     maps        (B, 8, h, w)      see knuckle.predict.detect
 
+An inverse-kinematics network takes joints in place of a picture; see knuckle.predict.ik.
+
+    input       shape             what
+    joints      (B, 21, 3)        float32 metres, of right hands; required
+    shape       (B, S)            float32, where the shape is known
+
+    output      shape             what
+    angles      (B, 23)           radians, within their limits; these or the next are required
+    vectors     (B, 15, 3)        rotation vectors of the finger joints, of a network without the 23 angles
+    shape       (B, S)
+    turn        (B, 6)            rotation of the hand, of a network that takes joints in any frame; without it they are
+                                  to be in the hand's frame, their palm aligned with the average adult's
+
 All outputs for a mirrored crop describe the mirrored scene: a left hand is a right hand there, and the corners of its
 object's box are numbered as there (knuckle.skeleton.MIRRORED_BOX_CORNERS).
 """
@@ -37,12 +50,14 @@ from knuckle.skeleton import BONES
 METADATA_KEY = "knuckle"
 VERSION = 1
 LARGEST_CROP = 4096  # pixels a side; more is a damaged file's, and would fill the memory
-INPUTS = ("image", "K", "box")
+INPUTS = {"hand": ("image", "K", "box"), "detector": ("image", "K", "box"), "ik": ("joints", "shape")}
 OUTPUTS = {
     "hand": ("joints", "uncertainty", "left", "presence", "vertices", "corners", "category", "mask"),
     "detector": ("maps",),
+    "ik": ("angles", "vectors", "shape", "turn"),
 }
-REQUIRED_OUTPUT = {"hand": "joints", "detector": "maps"}
+REQUIRED_INPUT = {"hand": "image", "detector": "image", "ik": "joints"}
+REQUIRED_OUTPUT = {"hand": ("joints",), "detector": ("maps",), "ik": ("angles", "vectors")}
 
 
 class ContractError(InputError):
@@ -80,7 +95,7 @@ class Contract:
 
     Attributes:
         system: the name of the system it was exported from.
-        kind: "hand", for crops, or "detector", for whole pictures.
+        kind: "hand", for crops, "detector", for whole pictures, or "ik", for joints.
         crop: of a hand network; only the size of a detector's counts.
         coordinates: of joints, vertices and corners. "sight": u, v in pixels of the crop and the depth along
             the line of sight of joint 9 in such pixels (knuckle.predict.place). "2.5d": u, v in pixels of the crop and
@@ -92,7 +107,7 @@ class Contract:
     """
 
     system: str
-    kind: Literal["hand", "detector"] = "hand"
+    kind: Literal["hand", "detector", "ik"] = "hand"
     crop: CropRule = field(default_factory=CropRule)
     coordinates: Literal["sight", "2.5d", "metric", "normalised"] = "sight"
     root: int = 9
@@ -103,17 +118,18 @@ class Contract:
 
     def __post_init__(self) -> None:
         if self.kind not in OUTPUTS:
-            raise ValueError(f'kind must be "hand" or "detector" but got {self.kind!r}')
+            raise ValueError(f'kind must be "hand", "detector" or "ik" but got {self.kind!r}')
         if self.coordinates not in ("sight", "2.5d", "metric", "normalised"):
             raise ValueError(
                 f'coordinates must be "sight", "2.5d", "metric" or "normalised" but got {self.coordinates!r}'
             )
         for what, given, known, needed in (
-            ("inputs", self.inputs, INPUTS, "image"),
+            ("inputs", self.inputs, INPUTS[self.kind], (REQUIRED_INPUT[self.kind],)),
             ("outputs", self.outputs, OUTPUTS[self.kind], REQUIRED_OUTPUT[self.kind]),
         ):
-            if needed not in given or not set(given) <= set(known) or len(set(given)) < len(given):
-                raise ValueError(f"{what} must be {needed} and others of {', '.join(known)} but got {given}")
+            if not set(needed) & set(given) or not set(given) <= set(known) or len(set(given)) < len(given):
+                one = " or ".join(needed)
+                raise ValueError(f"{what} must be {one} and others of {', '.join(known)} but got {given}")
         joints = (self.root, *self.bone)
         if not all(isinstance(j, int) and 0 <= j < 21 for j in joints) or len(self.bone) != 2:
             raise ValueError(f"root and bone must name joints 0 to 20 but got {self.root} and {self.bone}")

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.camera import Camera
-from knuckle.fit import Fit, fit_hand
+from knuckle.fit import Fit, FitConstants, fit_hand
 from knuckle.handmodel import HandModel, human_limits
 from knuckle.handmodel.ranges import MEASURED_MARGINS, plausibility
 from knuckle.predict.config import PredictorConfig
@@ -70,11 +70,14 @@ class FitExplain:
     Args:
         model: the open hand, or another with its interface.
         config: for fit_uncertainty_share and min_depth.
+        shape: (S,) of all hands, where it is known.
     """
 
-    def __init__(self, model: HandModel, config: PredictorConfig) -> None:
+    def __init__(self, model: HandModel, config: PredictorConfig, shape: np.ndarray | None = None) -> None:
         self._model = model
+        self._constants = FitConstants.of(model)
         self._config = config
+        self._shape = shape
         self._limits = human_limits().widened(**MEASURED_MARGINS)
 
     def __call__(
@@ -86,13 +89,14 @@ class FitExplain:
         smooth: Smooth | None = None,
     ) -> tuple[Hand, Fit]:
         """See `Explain`."""
+        known = self._shape if shape is None else shape
         fitted = fit_hand(
-            self._model,
+            self._constants,
             estimate.joints_camera,
             side=estimate.side,
             joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,
             initial=initial,
-            shape="free" if shape is None else shape,
+            shape="free" if known is None else known,
             shape_regularisation=1.0,
             iterations=20,
             # A millimetre is far below the network's error; further steps change nothing measurable.

@@ -35,7 +35,7 @@ _PROVIDERS: dict[str, str] = {
     "directml": "DmlExecutionProvider",
 }
 _BUILDS = {"cuda": "onnxruntime-gpu", "coreml": "onnxruntime on macOS", "directml": "onnxruntime-directml on Windows"}
-_KINDS = {"hand": "a hand network", "detector": "a detector"}
+_KINDS = {"hand": "a hand network", "detector": "a detector", "ik": "an inverse-kinematics network"}
 
 
 @runtime_checkable

@@ -18,6 +18,7 @@ from knuckle.predict.estimate import CropEstimate, HandEstimate
 from knuckle.predict.explain import Explain, FitExplain
 from knuckle.predict.network import DetectorGraph, Device, HandDetector, HandGraph, HandNetwork
 from knuckle.predict.passes import CropPasses
+from knuckle.predict.person import checked_shape
 from knuckle.predict.place import place_hand
 from knuckle.sample import Hand
 from knuckle.skeleton import BONES
@@ -39,6 +40,7 @@ class Predictor:
         guide: a hand network that needs no guide itself; the package's if None. Used only where `hand` needs one.
         threads: of the processor, for each network opened here.
         device: where those run: "cpu", or "cuda", "coreml", "directml" where ONNX Runtime was built for it.
+        shape: (S,) of the one person whose hands are shown, where it is known: hands have it, and its size.
         config: thresholds and other parameters.
 
     Raises:
@@ -56,11 +58,13 @@ class Predictor:
         guide: Path | str | HandNetwork | None = None,
         threads: int = 2,
         device: Device = "cpu",
+        shape: Float[np.ndarray, " s"] | None = None,
         config: PredictorConfig | None = None,
     ) -> None:
         self.config = config or PredictorConfig()
         self.model = HandModel.open()
-        self.explain: Explain = explain or FitExplain(self.model, self.config)
+        shape = None if shape is None else checked_shape(shape, self.model)
+        self.explain: Explain = explain or FitExplain(self.model, self.config, shape)
         detector = weights_path("detector") if detector is None else detector
         self._detector = DetectorGraph(detector, threads, device) if isinstance(detector, (Path, str)) else detector
         self._hand = self._passes(hand, threads, device)
@@ -72,7 +76,7 @@ class Predictor:
             if self._guide.contract.needs_guide:
                 raise ValueError(f"guide must give side and presence by itself but got {self._guide.contract}")
         parents, children = np.array(BONES).T
-        rest = np.asarray(self.model.joints_rest, float)
+        rest = np.asarray(self.model.shaped_joints(shape), float)
         self._bone_lengths = np.linalg.norm(rest[children] - rest[parents], axis=1)
 
     def _passes(self, hand: Path | str | HandNetwork | None, threads: int, device: Device) -> CropPasses:

@@ -16,6 +16,7 @@ SYSTEMS = {
     "biomechanical-small": "knuckle.systems.biomechanical:SmallBiomechanical",
     "lite-mesh": "knuckle.systems.lite_mesh:LiteMesh",
     "lite-mesh-small": "knuckle.systems.lite_mesh:SmallLiteMesh",
+    "ik": "knuckle.systems.ik:InverseKinematics",
 }
 
 

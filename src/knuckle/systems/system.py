@@ -92,11 +92,13 @@ class Part:
         name: of the data set.
         count: how many examples.
         share: of each batch; None for what the others leave, in proportion to the counts.
+        held_out: part of the examples, in whole groups, that is never trained on.
     """
 
     name: str
     count: int
     share: float | None = None
+    held_out: float = 0.02
 
 
 @runtime_checkable

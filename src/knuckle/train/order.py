@@ -8,8 +8,8 @@ import numpy as np
 
 from knuckle.systems.system import Part, Source, Stage
 
-# Part of a data set that is held out, and the part of it above which a single group is too large for that.
-_HELD_OUT, _LARGEST_GROUP = 0.02, 0.1
+# Part of a data set above which a single group is too large to be held out.
+_LARGEST_GROUP = 0.1
 
 
 class Order:
@@ -35,7 +35,7 @@ class Order:
         ends = np.cumsum([part.count for part in self.parts])
         every = [np.arange(end - part.count, end) for part, end in zip(self.parts, ends, strict=True)]
         groups = [np.array([source.group(int(i)) for i in indices]) for indices in every]
-        chosen = list(_held_out(groups))
+        chosen = list(_held_out(groups, [part.held_out for part in self.parts]))
         for indices, names in zip(every, groups, strict=True):
             out = np.isin(names, chosen)
             self.held_out.append(indices[out])
@@ -118,11 +118,12 @@ def examples_of_batch(parts: Sequence[Part], batch: int, mix: Mapping[str, float
     return counts
 
 
-def _held_out(parts: Sequence[np.ndarray]) -> set[str]:
+def _held_out(parts: Sequence[np.ndarray], shares: Sequence[float]) -> set[str]:
     """The groups that are held out.
 
     Args:
         parts: the group of each example, part by part.
+        shares: of each part, how much of it is held out.
     """
     counted = [dict(zip(*np.unique(groups, return_counts=True), strict=True)) for groups in parts]
     large = {
@@ -132,10 +133,10 @@ def _held_out(parts: Sequence[np.ndarray]) -> set[str]:
         if count > _LARGEST_GROUP * len(groups)
     }
     chosen: set[str] = set()
-    for counts, groups in zip(counted, parts, strict=True):
+    for counts, groups, share in zip(counted, parts, shares, strict=True):
         covered = 0
         for name in sorted(counts, key=lambda name: zlib.crc32(str(name).encode())):
-            if covered >= _HELD_OUT * len(groups):
+            if covered >= share * len(groups):
                 break
             if name not in large:
                 chosen.add(str(name))

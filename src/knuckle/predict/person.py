@@ -1,0 +1,115 @@
+"""A person's hand: its shape, measured once from a few pictures or given, in a small JSON file.
+
+{"shape": {"size": 0.4, "girth": -0.1, ...}}, in the units and the order of HandModel.shape_names.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from knuckle.files import atomic_write
+from knuckle.fit import FitConstants, fit_hand
+from knuckle.handmodel import HandModel
+from knuckle.sample import Hand
+
+_MAX_BYTES = 2**16
+# From the wrist to the tip of the middle finger.
+_MIDDLE = [0, 9, 10, 11, 12]
+
+
+def measure_shape(
+    model: HandModel, hands: Sequence[Hand], length: float | None = None, regularisation: float = 1.0
+) -> Float[np.ndarray, " s"]:
+    """One shape for several hands of one person, left or right, by a fit that they share.
+
+    Proportions are measured; the size is not, as a hand twice as large at twice the distance gives the same picture.
+    It stays that which the network has given, or follows from the hand's length.
+
+    Args:
+        model: the free hand.
+        hands: of different pictures, the more different poses the better.
+        length: metres, from the middle of the wrist to the tip of the stretched middle finger, where it is known.
+        regularisation: of the shape; see `fit_hand`.
+
+    Raises:
+        ValueError: there are no hands, or the length is not a hand's.
+    """
+    if not hands:
+        raise ValueError("hands must be at least one but there are none; give pictures in which the hand is found")
+    if length is not None and not 0.05 < length < 0.35:
+        raise ValueError(f"length must be a hand's, 0.05 to 0.35 metres, but got {length:g}")
+    joints = np.stack([hand.joints_camera if hand.joints_network is None else hand.joints_network for hand in hands])
+    if length is not None:
+        bones = np.linalg.norm(np.diff(joints[:, _MIDDLE], axis=1), axis=-1).sum(1)
+        joints = joints * (length / np.median(bones))
+    std = 1e-3 * np.stack([hand.joint_uncertainty_mm for hand in hands])
+    left = np.array([hand.side == "left" for hand in hands])
+    fit = fit_hand(
+        FitConstants.of(model),
+        joints,
+        side=left,
+        shape="shared",
+        joint_uncertainty=np.maximum(std, 1e-3),
+        shape_regularisation=regularisation,
+    )
+    return fit.shape[0]
+
+
+def write_person(path: Path, model: HandModel, shape: Float[np.ndarray, " s"]) -> None:
+    """Write a shape where `read_person` reads it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    named = {name: round(float(value), 5) for name, value in zip(model.shape_names, shape, strict=True)}
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(json.dumps({"shape": named}, indent=1) + "\n")
+
+
+def read_person(path: Path, model: HandModel) -> Float[np.ndarray, " s"]:
+    """The shape in a person's file, or in a hand of `knuckle predict`'s results.
+
+    Args:
+        path: JSON with an object whose "shape" has a number for each of model.shape_names, by name or in their order.
+
+    Raises:
+        ValueError: the file holds something else, or a shape that no hand has; it is named.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f"{path} must hold one hand's shape but has more than {_MAX_BYTES} bytes; give another file")
+    try:
+        content = json.loads(path.read_bytes())
+        shape = content["shape"]
+        values = [shape[name] for name in model.shape_names] if isinstance(shape, dict) else list(shape)
+        numbers = np.array([float(value) for value in values])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f'{path} must hold {{"shape": ...}} with {", ".join(model.shape_names)} but cannot be read so ({error}); '
+            "write it with `knuckle person`"
+        ) from None
+    return checked_shape(numbers, model, str(path))
+
+
+def checked_shape(shape: Float[np.ndarray, "..."], model: HandModel, name: str = "shape") -> Float[np.ndarray, " s"]:
+    """The shape, if it is one of the model's.
+
+    Raises:
+        ValueError: it has another number of entries, or one far outside the model's limits.
+    """
+    numbers = np.asarray(shape, np.float64)
+    count = len(model.shape_names)
+    if numbers.shape != (count,) or not all(math.isfinite(value) for value in numbers):
+        raise ValueError(f"{name} must be {count} finite numbers, in the order of shape_names, but got {numbers}")
+    low, high = np.asarray(model.shape_limits).T
+    if (numbers < 2 * low).any() or (numbers > 2 * high).any():
+        worst = int(np.argmax(np.maximum(numbers / high, numbers / low)))
+        raise ValueError(
+            f"{name} must be near the limits of human hands but its {model.shape_names[worst]} is {numbers[worst]:g}, "
+            f"beyond {low[worst]:g} to {high[worst]:g}; measure it again with `knuckle person`"
+        )
+    return numbers
