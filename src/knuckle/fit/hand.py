@@ -7,12 +7,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from knuckle.arrays import Array
+from knuckle.fit.constants import FitConstants
 from knuckle.fit.inputs import MIRROR, Problem, angle_prior, checked_limits, flat_side, flat_targets
-from knuckle.fit.kinematics import kinematics_of
+from knuckle.fit.kinematics import pose
 from knuckle.fit.objective import Targets
 from knuckle.fit.search import SearchOptions, SearchResult, search
 from knuckle.fit.shared import search_shared
-from knuckle.fit.skinning import LinearSkinning, linear_skinning_of
+from knuckle.fit.skinning import LinearSkinning
 from knuckle.fit.solver import Estimate
 from knuckle.handmodel.limits import angle_limits as preset_limits
 from knuckle.handmodel.model import HandModel
@@ -56,7 +57,7 @@ class Fit:
 
 
 def fit_hand(
-    model: HandModel,
+    model: HandModel | FitConstants,
     joints: Array | None = None,
     vertices: Array | None = None,
     *,
@@ -87,7 +88,7 @@ def fit_hand(
     Gaussian errors, the uncertainties being their standard deviations, and shape and angles have Gaussian priors.
 
     Args:
-        model: the hand, with NumPy constants.
+        model: the hand, with NumPy constants; or `FitConstants.of(model)`, which is then not worked out in every call.
         joints: (..., 21, 3) metres, common order, any frame that is a rotation and a translation away from the hand's.
         vertices: (..., V, 3) metres, in the model's vertex order. Those of the forearm are ignored: it moves with
             the wrist, which is not fitted.
@@ -128,26 +129,27 @@ def fit_hand(
     Source: Levenberg-Marquardt with an active set (Nocedal & Wright, Numerical Optimization, 2006, sections 10.3 and
     16.7); translation eliminated as a linear unknown; the shared shape by variable projection.
     """
-    kin = kinematics_of(model)
+    hand = model if isinstance(model, FitConstants) else FitConstants.of(model)
+    kin = hand.kin
     options = SearchOptions(iterations, tolerance, restart_above)
-    skinning = None if vertices is None else linear_skinning_of(model)
+    skinning = None if vertices is None else hand.skinning
     seen, leading, centre, left = _centred_targets(
         skinning, joints, vertices, side, joint_uncertainty, vertex_uncertainty
     )
-    angle_limits = checked_limits(_named_limits(model, limits), kin.angle_count, "limits")
+    angle_limits = _angle_limits(hand, limits)
     angle_mean, angle_weights = angle_prior(angle_limits, _weight(angle_regularisation, "angle_regularisation"))
     problem = Problem(
         kin=kin,
-        tip_skinning=None if model.tip_vertices is None else linear_skinning_of(model, model.tip_vertices),
+        tip_skinning=hand.tip_skinning,
         skinning=skinning,
         joints=seen[0],
         vertices=seen[1],
         centre=centre,
         left=left,
         limits=angle_limits,
-        shape_limits=checked_limits(
-            model.shape_limits if shape_limits is None else shape_limits, kin.shape_count, "shape_limits"
-        ),
+        shape_limits=hand.shape_limits
+        if shape_limits is None
+        else checked_limits(shape_limits, kin.shape_count, "shape_limits"),
         shape_mean=_checked_shape_mean(shape_mean, kin.shape_count),
         shape_weight=_weight(shape_regularisation, "shape_regularisation"),
         angle_mean=angle_mean,
@@ -163,7 +165,7 @@ def fit_hand(
         result = search_shared(problem, warm, options)
     else:
         result = search(problem, _fixed_shape(problem, shape, leading), warm, options)
-    return _to_fit(model, problem, result, leading)
+    return _to_fit(hand.model, problem, result, leading)
 
 
 def _centred_targets(skinning: LinearSkinning | None, joints, vertices, side, joint_uncertainty, vertex_uncertainty):
@@ -196,12 +198,12 @@ def _centred_targets(skinning: LinearSkinning | None, joints, vertices, side, jo
     return centred, leading, centre, left
 
 
-def _named_limits(model: HandModel, limits: Any) -> Any:
-    if not isinstance(limits, str):
-        return limits
-    if limits == "default" and model.angle_convention == "summed":
-        return None
-    return preset_limits(limits)
+def _angle_limits(hand: FitConstants, limits: Any) -> Float[np.ndarray, "a 2"]:
+    if isinstance(limits, str):
+        if limits == "default":
+            return hand.default_limits
+        limits = preset_limits(limits)
+    return checked_limits(limits, hand.kin.angle_count, "limits")
 
 
 def _weight(value: Any, name: str) -> float:
@@ -263,19 +265,21 @@ def _to_fit(model: HandModel, problem: Problem, result: SearchResult, leading: t
     """The solution in the camera frame, left hands mirrored back."""
     count = problem.count
     unplaced = model(result.angles, shape=result.shape) if problem.vertices is not None else None
-    in_hand = model.joints(result.angles, shape=result.shape) if unplaced is None else unplaced.joints
+    if unplaced is not None:
+        in_hand = unplaced.joints
+    elif problem.tip_skinning is not None:
+        in_hand = model.joints(result.angles, shape=result.shape)
+    else:
+        in_hand = pose(problem.kin, result.angles, result.shape).joints
     turned = in_hand @ result.rotation.swapaxes(-1, -2)
-    residual, weights = np.zeros((count, 0, 3)), np.zeros((count, 0))
+    seen_points = [] if problem.joints is None else [(problem.joints, turned)]
     if problem.vertices is not None and unplaced is not None:
-        skinned = unplaced.vertices @ result.rotation.swapaxes(-1, -2)
-        residual, weights = problem.vertices.points - skinned, problem.vertices.weights
-    if problem.joints is not None:
-        residual = np.concatenate([problem.joints.points - turned, residual], axis=1)
-        weights = np.concatenate([problem.joints.weights, weights], axis=1)
-    total = weights.sum(axis=1, keepdims=True)
-    offset = np.sum(weights[..., None] * residual, axis=1) / total
+        seen_points.append((problem.vertices, unplaced.vertices @ result.rotation.swapaxes(-1, -2)))
+    residual = np.concatenate([targets.points - points for targets, points in seen_points], axis=1)
+    weights = np.concatenate([targets.weights for targets, _ in seen_points], axis=1)
+    offset = (weights[..., None] * residual).sum(axis=1) / weights.sum(axis=1, keepdims=True)
     measured = slice(0, 21) if problem.joints is not None else slice(None)
-    distance = np.linalg.norm(residual[:, measured] - offset[:, None], axis=-1)
+    distance = np.sqrt(np.square(residual[:, measured] - offset[:, None]).sum(axis=-1))
     seen = weights[:, measured] > 0
     mirror = np.where(problem.left[:, None], MIRROR, 1.0)
     T = np.zeros((count, 4, 4))
@@ -288,7 +292,7 @@ def _to_fit(model: HandModel, problem: Problem, result: SearchResult, leading: t
         shape=result.shape.reshape(*leading, problem.kin.shape_count),
         T_camera_hand=T.reshape(*leading, 4, 4),
         joints=joints.reshape(*leading, 21, 3),
-        error=(np.sum(distance * seen, axis=1) / seen.sum(axis=1)).reshape(leading),
+        error=((distance * seen).sum(axis=1) / seen.sum(axis=1)).reshape(leading),
         iterations=result.iterations.reshape(leading),
         converged=result.converged.reshape(leading),
     )

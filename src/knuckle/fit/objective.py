@@ -5,6 +5,7 @@ translation enters linearly and is eliminated: its optimum for any pose is the w
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -32,7 +33,9 @@ class Targets:
     weights: Float[np.ndarray, "B N"]
 
     def take(self, index: Int[np.ndarray, " n"]) -> "Targets":
-        return Targets(self.points[index], self.weights[index])
+        """Those with the given indices, in increasing order and each at most once."""
+        # Nothing is copied as long as there are all: of one hand at every step.
+        return self if len(index) == len(self.points) else Targets(self.points[index], self.weights[index])
 
 
 @dataclass(eq=False)
@@ -62,7 +65,7 @@ class NormalAccumulator:
         self.gradient += (flat @ residual.reshape(batch, 3 * points, 1))[..., 0]
         self.cross_block += weighted.sum(axis=1)
         weighted_residual = residual * weights[..., None]
-        self.cost += np.sum(weighted_residual * residual, axis=(1, 2))
+        self.cost += (weighted_residual * residual).sum(axis=(1, 2))
         self.translation_gradient += weighted_residual.sum(axis=1)
         self.weight += weights.sum(axis=1)
 
@@ -70,7 +73,7 @@ class NormalAccumulator:
         """The normal equations at the optimal translation (Schur complement of its block)."""
         mean = self.translation_gradient / self.weight[:, None]
         return NormalEquations(
-            self.cost - np.sum(mean * self.translation_gradient, axis=1),
+            self.cost - (mean * self.translation_gradient).sum(axis=1),
             self.gradient - np.matmul(mean[:, None, :], self.cross_block)[:, 0],
             self.hessian
             - np.matmul((self.cross_block / self.weight[:, None, None]).transpose(0, 2, 1), self.cross_block),
@@ -121,6 +124,45 @@ class Objective:
         count = self.kin.angle_count
         return values[:, :count], values[:, count:] if self.shape is None else self.shape[index]
 
+    @cached_property
+    def _places(self) -> Int[np.ndarray, " n"]:
+        """Where the entries of `angle_jacobian` belong in a flattened Jacobian of the joints."""
+        angle, joint, _ = self.kin.pairs
+        return ((3 * joint[:, None] + np.arange(3)) * self.unknowns + 3 + angle[:, None]).reshape(-1)
+
+    def cost(self, index: Int[np.ndarray, " n"], estimate: Estimate) -> Float[np.ndarray, " n"]:
+        """`evaluate(index, estimate).cost`, without the derivatives."""
+        angles, shape = self.split(index, estimate.values)
+        posed = pose(self.kin, angles, shape)
+        joints = posed.joints
+        if self.tip_skinning is not None:
+            joints = joints.copy()
+            joints[:, TIPS] = skin_vertices(self.tip_skinning, posed, shape).points
+        squares = weights = np.zeros(len(index))
+        sums = np.zeros((len(index), 3))
+        for targets, points in ((self.joints, joints), (self.vertices, None)):
+            if targets is None:
+                continue
+            if points is None:
+                assert self.skinning is not None
+                points = skin_vertices(self.skinning, posed, shape).points
+            seen = targets.take(index)
+            residual = points - seen.points @ estimate.rotation
+            weighted = residual * seen.weights[..., None]
+            squares = squares + (weighted * residual).sum(axis=(1, 2))
+            sums = sums + weighted.sum(axis=1)
+            weights = weights + seen.weights.sum(axis=1)
+        cost = squares - (sums / weights[:, None] * sums).sum(axis=1)
+        if self.bend_weight:
+            residual = np.maximum(-bend_of(joints)[0], 0.0)
+            cost += self.bend_weight * np.square(residual).sum(axis=1)
+        deviation = angles - self.angle_mean
+        cost += (self.angle_weights * deviation * deviation).sum(axis=1)
+        if self.shape is None and self.shape_weight:
+            deviation = shape - self.shape_mean
+            cost += (self.shape_weight * deviation * deviation).sum(axis=1)
+        return cost
+
     def evaluate(self, index: Int[np.ndarray, " n"], estimate: Estimate) -> NormalEquations:
         """The sum of squares and its derivatives, the translation eliminated."""
         angles, shape = self.split(index, estimate.values)
@@ -149,9 +191,7 @@ class Objective:
         """Joints (n, 21, 3) and their Jacobian (n, 21, 3, P), its three columns of rotation left zero."""
         batch, unknowns = len(shape), self.unknowns
         jacobian = np.zeros((batch, 21, 3, unknowns))
-        angle, joint, _ = self.kin.pairs
-        places = ((3 * joint[:, None] + np.arange(3)) * unknowns + 3 + angle[:, None]).reshape(-1)
-        jacobian.reshape(batch, -1)[:, places] = angle_jacobian(self.kin, posed).reshape(batch, -1)
+        jacobian.reshape(batch, -1)[:, self._places] = angle_jacobian(self.kin, posed).reshape(batch, -1)
         if self.shape is None:
             jacobian[..., 3 + self.kin.angle_count :] = shape_jacobian(self.kin, posed)
         if self.tip_skinning is None:
@@ -197,7 +237,7 @@ def add_prior(
 ) -> None:
     """Add the sum of weights * deviation^2 of the given unknowns."""
     pull = weights * deviation
-    normal.cost[:] += np.sum(pull * deviation, axis=1)
+    normal.cost[:] += (pull * deviation).sum(axis=1)
     normal.gradient[:, unknowns] += pull
     np.einsum("bii->bi", normal.hessian)[:, unknowns] += weights
 
@@ -223,6 +263,17 @@ def add_bend(normal: NormalEquations, joints: Float[np.ndarray, "B 21 3"], jacob
 
 def bend_consistency(joints: Float[np.ndarray, "B 21 3"], jacobian: Float[np.ndarray, "B 21 3 P"]):
     """(B, 4) `bend` of `add_bend` and its Jacobian (B, 4, P)."""
+    bend, unit, length, (d12, d23) = bend_of(joints)
+    u1, u2, u3 = unit[:, :, 0], unit[:, :, 1], unit[:, :, 2]
+    by_unit = np.stack([u2 * d23 - u3, u1 * d23 + u3 * d12, u2 * d12 - u1], axis=2)
+    by_bone = (by_unit - unit * np.sum(unit * by_unit, axis=-1, keepdims=True)) / length
+    rows = jacobian[:, BENDING]
+    by_unknown = rows[:, :, :-1] - rows[:, :, 1:]
+    return bend, np.sum(by_bone[..., None] * by_unknown, axis=(2, 3))
+
+
+def bend_of(joints: Float[np.ndarray, "B 21 3"]):
+    """(B, 4) `bend` of `add_bend`; unit bones (B, 4, 3, 3), their lengths, and products of neighbours."""
     chain = joints[:, BENDING]
     bones = chain[:, :, :-1] - chain[:, :, 1:]
     length = np.maximum(np.sqrt(np.sum(bones**2, axis=-1, keepdims=True)), 1e-9)
@@ -230,9 +281,4 @@ def bend_consistency(joints: Float[np.ndarray, "B 21 3"], jacobian: Float[np.nda
     u1, u2, u3 = unit[:, :, 0], unit[:, :, 1], unit[:, :, 2]
     d12, d23, d13 = (np.sum(a * b, axis=-1, keepdims=True) for a, b in ((u1, u2), (u2, u3), (u1, u3)))
     # Lagrange's identity; the square of u2 is one.
-    bend = (d12 * d23 - d13)[..., 0]
-    by_unit = np.stack([u2 * d23 - u3, u1 * d23 + u3 * d12, u2 * d12 - u1], axis=2)
-    by_bone = (by_unit - unit * np.sum(unit * by_unit, axis=-1, keepdims=True)) / length
-    rows = jacobian[:, BENDING]
-    by_unknown = rows[:, :, :-1] - rows[:, :, 1:]
-    return bend, np.sum(by_bone[..., None] * by_unknown, axis=(2, 3))
+    return (d12 * d23 - d13)[..., 0], unit, length, (d12, d23)

@@ -1,5 +1,6 @@
 """Solve a problem for every hand: an initial estimate, and further starts for hands with a large residual."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,8 @@ def search(
         warm: initial rotation and angles, and shape, in place of a cold start.
     """
     parts = [_search_chunk(problem, index, shape, warm, options) for index in chunks(problem)]
+    if len(parts) == 1:
+        return parts[0]
     return SearchResult(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in SearchResult.__dataclass_fields__)
     )
@@ -77,37 +80,52 @@ def _search_chunk(problem, index, shape, warm, options: SearchOptions) -> Search
     objective = problem.objective(index, fixed)
     lower, upper = _limits(problem, fixed is None)
 
-    def solve(rows: Int[np.ndarray, " n"], start: Estimate) -> Solution:
-        values = np.clip(start.values, lower, upper)
+    # Without annotations of shapes, which would be made anew in every call.
+    def solve(rows: np.ndarray, start: Estimate) -> Solution:
         return minimise(
             lambda active, estimate: objective.evaluate(rows[active], estimate),
-            Estimate(start.rotation, values),
+            Estimate(start.rotation, np.minimum(np.maximum(start.values, lower), upper)),
             lower,
             upper,
             iterations=options.iterations,
             tolerance=options.tolerance,
+            cost_of=lambda active, estimate: objective.cost(rows[active], estimate),
         )
 
     all_rows = np.arange(len(index))
-    default_angles = _default_angles(problem)
     if warm is None:
-        solution = solve(all_rows, _cold_start(problem, index, fixed, default_angles[0]))
-        later = default_angles[1:]
+        solution = solve(all_rows, _cold_start(problem, index, fixed, _default_angles(problem)[0]))
+        tried = 1
     else:
         estimate, warm_shape = warm
         solution = solve(all_rows, _with_shape(estimate.take(index), warm_shape[index], fixed))
-        later = default_angles
-    weight = sum(t.weights[index].sum(axis=1) for t in (problem.joints, problem.vertices) if t is not None)
-    for rest in later:
-        bad = np.flatnonzero(solution.cost > options.restart_above**2 * weight)
-        if not len(bad):
-            break
-        again = solve(bad, _cold_start(problem, index[bad], None if fixed is None else fixed[bad], rest))
-        solution = _merge_better(solution, bad, again)
+        tried = 0
+    if options.restart_above < np.inf:
+        solution = _restarted(problem, index, fixed, solution, solve, options.restart_above, tried)
     angles, found_shape = objective.split(all_rows, solution.estimate.values)
     return SearchResult(
         solution.estimate.rotation, angles, found_shape, solution.iterations, solution.converged, solution.cost
     )
+
+
+def _restarted(
+    problem: Problem,
+    index: Int[np.ndarray, " n"],
+    fixed: Float[np.ndarray, "n S"] | None,
+    solution: Solution,
+    solve: Callable[[np.ndarray, Estimate], Solution],
+    restart_above: float,
+    tried: int,
+) -> Solution:
+    """The solution, improved where its residual is large by further starts, those not `tried` yet."""
+    weight = sum(t.weights[index].sum(axis=1) for t in (problem.joints, problem.vertices) if t is not None)
+    for rest in _default_angles(problem)[tried:]:
+        bad = np.flatnonzero(solution.cost > restart_above**2 * weight)
+        if not len(bad):
+            break
+        again = solve(bad, _cold_start(problem, index[bad], None if fixed is None else fixed[bad], rest))
+        solution = _merge_better(solution, bad, again)
+    return solution
 
 
 def _merge_better(solution: Solution, rows: Int[np.ndarray, " n"], again: Solution) -> Solution:

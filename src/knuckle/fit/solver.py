@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from knuckle.geometry.rotation import axis_angle_to_matrix
+from knuckle.fit.kinematics import rotation_of
 
 INITIAL_DAMPING = 1e-3
 MIN_DAMPING = 1e-7
@@ -74,6 +74,7 @@ def minimise(
     iterations: int,
     tolerance: float,
     relative_tolerance: float = 1e-3,
+    cost_of: Callable[[Int[np.ndarray, " n"], Estimate], Float[np.ndarray, " n"]] | None = None,
 ) -> Solution:
     """Levenberg-Marquardt with an active set, from an initial estimate within the limits.
 
@@ -85,6 +86,7 @@ def minimise(
         tolerance: metres; a problem has converged when the predicted reduction of its cost is at most
             tolerance^2 * scale + relative_tolerance * cost.
         relative_tolerance: see `tolerance`.
+        cost_of: `evaluate(...).cost` alone, which takes less time: a last step needs no more.
 
     Returns:
         The best estimate found for every problem; `lower <= values <= upper` holds exactly.
@@ -97,21 +99,27 @@ def minimise(
     if batch == 0:
         return Solution(start, cost, count, converged)
     active = np.arange(batch)
+    bounds = np.full((2, 3 + values.shape[1]), np.array([[-np.inf], [np.inf]]))  # of a step: rotations have none
+    bounds[:, 3:] = lower, upper
     current, normal = start, evaluate(active, start)
     cost[:] = normal.cost
     damping, stalled = np.full(batch, INITIAL_DAMPING), np.zeros(batch, dtype=np.int64)
     for _ in range(iterations):
-        step, predicted = _damped_step(normal, damping, current.values, lower, upper)
+        step, predicted = _damped_step(normal, damping, current.values, bounds)
         trial = Estimate(
-            current.rotation @ axis_angle_to_matrix(step[:, :3]),
-            np.clip(current.values + step[:, 3:], lower, upper),
+            current.rotation @ rotation_of(step[:, :3]),
+            np.minimum(np.maximum(current.values + step[:, 3:], lower), upper),
         )
-        trial_normal = evaluate(active, trial)
+        threshold = tolerance**2 * normal.scale + relative_tolerance * normal.cost
+        small = np.abs(predicted) <= threshold
+        if cost_of is not None and small.all():
+            # Whether these steps are accepted or not, the derivatives there are not needed.
+            trial_normal = NormalEquations(cost_of(active, trial), normal.gradient, normal.hessian, normal.scale)
+        else:
+            trial_normal = evaluate(active, trial)
         reduction = normal.cost - trial_normal.cost
         count[active] += 1
         accepted = reduction >= 0
-        threshold = tolerance**2 * normal.scale + relative_tolerance * normal.cost
-        small = np.abs(predicted) <= threshold
         stalled = np.where(accepted, np.where(reduction <= threshold, stalled + 1, 0), stalled)
         done = ((small | (stalled >= MAX_STALLED_STEPS)) & accepted) | (~accepted & (damping >= MAX_DAMPING))
         done |= ~accepted & (np.abs(predicted) <= 1e-12 * normal.cost)
@@ -121,9 +129,9 @@ def minimise(
         damping = _next_damping(damping, accepted, reduction / np.maximum(predicted, 1e-300))
         converged[active[done]] = True
         remaining = ~done
-        if not np.any(remaining):
+        if not remaining.any():
             break
-        if np.all(accepted) and np.all(remaining):
+        if accepted.all() and remaining.all():
             normal, current = trial_normal, trial
             continue
         normal = _select(accepted, trial_normal, normal, remaining)
@@ -136,18 +144,17 @@ def _damped_step(
     normal: NormalEquations,
     damping: Float[np.ndarray, " B"],
     values: Float[np.ndarray, "B N"],
-    lower: Float[np.ndarray, " N"],
-    upper: Float[np.ndarray, " N"],
+    bounds: Float[np.ndarray, "2 P"],
 ) -> tuple[Float[np.ndarray, "B P"], Float[np.ndarray, " B"]]:
     """The Levenberg-Marquardt step within the limits, and the reduction of the cost that the model predicts for it."""
     damped = normal.hessian.copy()
     diagonal = np.einsum("bii->bi", damped)
+    position = np.zeros((len(values), bounds.shape[1]))
+    position[:, 3:] = values
     # The small constant keeps directions that no observation determines (the girth, from joints alone) where they are.
     diagonal += damping[:, None] * (diagonal + 1e-8 * normal.scale[:, None])
-    gap_low = np.concatenate([np.full((len(values), 3), -np.inf), lower - values], axis=1)
-    gap_high = np.concatenate([np.full((len(values), 3), np.inf), upper - values], axis=1)
-    step = bounded_step(damped, normal.gradient, gap_low, gap_high)
-    predicted = -np.sum(step * (2 * normal.gradient + np.matmul(normal.hessian, step[..., None])[..., 0]), axis=1)
+    step = bounded_step(damped, normal.gradient, bounds[0] - position, bounds[1] - position)
+    predicted = -(step * (2 * normal.gradient + np.matmul(normal.hessian, step[..., None])[..., 0])).sum(axis=1)
     return step, predicted
 
 
@@ -156,7 +163,7 @@ def _next_damping(
 ) -> Float[np.ndarray, " B"]:
     """Damping of the next step, from the ratio of actual to predicted reduction of the last one."""
     after_success = np.where(gain_ratio > 0.75, damping * 0.1, np.where(gain_ratio < 0.25, damping * 4, damping))
-    return np.clip(np.where(accepted, after_success, damping * 10), MIN_DAMPING, MAX_DAMPING)
+    return np.minimum(np.maximum(np.where(accepted, after_success, damping * 10), MIN_DAMPING), MAX_DAMPING)
 
 
 def _select(
@@ -188,7 +195,10 @@ def bounded_step(
     Source: block principal pivoting, Portugal, Judice & Vicente, Mathematics of Computation 63 (1994).
     """
     held = ((gap_low >= 0) & (gradient > 0)) | ((gap_high <= 0) & (gradient < 0))
+    nothing_held = not held.any()
     step = _solve_held(damped, gradient, held, np.zeros_like(gradient))
+    if nothing_held and ((step >= gap_low) & (step <= gap_high)).all():
+        return step
     rows = np.arange(len(gradient))
     for _ in range(MAX_PIVOTING_PASSES):
         trial, low, high, fixed = step[rows], gap_low[rows], gap_high[rows], held[rows]
@@ -203,7 +213,7 @@ def bounded_step(
         held[rows] = fixed
         clipped = np.where(fixed, np.clip(trial[changed], low[changed], high[changed]), 0.0)
         step[rows] = _solve_held(damped[rows], gradient[rows], fixed, clipped)
-    return np.clip(step, gap_low, gap_high)
+    return np.minimum(np.maximum(step, gap_low), gap_high)
 
 
 def _solve_held(
