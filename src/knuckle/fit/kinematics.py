@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from knuckle.geometry.rotation import cross_matrix
+from knuckle.geometry.rotation import cross_matrix, cross_product
 from knuckle.handmodel.angles import ANGLE_JOINT
 from knuckle.handmodel.model import HandModel
 
@@ -201,7 +201,7 @@ def _summed_rotations(kin: Kinematics, angles: Float[np.ndarray, "B A"]) -> tupl
 def angle_jacobian(kin: Kinematics, posed: PosedJoints) -> Float[np.ndarray, "B M 3"]:
     """Derivative of joint kin.pairs[1] with respect to angle kin.pairs[0], metres per radian; zero for other pairs."""
     angle, joint, pivot = kin.pairs
-    return cross(posed.axes[:, angle], posed.joints[:, joint] - posed.joints[:, pivot])
+    return cross_product(posed.axes[:, angle], posed.joints[:, joint] - posed.joints[:, pivot])
 
 
 def shape_jacobian(kin: Kinematics, posed: PosedJoints) -> Float[np.ndarray, "B 21 3 S"]:
@@ -218,24 +218,8 @@ def shape_jacobian(kin: Kinematics, posed: PosedJoints) -> Float[np.ndarray, "B 
 
 def rotation_of(vector: Float[np.ndarray, "B 3"]) -> Float[np.ndarray, "B 3 3"]:
     """The rotation matrices of rotation vectors: geometry.rotation.axis_angle_to_matrix, several times faster here."""
-    square = np.square(vector).sum(axis=1)[:, None, None]
-    small = square < 1e-8
-    safe = np.where(small, 1.0, square)
-    length = np.sqrt(safe)
-    # Taylor series below 1e-4 rad, as in _summed_rotations.
-    sinc = np.where(small, 1 - square / 6, np.sin(length) / length)
-    half = np.sin(0.5 * length)
-    versine = np.where(small, 0.5 - square / 24, 2 * half * half / safe)
+    # Never zero: both quotients have their limits there, and lose no precision on the way.
+    length = np.sqrt(np.maximum(np.square(vector).sum(axis=1), 1e-24))[:, None, None]
+    half = np.sin(0.5 * length) / length
     skew = (vector @ CROSS_BASIS).reshape(-1, 3, 3).swapaxes(1, 2)
-    return _IDENTITY + sinc * skew + versine * (skew @ skew)
-
-
-def cross(a: Float[np.ndarray, "*#n 3"], b: Float[np.ndarray, "*#n 3"]) -> Float[np.ndarray, "... 3"]:
-    """Cross product; 2 times faster than numpy.cross for one hand, 8 times for 256."""
-    ax, ay, az = a[..., 0], a[..., 1], a[..., 2]
-    bx, by, bz = b[..., 0], b[..., 1], b[..., 2]
-    out = np.empty(np.broadcast_shapes(a.shape, b.shape))
-    out[..., 0] = ay * bz - az * by
-    out[..., 1] = az * bx - ax * bz
-    out[..., 2] = ax * by - ay * bx
-    return out
+    return _IDENTITY + (np.sin(length) / length) * skew + (2 * half * half) * (skew @ skew)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from knuckle.fit.kinematics import BONES, CHAINS, LEVELS, Kinematics, PosedJoints, cross, shape_jacobian
+from knuckle.fit.kinematics import BONES, CHAINS, LEVELS, Kinematics, PosedJoints, shape_jacobian
 from knuckle.geometry.align import align_similarity
-from knuckle.geometry.rotation import cross_matrix
+from knuckle.geometry.rotation import cross_matrix, cross_product
 from knuckle.handmodel.model import HandModel
 
 PIVOTS = np.array([1 + 4 * chain + level for chain in range(CHAINS) for level in range(LEVELS)])
@@ -116,7 +116,7 @@ def fill_vertex_jacobian(
         share = np.cumsum(weights.T[::-1], axis=0)[::-1]
         lever = carried - share[..., None] * posed.joints[:, PIVOTS[bones], None]
         angles = np.flatnonzero(kin.bone // LEVELS == chain)
-        columns = cross(posed.axes[:, angles, None], lever[:, kin.bone[angles] % LEVELS])
+        columns = cross_product(posed.axes[:, angles, None], lever[:, kin.bone[angles] % LEVELS])
         jacobian[:, moved[:, None, None], np.arange(3)[:, None], 3 + angles] = columns.transpose(0, 2, 3, 1)
     if skinning.correctives is not None:
         add_corrective_jacobian(jacobian, skinning.correctives, kin, posed, skinned)

@@ -3,10 +3,11 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from knuckle.fit.kinematics import CHAINS, LEVELS, Kinematics, cross, pose
+from knuckle.fit.kinematics import CHAINS, LEVELS, Kinematics, pose
 from knuckle.fit.objective import Targets
 from knuckle.fit.solver import Estimate
 from knuckle.geometry.align import align_rigid
+from knuckle.geometry.rotation import cross_product
 
 PALM = np.array([0, 1, 5, 9, 13, 17])  # joints that no angle moves
 
@@ -123,7 +124,7 @@ def angle_about(
     axis: Float[np.ndarray, "n 3"], start: Float[np.ndarray, "*b n 3"], goal: Float[np.ndarray, "*b n 3"]
 ) -> Float[np.ndarray, "*b n"]:
     """The angle about a unit axis that rotates `start` closest to the direction of `goal`."""
-    across = np.sum(axis * cross(start, goal), axis=-1)
+    across = np.sum(axis * cross_product(start, goal), axis=-1)
     along = np.sum(start * goal, axis=-1) - np.sum(axis * start, axis=-1) * np.sum(axis * goal, axis=-1)
     return np.arctan2(across, along)
 
@@ -142,7 +143,7 @@ def angles_about_two(
     p = start / np.maximum(np.sqrt(np.sum(start**2, axis=-1, keepdims=True)), 1e-12)
     q = goal / np.maximum(np.sqrt(np.sum(goal**2, axis=-1, keepdims=True)), 1e-12)
     c = np.sum(first * second, axis=-1)
-    normal = cross(first, second)
+    normal = cross_product(first, second)
     square = 1 - c * c
     on_second, on_first = np.sum(second * p, axis=-1), np.sum(first * q, axis=-1)
     alpha = (on_first - c * on_second) / square

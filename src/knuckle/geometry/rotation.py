@@ -4,6 +4,7 @@ A matrix acts on column vectors: `point_a = R_a_b @ point_b`.
 """
 
 import array_api_compat
+import numpy as np
 from jaxtyping import Float
 
 from knuckle.arrays import Array, namespace
@@ -15,6 +16,20 @@ _SMALL = 1e-4
 
 def _identity(like: Array) -> Array:
     return namespace(like).eye(3, dtype=like.dtype, device=array_api_compat.device(like))
+
+
+def cross_product(one: Float[Array, "*#batch 3"], other: Float[Array, "*#batch 3"]) -> Float[Array, "... 3"]:
+    """The cross product of vectors (..., 3); of NumPy arrays several times faster than numpy.cross."""
+    xp = namespace(one, other)
+    if array_api_compat.is_torch_array(one):
+        return xp.linalg.cross(one, other, axis=-1)
+    ax, ay, az = one[..., 0], one[..., 1], one[..., 2]
+    bx, by, bz = other[..., 0], other[..., 1], other[..., 2]
+    out = np.empty(np.broadcast_shapes(one.shape, other.shape), dtype=np.result_type(one, other))
+    out[..., 0] = ay * bz - az * by
+    out[..., 1] = az * bx - ax * bz
+    out[..., 2] = ax * by - ay * bx
+    return out
 
 
 def cross_matrix(vector: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:

@@ -15,6 +15,7 @@ import array_api_compat
 from jaxtyping import Float
 
 from knuckle.arrays import Array, namespace
+from knuckle.geometry.rotation import cross_product
 from knuckle.handmodel.placement import Side, apply_placement, placement
 from knuckle.skeleton import BONES
 
@@ -51,14 +52,16 @@ def hand_measures(
     xp = namespace(joints)
     bones = _as_right(bone_vectors(joints), side)
     chains = xp.reshape(bones, (*bones.shape[:-2], 5, 4, 3))
+    directions = _unit(chains)
     roots = chains[..., 0, :]
-    normals = _palm_normals(roots)
+    normals = _palm_normals(directions[..., 0, :])
     between = _unit(normals[..., 1:, :] + normals[..., :-1, :])
+    x = _palm_axes(normals, between[..., 1:, :])
     return HandMeasures(
         _length(bones),
         _palm_curvature(roots, normals, between),
         _palm_angles(roots),
-        _finger_angles(chains, *_root_axes(roots, normals, between[..., 1:, :]), convention),
+        _finger_angles(chains, directions, x, convention),
     )
 
 
@@ -103,7 +106,7 @@ def palm_curvature(joints: Float[Array, "*batch j 3"], side: Side = "right") -> 
     Source: Spurr et al., ECCV 2020, section 3.1.
     """
     roots = _as_right(bone_vectors(joints), side)[..., ::4, :]
-    normals = _palm_normals(roots)
+    normals = _palm_normals(_unit(roots))
     return _palm_curvature(roots, normals, _unit(normals[..., 1:, :] + normals[..., :-1, :]))
 
 
@@ -128,11 +131,11 @@ def root_frames(joints: Float[Array, "*batch j 3"], side: Side = "right") -> Flo
 
     Source: Spurr et al., ECCV 2020, Eq. 4.
     """
-    roots = _as_right(bone_vectors(joints), side)[..., ::4, :]
-    normals = _palm_normals(roots)
-    x, z = _root_axes(roots, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
+    z = _unit(_as_right(bone_vectors(joints), side)[..., ::4, :])
+    normals = _palm_normals(z)
+    x = _palm_axes(normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
     xp = namespace(joints)
-    return xp.stack([x, _unit(xp.linalg.cross(z, x, axis=-1)), z], axis=-1)
+    return xp.stack([x, _unit(cross_product(z, x)), z], axis=-1)
 
 
 def flexion_abduction(bone_joint: Float[Array, "*batch d"]) -> Float[Array, "*batch 2"]:
@@ -190,10 +193,10 @@ def finger_angles(
     xp = namespace(joints)
     bones = _as_right(bone_vectors(joints), side)
     chains = xp.reshape(bones, (*bones.shape[:-2], 5, 4, 3))
-    roots = chains[..., 0, :]
-    normals = _palm_normals(roots)
-    between = _unit(normals[..., 2:, :] + normals[..., 1:3, :])
-    return _finger_angles(chains, *_root_axes(roots, normals, between), convention)
+    directions = _unit(chains)
+    normals = _palm_normals(directions[..., 0, :])
+    x = _palm_axes(normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
+    return _finger_angles(chains, directions, x, convention)
 
 
 def joints_from_finger_angles(
@@ -219,15 +222,16 @@ def joints_from_finger_angles(
     _check_convention(convention)
     xp = namespace(roots, lengths, angles)
     palm = _as_right(roots, side)
-    normals = _palm_normals(palm)
-    x, z = _root_axes(palm, normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
+    z = _unit(palm)
+    normals = _palm_normals(z)
+    x = _palm_axes(normals, _unit(normals[..., 2:, :] + normals[..., 1:3, :]))
     bent = xp.reshape(angles, (*angles.shape[:-2], 5, 3, 2))
     reach = xp.reshape(lengths, (*lengths.shape[:-1], 5, 3))
     chain = [palm]
     for level in range(3):
         flexion, abduction = bent[..., level, 0, None], bent[..., level, 1, None]
         flat = xp.sin(flexion) * x + xp.cos(flexion) * z
-        along = xp.cos(abduction) * flat + xp.sin(abduction) * xp.linalg.cross(z, x, axis=-1)
+        along = xp.cos(abduction) * flat + xp.sin(abduction) * cross_product(z, x)
         chain.append(chain[-1] + reach[..., level, None] * along)
         x, z = _next_axes(x, z, along, flexion, convention)
     fingers = xp.stack(chain, axis=-2)  # (..., 5 fingers, 4 joints, 3)
@@ -274,8 +278,7 @@ def bend_consistency(joints: Float[Array, "*batch j 3"]) -> Float[Array, "*batch
     bones = bone_vectors(joints)
     chains = _unit(xp.reshape(bones, (*bones.shape[:-2], 5, 4, 3)))[..., 1:, 1:, :]
     proximal, middle, distal = (chains[..., i, :] for i in range(3))
-    cross = xp.linalg.cross
-    return xp.sum(cross(distal, middle, axis=-1) * cross(middle, proximal, axis=-1), axis=-1)
+    return xp.sum(cross_product(distal, middle) * cross_product(middle, proximal), axis=-1)
 
 
 def _as_right(vectors: Array, side: Side) -> Array:
@@ -286,23 +289,23 @@ def _as_right(vectors: Array, side: Side) -> Array:
 def _length(vectors: Array) -> Array:
     """Euclidean norm over the last axis, with zero gradient at the zero vector."""
     xp = namespace(vectors)
-    squared = xp.sum(vectors**2, axis=-1)
+    # The arrays' own sum here and below: by way of the namespace it takes twice the time for one hand.
+    squared = (vectors * vectors).sum(-1)
     zero = squared == 0
-    return xp.where(zero, xp.zeros_like(squared), xp.sqrt(xp.where(zero, xp.ones_like(squared), squared)))
+    return xp.where(zero, 0.0, xp.sqrt(xp.where(zero, 1.0, squared)))
 
 
 def _unit(vectors: Array) -> Array:
     """Unit vectors; vectors shorter than 1e-7 become zero, with zero gradient."""
     xp = namespace(vectors)
-    squared = xp.sum(vectors**2, axis=-1, keepdims=True)
+    squared = (vectors * vectors).sum(-1)[..., None]
     short = squared < _PARALLEL
-    return xp.where(short, xp.zeros_like(vectors), vectors / xp.sqrt(xp.where(short, xp.ones_like(squared), squared)))
+    return xp.where(short, 0.0, vectors / xp.sqrt(xp.where(short, 1.0, squared)))
 
 
-def _palm_normals(roots: Array) -> Array:
-    """(..., 4, 3) unit normals of neighbouring root bones, out of the back of a right hand."""
-    directions = _unit(roots)
-    return _unit(namespace(roots).linalg.cross(directions[..., 1:, :], directions[..., :-1, :], axis=-1))
+def _palm_normals(directions: Array) -> Array:
+    """(..., 4, 3) unit normals of neighbouring root bones, given as unit vectors; out of the back of a right hand."""
+    return _unit(cross_product(directions[..., 1:, :], directions[..., :-1, :]))
 
 
 def _palm_curvature(roots: Array, normals: Array, between: Array) -> Array:
@@ -310,26 +313,24 @@ def _palm_curvature(roots: Array, normals: Array, between: Array) -> Array:
     xp = namespace(roots)
     edges = xp.concat([normals[..., :1, :], between, normals[..., 3:, :]], axis=-2)
     step = roots[..., 1:, :] - roots[..., :-1, :]
-    squared = xp.sum(step**2, axis=-1)
+    squared = (step * step).sum(-1)
     # Relative to the bones, so that neither a division by zero nor one that overflows is reached in any unit.
-    size = xp.sum(roots**2, axis=-1)
+    size = (roots * roots).sum(-1)
     coincident = squared <= _PARALLEL * (size[..., 1:] + size[..., :-1])
-    arch = xp.sum((edges[..., 1:, :] - edges[..., :-1, :]) * step, axis=-1)
-    curvature = arch / xp.where(coincident, xp.ones_like(squared), squared)
-    return xp.where(coincident, xp.zeros_like(squared), curvature)
+    arch = ((edges[..., 1:, :] - edges[..., :-1, :]) * step).sum(-1)
+    return xp.where(coincident, 0.0, arch / xp.where(coincident, 1.0, squared))
 
 
 def _palm_angles(roots: Array) -> Array:
     xp = namespace(roots)
     one, other = roots[..., :-1, :], roots[..., 1:, :]
-    return xp.atan2(_length(xp.linalg.cross(one, other, axis=-1)), xp.sum(one * other, axis=-1))
+    return xp.atan2(_length(cross_product(one, other)), xp.sum(one * other, axis=-1))
 
 
-def _root_axes(roots: Array, normals: Array, between: Array) -> tuple[Array, Array]:
-    """Axes x and z of the root frames; `between` are the mean normals at middle and ring finger."""
-    xp = namespace(roots)
+def _palm_axes(normals: Array, between: Array) -> Array:
+    """Axes x of the root frames, out of the palm; `between` are the mean normals at middle and ring finger."""
     # Thumb and index use the first normal, the little finger the last; middle and ring the mean of their neighbours'.
-    return -xp.concat([normals[..., :2, :], between, normals[..., 3:, :]], axis=-2), _unit(roots)
+    return -namespace(normals).concat([normals[..., :2, :], between, normals[..., 3:, :]], axis=-2)
 
 
 def _flexion_abduction(x: Array, y: Array, z: Array) -> tuple[Array, Array]:
@@ -337,29 +338,30 @@ def _flexion_abduction(x: Array, y: Array, z: Array) -> tuple[Array, Array]:
     xp = namespace(x)
     squared = x**2 + z**2
     across = squared <= _PARALLEL * y**2
-    one, zero = xp.ones_like(x), xp.zeros_like(x)
     # Double where: the branch not taken must not evaluate 0 / 0 either.
-    flexion = xp.atan2(xp.where(across, zero, x), xp.where(across, one, z))
-    reach = xp.where(across, zero, xp.sqrt(xp.where(across, one, squared)))
-    abduction = xp.atan2(y, xp.where(across & (y == 0), one, reach))
+    flexion = xp.atan2(xp.where(across, 0.0, x), xp.where(across, 1.0, z))
+    reach = xp.where(across, 0.0, xp.sqrt(xp.where(across, 1.0, squared)))
+    abduction = xp.atan2(y, xp.where(across & (y == 0), 1.0, reach))
     return flexion, abduction
 
 
-def _finger_angles(chains: Array, x: Array, z: Array, convention: Convention) -> Array:
-    """Angles (..., 15, 2) of chains (..., 5, 4, 3), the first bone of each being the root bone with the given axes.
+def _finger_angles(chains: Array, directions: Array, x: Array, convention: Convention) -> Array:
+    """Angles (..., 15, 2) of chains (..., 5, 4, 3) with unit directions, the first bone of each being the root bone.
+
+    x (..., 5, 3) are the axes of the root frames out of the palm.
 
     The frames are carried along as their x and z: products of many small matrices take twice the time.
     """
     _check_convention(convention)
     xp = namespace(chains)
-    measured = []
+    measured, z = [], directions[..., 0, :]
     for level in (1, 2, 3):
         bones = chains[..., level, :]
-        y = xp.linalg.cross(z, x, axis=-1)
-        flexion, abduction = _flexion_abduction(*(xp.sum(axis * bones, axis=-1) for axis in (x, y, z)))
+        y = cross_product(z, x)
+        flexion, abduction = _flexion_abduction(*((axis * bones).sum(-1) for axis in (x, y, z)))
         measured += [flexion, abduction]
         if level < 3:
-            x, z = _next_axes(x, z, _unit(bones), flexion[..., None], convention)
+            x, z = _next_axes(x, z, directions[..., level, :], flexion[..., None], convention)
     angles = xp.stack(measured, axis=-1)  # (..., 5 fingers, 3 levels x 2)
     return xp.reshape(angles, (*chains.shape[:-3], 15, 2))
 

@@ -8,7 +8,7 @@ knuckle.handmodel.limits.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -82,6 +82,11 @@ class HandLimits:
             raise ValueError(f"convention must be one of {', '.join(CONVENTIONS)} but got {self.convention!r}")
         if self.count < 0:
             raise ValueError(f"count must be at least 0 but got {self.count}")
+
+    @cached_property
+    def edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """`hull_edges` of the hulls."""
+        return hull_edges(self.hulls)
 
     @property
     def boxes(self) -> Float[np.ndarray, "15 2 2"]:
@@ -253,7 +258,7 @@ def excess(joints: Float[np.ndarray, "*batch 21 3"], limits: HandLimits | None =
         outside_range(measures.lengths, limits.lengths),
         outside_range(measures.curvature, limits.curvature),
         outside_range(measures.spread, limits.spread),
-        _outside_hulls(measures, limits.hulls),
+        _outside_hulls(measures, limits),
     )
 
 
@@ -293,23 +298,34 @@ def beyond_edges(angles: Float[Array, "*batch 15 2"], hulls: Float[Array, "15 m 
     Negative inside. Outside it is the distance from the hull, or somewhat less where a corner is nearest. A product of
     matrices, so that it is fast for many hands.
     """
-    xp = namespace(angles, hulls)
+    return _beyond(angles, *hull_edges(hulls))
+
+
+def hull_edges(hulls: Float[Array, "15 m 2"]) -> tuple[Float[Array, "15 m 2"], Float[Array, "15 m"]]:
+    """The lines along the edges of anticlockwise hulls: unit normals, outwards, and their distance from the origin."""
+    xp = namespace(hulls)
     along = xp.concat([hulls[:, 1:], hulls[:, :1]], axis=1) - hulls
     length = xp.sqrt(xp.sum(along**2, axis=-1, keepdims=True))
     outward = xp.stack([along[..., 1], -along[..., 0]], axis=-1) / xp.where(length > 0, length, xp.ones_like(length))
     # A padded corner's edge has no direction; it gives zero and must not win over the negative ones.
-    offset = xp.where(length[..., 0] > 0, xp.sum(outward * hulls, axis=-1), xp.full_like(length[..., 0], math.inf))
+    return outward, xp.where(
+        length[..., 0] > 0, xp.sum(outward * hulls, axis=-1), xp.full_like(length[..., 0], math.inf)
+    )
+
+
+def _beyond(angles: Array, outward: Array, offset: Array) -> Array:
+    xp = namespace(angles, outward)
     flat = xp.permute_dims(xp.reshape(angles, (-1, 15, 2)), (1, 0, 2))
     beyond = xp.max(flat @ xp.matrix_transpose(outward) - offset[:, None, :], axis=-1)
     return xp.reshape(xp.permute_dims(beyond, (1, 0)), tuple(angles.shape[:-1]))
 
 
-def _outside_hulls(measures: HandMeasures, hulls: Float[np.ndarray, "15 m 2"]) -> np.ndarray:
+def _outside_hulls(measures: HandMeasures, limits: HandLimits) -> np.ndarray:
     distance = np.zeros(measures.angles.shape[:-1])
     # The exact distance only where it is not zero, which is rare.
-    outside = np.nonzero(beyond_edges(measures.angles, hulls) > HULL_TOLERANCE)
+    outside = np.nonzero(_beyond(measures.angles, *limits.edges) > HULL_TOLERANCE)
     if len(outside[0]):
-        distance[outside] = distance_to_hull_2d(measures.angles[outside], hulls[outside[-1]])
+        distance[outside] = distance_to_hull_2d(measures.angles[outside], limits.hulls[outside[-1]])
     return distance
 
 
