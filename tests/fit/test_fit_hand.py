@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from fit_hands import LIMITS, distance_mm, open_hand, random_hands, summed_hand
 
-from knuckle.fit import fit_hand
+from knuckle.fit import FitConstants, fit_hand
+from knuckle.fit.objective import Objective, Targets
+from knuckle.fit.solver import Estimate
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.limits import angle_limits
 from mano_fixture import mano_arrays, write_mano_pickle
@@ -306,3 +308,38 @@ def test_a_partly_observed_hand_is_fitted():
     )
     assert np.isfinite(fit.joints).all()
     assert fit.error.max() < 1e-3
+
+
+def test_constants_worked_out_before_give_the_same_fit(rng):
+    model = open_hand()
+    joints = model.joints(rng.uniform(0.0, 0.6, (3, 23)), shape=rng.normal(0, 0.5, (3, 10)))
+    constants = FitConstants.of(model)
+    alone, prepared = fit_hand(model, joints), fit_hand(constants, joints)
+    for name in ("angles", "shape", "T_camera_hand", "iterations"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(prepared, name))
+    mesh = model(alone.angles, shape=alone.shape).vertices
+    np.testing.assert_array_equal(fit_hand(constants, vertices=mesh).angles, fit_hand(model, vertices=mesh).angles)
+
+
+def test_a_last_step_without_derivatives_has_the_same_cost(rng):
+    model = open_hand()
+    constants = FitConstants.of(model)
+    joints, vertices = (
+        Targets(rng.normal(0, 0.1, (4, n, 3)), rng.uniform(1, 9, (4, n))) for n in (21, len(model.vertices))
+    )
+    objective = Objective(
+        constants.kin,
+        joints,
+        None,
+        constants.skinning,
+        vertices,
+        None,
+        np.zeros(10),
+        0.3,
+        np.zeros(23),
+        np.ones(23),
+        2.0,
+    )
+    estimate = Estimate(np.tile(np.diag([1.0, -1.0, -1.0]), (4, 1, 1)), rng.normal(0, 0.5, (4, 33)))
+    rows = np.arange(4)
+    np.testing.assert_allclose(objective.cost(rows, estimate), objective.evaluate(rows, estimate).cost, rtol=1e-12)

@@ -23,6 +23,7 @@ from knuckle.handmodel.placement import Side
 # departs from the model's.
 JOINT_UNCERTAINTY = 0.003
 VERTEX_UNCERTAINTY = 0.01
+_CONJUGATE = MIRROR[:, None] * MIRROR
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +191,7 @@ def _centred_targets(skinning: LinearSkinning | None, joints, vertices, side, jo
     mirror = np.where(left[:, None], MIRROR, 1.0)[:, None]
     first = flat[0] or flat[1]
     share = first.weights / first.weights.sum(axis=1, keepdims=True)
-    centre = np.sum(first.points * mirror * share[..., None], axis=1)
+    centre = (first.points * mirror * share[..., None]).sum(axis=1)
     if flat[1] is not None and skinning is not None:
         # The forearm's vertices depend on the wrist angles, which are not fitted.
         flat[1] = Targets(flat[1].points, flat[1].weights * (skinning.forearm == 0))
@@ -241,7 +242,7 @@ def _warm_start(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tup
     """Initial rotation and angles, and shape, as right hands with flattened leading axes."""
     try:
         parts = [
-            np.broadcast_to(part, (*leading, *tail)).reshape(-1, *tail)
+            (part if part.shape == (*leading, *tail) else np.broadcast_to(part, (*leading, *tail))).reshape(-1, *tail)
             for part, tail in (
                 (initial.T_camera_hand[..., :3, :3], (3, 3)),
                 (initial.angles, (problem.kin.angle_count,)),
@@ -258,7 +259,7 @@ def _warm_start(problem: Problem, initial: Fit, leading: tuple[int, ...]) -> tup
 
 def _mirrored(rotation: Float[np.ndarray, "N 3 3"], left: Bool[np.ndarray, " N"]) -> Float[np.ndarray, "N 3 3"]:
     """Conjugate by the mirror D, D R D, where the hand is a left one; its own inverse."""
-    return rotation * np.where(left[:, None, None], MIRROR[:, None] * MIRROR, 1.0)
+    return rotation * np.where(left[:, None, None], _CONJUGATE, 1.0) if left.any() else rotation
 
 
 def _to_fit(model: HandModel, problem: Problem, result: SearchResult, leading: tuple[int, ...]) -> Fit:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
+from knuckle.fit.constants import FitConstants
 from knuckle.fit.hand import Fit, fit_hand
 from knuckle.handmodel.model import HandModel
 from knuckle.handmodel.placement import Side
@@ -17,7 +18,7 @@ _STRONGER = (3.0, 10.0, 30.0, 100.0, 1e3, 1e4, 1e6)
 
 
 def fit_human_hand(
-    model: HandModel,
+    model: HandModel | FitConstants,
     joints: Float[np.ndarray, "*batch 21 3"],
     *,
     side: Side = "right",
@@ -33,7 +34,7 @@ def fit_human_hand(
     Hands within the limits at once, as those of clean recordings, are exactly those of `fit_hand`.
 
     Args:
-        model: the hand, with NumPy constants.
+        model: see fit_hand.
         joints: (..., 21, 3) metres.
         side: "left", "right", or a boolean array of the leading axes, true for a left hand.
         shape: "free", one per hand, or "shared", one for all: it is then kept, and only angles are fitted again.
@@ -46,8 +47,9 @@ def fit_human_hand(
         The fits; where the shape is shared and itself outside the limits, so are the fits.
     """
     limits = human_limits() if hand_limits is None else hand_limits
+    hand = model if isinstance(model, FitConstants) else FitConstants.of(model)
     fit = fit_hand(
-        model,
+        hand,
         joints,
         side=side,
         shape=shape,
@@ -69,7 +71,7 @@ def fit_human_hand(
         if len(remaining) == 0:
             break
         again = fit_hand(
-            model,
+            hand,
             flat[remaining],
             side=left[remaining],
             shape=parts["shape"][remaining] if shape == "shared" else "free",

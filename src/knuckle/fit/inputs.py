@@ -1,5 +1,6 @@
 """The arguments of fit_hand, validated and flattened into one batch of right hands."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,35 +96,38 @@ def flat_targets(
         )
     array = array.astype(np.float64)
     std = np.asarray(default if uncertainty is None else uncertainty, dtype=np.float64)
-    if not np.all(std > 0):
+    if not (std > 0).all():
         raise ValueError(
             f"uncertainty of {name} must be above zero (metres; infinite for a point that was not observed) but got "
             f"{std.min()}; leave it out to use the default for all points"
         )
     try:
-        std = np.broadcast_to(std, array.shape[:-1])
+        std = std if std.shape == array.shape[:-1] else np.broadcast_to(std, array.shape[:-1])
     except ValueError as error:
         raise ValueError(
             f"uncertainty of {name} must be of shape (..., {count}), one for each point, but got {std.shape} "
             f"for {array.shape}"
         ) from error
     weights = 1 / std**2
-    bad = ~np.isfinite(array).all(axis=-1) & (weights > 0)
+    leading, seen = array.shape[:-2], weights > 0
+    if seen.all() and np.isfinite(array).all():
+        # The usual case, which needs none of what follows.
+        return Targets(array.reshape(-1, count, 3), weights.reshape(-1, count)), leading
+    bad = ~np.isfinite(array).all(axis=-1) & seen
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
             f"{name} must be finite but got {array[where]} at {where} ({int(bad.sum())} such points in all); "
             "leave such hands out, or give points that were not observed an infinite uncertainty"
         )
-    array = np.where(weights[..., None] > 0, array, 0.0)
-    few = np.sum(weights > 0, axis=-1) < 3
+    array = np.where(seen[..., None], array, 0.0)
+    few = seen.sum(axis=-1) < 3
     if few.any():
         where = tuple(int(i) for i in np.argwhere(few)[0])
         raise ValueError(
             f"{name} must have at least three points with a finite uncertainty in every hand but got fewer in hand "
             f"{where}; leave such hands out"
         )
-    leading = array.shape[:-2]
     return Targets(array.reshape(-1, count, 3), weights.reshape(-1, count)), leading
 
 
@@ -132,7 +136,7 @@ def flat_side(side: Any, leading: tuple[int, ...]) -> Bool[np.ndarray, " N"]:
     if isinstance(side, str):
         if side not in ("left", "right"):
             raise ValueError(f"side must be 'left', 'right' or a boolean array (true for left) but got {side!r}")
-        return np.full(int(np.prod(leading)), side == "left")
+        return np.full(math.prod(leading), side == "left")
     left = np.asarray(side)
     if left.dtype != bool:
         raise ValueError(f"side must be 'left', 'right' or a boolean array (true for left) but got {side!r}")

@@ -48,6 +48,7 @@ class Kinematics:
         slot_bones: their bones.
         summed: the angles of a bone are summed to a rotation vector (MANO's convention) and not composed.
         pairs: (3, M) angle, joint and pivot joint of every non-zero block of the Jacobian.
+        entries: (2, 3 M) row, of 63 coordinates, and angle of every entry of these blocks.
     """
 
     joints: Float[np.ndarray, "21 3"]
@@ -62,6 +63,7 @@ class Kinematics:
     slot_bones: tuple[np.ndarray, ...]
     summed: bool
     pairs: Int[np.ndarray, "3 M"]
+    entries: Int[np.ndarray, "2 K"]
 
     @property
     def angle_count(self) -> int:
@@ -120,7 +122,8 @@ def kinematics_of(model: HandModel) -> Kinematics:
         slots=(slots := _slots(bone)),
         slot_bones=tuple(bone[slot] for slot in slots),
         summed=model.angle_convention == "summed",
-        pairs=_pairs(bone),
+        pairs=(pairs := _pairs(bone)),
+        entries=np.stack([(3 * pairs[1][:, None] + np.arange(3)).reshape(-1), np.repeat(pairs[0], 3)]),
     )
 
 

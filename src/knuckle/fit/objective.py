@@ -5,7 +5,6 @@ translation enters linearly and is eliminated: its optimum for any pose is the w
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -124,12 +123,6 @@ class Objective:
         count = self.kin.angle_count
         return values[:, :count], values[:, count:] if self.shape is None else self.shape[index]
 
-    @cached_property
-    def _places(self) -> Int[np.ndarray, " n"]:
-        """Where the entries of `angle_jacobian` belong in a flattened Jacobian of the joints."""
-        angle, joint, _ = self.kin.pairs
-        return ((3 * joint[:, None] + np.arange(3)) * self.unknowns + 3 + angle[:, None]).reshape(-1)
-
     def cost(self, index: Int[np.ndarray, " n"], estimate: Estimate) -> Float[np.ndarray, " n"]:
         """`evaluate(index, estimate).cost`, without the derivatives."""
         angles, shape = self.split(index, estimate.values)
@@ -191,7 +184,8 @@ class Objective:
         """Joints (n, 21, 3) and their Jacobian (n, 21, 3, P), its three columns of rotation left zero."""
         batch, unknowns = len(shape), self.unknowns
         jacobian = np.zeros((batch, 21, 3, unknowns))
-        jacobian.reshape(batch, -1)[:, self._places] = angle_jacobian(self.kin, posed).reshape(batch, -1)
+        rows, angles = self.kin.entries
+        jacobian.reshape(batch, 63, unknowns)[:, rows, 3 + angles] = angle_jacobian(self.kin, posed).reshape(batch, -1)
         if self.shape is None:
             jacobian[..., 3 + self.kin.angle_count :] = shape_jacobian(self.kin, posed)
         if self.tip_skinning is None:

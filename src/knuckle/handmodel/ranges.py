@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from knuckle.arrays import Array, array_like, namespace
 from knuckle.files import atomic_write, load_npz
-from knuckle.geometry.hull import dilate_hull_2d, distance_to_hull_2d
+from knuckle.geometry.hull import dilate_hull_2d, project_to_hull_edges_2d
 from knuckle.handmodel.biomechanics import CONVENTIONS, Convention, HandMeasures, hand_measures
 from knuckle.handmodel.placement import Side
 from knuckle.skeleton import FINGERS, JOINT_NAMES, MIDDLE_MCP
@@ -283,7 +283,8 @@ def outside_range(values: Float[Array, "*batch k"], ranges: Float[np.ndarray, "k
     """The distance of each value from its range: zero within."""
     xp = namespace(values)
     bounds = array_like(ranges, values)
-    return xp.abs(values - xp.clip(values, min=bounds[:, 0], max=bounds[:, 1]))
+    low, high = bounds[:, 0], bounds[:, 1]
+    return xp.where(values < low, low - values, xp.where(values > high, values - high, 0.0))
 
 
 def pad_hulls(hulls: list[Float[np.ndarray, "_ 2"]]) -> Float[np.ndarray, "n m 2"]:
@@ -325,7 +326,9 @@ def _outside_hulls(measures: HandMeasures, limits: HandLimits) -> np.ndarray:
     # The exact distance only where it is not zero, which is rare.
     outside = np.nonzero(_beyond(measures.angles, *limits.edges) > HULL_TOLERANCE)
     if len(outside[0]):
-        distance[outside] = distance_to_hull_2d(measures.angles[outside], limits.hulls[outside[-1]])
+        points = measures.angles[outside]
+        nearest = project_to_hull_edges_2d(points, limits.hulls[outside[-1]])
+        distance[outside] = np.sqrt(np.square(points[:, None] - nearest).sum(-1).min(-1))
     return distance
 
 

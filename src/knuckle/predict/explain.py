@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.camera import Camera
-from knuckle.fit import Fit, fit_hand
+from knuckle.fit import Fit, FitConstants, fit_hand
 from knuckle.handmodel import HandModel, human_limits
 from knuckle.handmodel.ranges import MEASURED_MARGINS, plausibility
 from knuckle.predict.config import PredictorConfig
@@ -74,6 +74,7 @@ class FitExplain:
 
     def __init__(self, model: HandModel, config: PredictorConfig) -> None:
         self._model = model
+        self._constants = FitConstants.of(model)
         self._config = config
         self._limits = human_limits().widened(**MEASURED_MARGINS)
 
@@ -87,7 +88,7 @@ class FitExplain:
     ) -> tuple[Hand, Fit]:
         """See `Explain`."""
         fitted = fit_hand(
-            self._model,
+            self._constants,
             estimate.joints_camera,
             side=estimate.side,
             joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,
