@@ -98,7 +98,7 @@ def test_backgrounds(rng, tmp_path):
     np.testing.assert_array_equal(loaded[0], photo[..., ::-1])
     assert backdrop.photo_crop(rng, loaded[0], (48, 32)).shape == (32, 48, 3)
     (tmp_path / "b.jpg").write_text("no picture")
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="must be pictures but"):
         backdrop.load_photos(tmp_path)
     with pytest.raises(ValueError, match="must be a folder with pictures"):
         backdrop.load_photos(tmp_path / "nowhere")

@@ -186,6 +186,23 @@ ADAPTERS: Mapping[str, Callable[[Any, SizeOf], list[PredictedHand]]] = MappingPr
 RELATIVE = ("mediapipe", "openpose")
 
 
+def format_of(data: Any) -> str | None:
+    """The key of ADAPTERS for what a program wrote of one picture; None where the content is of none of them."""
+    if isinstance(data, dict):
+        if "hands" in data:
+            return "knuckle"
+        if "people" in data:
+            return "openpose"
+        if "instances" in data or "instance_info" in data:
+            return "mmpose"
+        names = ("multi_hand_landmarks", "hand_landmarks", "handLandmarks", "landmarks")
+        if any(name in data for name in names):
+            return "mediapipe"
+    if isinstance(data, list) and all(isinstance(d, (dict, list)) for d in data):
+        return "mmpose"
+    return None
+
+
 def detect_format(data: Any, path: Any) -> str:
     """The format of a JSON file, from its content.
 
@@ -199,18 +216,9 @@ def detect_format(data: Any, path: Any) -> str:
     Raises:
         BrokenDataset: the format is unknown.
     """
-    if isinstance(data, dict):
-        if "hands" in data:
-            return "knuckle"
-        if "people" in data:
-            return "openpose"
-        if "instances" in data or "instance_info" in data:
-            return "mmpose"
-        names = ("multi_hand_landmarks", "hand_landmarks", "handLandmarks", "landmarks")
-        if any(name in data for name in names):
-            return "mediapipe"
-    if isinstance(data, list) and all(isinstance(d, (dict, list)) for d in data):
-        return "mmpose"
+    format = format_of(data)
+    if format is not None:
+        return format
     found = ", ".join(list(data)[:6]) if isinstance(data, dict) else type(data).__name__
     raise BrokenDataset(f"{path} must be the output of {', '.join(ADAPTERS)} but holds {found}; name it with --format")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from knuckle.datasets.folder import map_array
 from knuckle.datasets.layout import BrokenDataset, choice, read_picture, require
-from knuckle.evaluate.adapters import ADAPTERS, RELATIVE, PredictedHand, detect_format
+from knuckle.evaluate.adapters import ADAPTERS, RELATIVE, PredictedHand, detect_format, format_of
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import picture_of
 from knuckle.evaluate.mano import mano_arrays
@@ -191,10 +191,11 @@ def _from_json(path: Path, truth: Truth, format: str | None, conventions: Conven
             picture_of(n): _adapt(format, f, path, _unknown_size(path)) for n, f in zip(truth.ids, frames, strict=True)
         }
         return match_hands(truth, found, True, f"{path} ({format})")
-    if isinstance(data, dict) and all(isinstance(v, (dict, list)) for v in data.values()) and "hands" not in data:
+    of_pictures = isinstance(data, dict) and format_of(data) is None
+    if of_pictures and all(isinstance(v, (dict, list)) for v in data.values()):
         found = {str(Path(n).with_suffix("")): _adapt(format, d, path, _unknown_size(path)) for n, d in data.items()}
         return match_hands(truth, found, format not in RELATIVE, f"{path} ({format})")
-    found = {path.stem: _adapt(format, data, path, _unknown_size(path))}
+    found = {path.stem: _adapt(format, data, path, _size_reader(data, None, path))}
     return match_hands(truth, found, format not in RELATIVE, f"{path} ({format})")
 
 
