@@ -19,7 +19,7 @@ class PredictorConfig:
         extra_detections: number of detections kept beyond the number of hands wanted, for the same reason.
         score_threshold: minimum score of a hand.
         passes: number of passes of the hand network, each through the crop suggested by the previous one. The last
-            pass averages over the crop and its mirror image.
+            pass is of the mirror image, and is averaged with the one before it.
         early_rejection: a hand whose score after the first pass is below this fraction of score_threshold is dropped.
         presence_threshold: in a video, a tracked hand whose presence probability falls below it is lost.
         uncertainty_scale: mean joint uncertainty, relative to the hand's extent, that reduces the score by a factor
@@ -34,8 +34,11 @@ class PredictorConfig:
             and better than 1.
         same_crop_shift, same_crop_zoom, same_crop_turn: crops that differ by less (in sides, in the logarithm of the
             side, in radians) are equivalent, and the pass through the second one is skipped.
+        first_look: weight of the pass through a detection's crop in that mean; of equivalent crops each has a half.
         fit_uncertainty_share: factor on the uncertainty of the joints in the fit: their errors are correlated, and
             are weaker evidence against a pose than as many independent errors.
+        ik_share: the inverse-kinematics network's hand is taken as it is if its joints are closer to the hand network's,
+            on average, than this share of their uncertainty: fitting would change it by less than they are worth.
         min_depth: minimum distance of any joint from the camera, metres.
         search_seconds: in a video, time between two runs of the detector while fewer hands than wanted are seen, and a
             quarter of it while one is out of sight; it runs at once when a look is doubtful.
@@ -68,7 +71,9 @@ class PredictorConfig:
     same_crop_shift: float = 0.06
     same_crop_zoom: float = 0.1
     same_crop_turn: float = 0.15
+    first_look: float = 0.25
     fit_uncertainty_share: float = 0.4
+    ik_share: float = 0.4
     min_depth: float = 0.02
     search_seconds: float = 0.33
     doubtful_shift: float = 0.35

@@ -15,6 +15,7 @@ from knuckle.handmodel.ranges import MEASURED_MARGINS, plausibility
 from knuckle.predict.config import PredictorConfig
 from knuckle.predict.detect import box_of_joints
 from knuckle.predict.estimate import HandEstimate
+from knuckle.predict.ik import IKGraph
 from knuckle.predict.place import settle
 from knuckle.sample import Hand
 
@@ -69,15 +70,24 @@ class FitExplain:
 
     Args:
         model: the open hand, or another with its interface.
-        config: for fit_uncertainty_share and min_depth.
+        config: for fit_uncertainty_share, ik_share and min_depth.
         shape: (S,) of all hands, where it is known.
+        ik: an inverse-kinematics network of the same hand, from which the fit starts; in closed form without it. Where
+            it comes close to the joints, for how uncertain they are, nothing is fitted.
     """
 
-    def __init__(self, model: HandModel, config: PredictorConfig, shape: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        model: HandModel,
+        config: PredictorConfig,
+        shape: np.ndarray | None = None,
+        ik: IKGraph | None = None,
+    ) -> None:
         self._model = model
         self._constants = FitConstants.of(model)
         self._config = config
         self._shape = shape
+        self._ik = ik
         self._limits = human_limits().widened(**MEASURED_MARGINS)
 
     def __call__(
@@ -89,21 +99,7 @@ class FitExplain:
         smooth: Smooth | None = None,
     ) -> tuple[Hand, Fit]:
         """See `Explain`."""
-        known = self._shape if shape is None else shape
-        fitted = fit_hand(
-            self._constants,
-            estimate.joints_camera,
-            side=estimate.side,
-            joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,
-            initial=initial,
-            shape="free" if known is None else known,
-            shape_regularisation=1.0,
-            iterations=20,
-            # A millimetre is far below the network's error; further steps change nothing measurable.
-            tolerance=1e-3,
-            # Restarts doubled the time of the worst hands and improved none of them.
-            restart_above=math.inf,
-        )
+        fitted = self._fit(estimate, initial, self._shape if shape is None else shape)
         residual = float(fitted.error)
         pose = settle(camera, fitted.joints, estimate.uv, estimate.uncertainty) @ fitted.T_camera_hand
         seen = Pose(fitted.angles, fitted.shape, pose)
@@ -129,6 +125,26 @@ class FitExplain:
             object=estimate.object,
         )
         return hand, fitted
+
+    def _fit(self, estimate: HandEstimate, initial: Fit | None, shape: np.ndarray | None) -> Fit:
+        if initial is None and self._ik is not None:
+            initial = self._ik(estimate.joints_camera, estimate.side)
+            if shape is None and initial.error < self._config.ik_share * estimate.uncertainty.mean():
+                return initial
+        return fit_hand(
+            self._constants,
+            estimate.joints_camera,
+            side=estimate.side,
+            joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,
+            initial=initial,
+            shape="free" if shape is None else shape,
+            shape_regularisation=1.0,
+            iterations=20,
+            # A millimetre is far below the network's error; further steps change nothing measurable.
+            tolerance=1e-3,
+            # Restarts doubled the time of the worst hands and improved none of them.
+            restart_above=math.inf,
+        )
 
 
 def reposed(model: HandModel, hand: Hand, pose: Pose, min_depth: float) -> Hand:

@@ -79,27 +79,25 @@ class CropPasses:
         ]
 
     def refine_mirrored(self, picture: np.ndarray, camera: Camera, previous: list[CropEstimate]) -> list[CropEstimate]:
-        """Another pass, through the crops around the estimated joints and their mirror images; the mean of both.
+        """Another pass, through the mirror images of the crops around the estimated joints; the mean with the previous.
 
-        Where the previous crop is equivalent to the new one, only its mirror image is run.
+        The two see the hand in different crops and from either side, and their errors differ. The previous counts as
+        much where its crop is equivalent to the new one, and `first_look` where it is one that a detector's box gave.
         """
         suggested = [self._suggested(estimate) for estimate in previous]
-        kept = [self._nearly_same(old.square, square) for old, square in zip(previous, suggested, strict=True)]
-        wanted: list[tuple[Square, bool]] = []
-        for old, square, keep in zip(previous, suggested, kept, strict=True):
-            wanted += [(old.square, True)] if keep else [(square, False), (square, True)]
-        estimates = iter(self.run(picture, camera, wanted))
+        same = [self._nearly_same(old.square, square) for old, square in zip(previous, suggested, strict=True)]
+        wanted = [
+            (old.square if keep else square, True) for old, square, keep in zip(previous, suggested, same, strict=True)
+        ]
         return [
-            _mean_estimate([old, next(estimates)], 0.0)
-            if keep
-            else _mean_estimate([next(estimates), next(estimates)], old.left_log_odds)
-            for old, keep in zip(previous, kept, strict=True)
+            _mean_estimate(old, new, 0.5 if keep else self._config.first_look)
+            for old, new, keep in zip(previous, self.run(picture, camera, wanted), same, strict=True)
         ]
 
     def add_mirrored(self, picture: np.ndarray, camera: Camera, previous: list[CropEstimate]) -> list[CropEstimate]:
         """Another pass, through the mirror images of the same crops; the mean of both."""
         mirrored = self.run(picture, camera, [(estimate.square, True) for estimate in previous])
-        return [_mean_estimate([old, new], 0.0) for old, new in zip(previous, mirrored, strict=True)]
+        return [_mean_estimate(old, new, 0.5) for old, new in zip(previous, mirrored, strict=True)]
 
     def _pixel_estimate(
         self, outputs: dict[str, np.ndarray], affine: np.ndarray, square: Square, mirrored: bool
@@ -181,18 +179,19 @@ def _rows(outputs: dict[str, np.ndarray], count: int) -> list[dict[str, np.ndarr
     return [{name: values[i] for name, values in outputs.items()} for i in range(count)]
 
 
-def _mean_estimate(estimates: list[CropEstimate], earlier_log_odds: float) -> CropEstimate:
-    def mean(name: str) -> np.ndarray:
-        return np.asarray(np.mean([getattr(estimate, name) for estimate in estimates], axis=0))
+def _mean_estimate(old: CropEstimate, new: CropEstimate, share: float) -> CropEstimate:
+    """Both together, `share` of the old; the side by the evidence of both."""
 
-    first = estimates[0]
-    optional = [name for name in ("vertices", "corners", "category") if getattr(first, name) is not None]
+    def mean(name: str) -> np.ndarray:
+        return np.asarray(share * getattr(old, name) + (1.0 - share) * getattr(new, name))
+
+    optional = [name for name in ("vertices", "corners", "category") if getattr(new, name) is not None]
     return CropEstimate(
-        first.square,
+        new.square,
         mean("joints"),
         mean("uncertainty"),
         relative_uncertainty=float(mean("relative_uncertainty")),
-        left_log_odds=earlier_log_odds + sum(estimate.left_log_odds for estimate in estimates),
+        left_log_odds=old.left_log_odds + new.left_log_odds,
         presence=float(mean("presence")),
         **{name: mean(name) for name in optional},
     )

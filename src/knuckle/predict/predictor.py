@@ -16,6 +16,7 @@ from knuckle.predict.crop import Square, square_of_box, square_of_joints, square
 from knuckle.predict.detect import Detection, box_of_joints, nested, overlap
 from knuckle.predict.estimate import CropEstimate, HandEstimate
 from knuckle.predict.explain import Explain, FitExplain
+from knuckle.predict.ik import IKGraph
 from knuckle.predict.network import DetectorGraph, Device, HandDetector, HandGraph, HandNetwork
 from knuckle.predict.passes import CropPasses
 from knuckle.predict.person import checked_shape
@@ -64,7 +65,9 @@ class Predictor:
         self.config = config or PredictorConfig()
         self.model = HandModel.open()
         shape = None if shape is None else checked_shape(shape, self.model)
-        self.explain: Explain = explain or FitExplain(self.model, self.config, shape)
+        self.explain: Explain = explain or FitExplain(
+            self.model, self.config, shape, IKGraph(weights_path("ik"), self.model)
+        )
         detector = weights_path("detector") if detector is None else detector
         self._detector = DetectorGraph(detector, threads, device) if isinstance(detector, (Path, str)) else detector
         self._hand = self._passes(hand, threads, device)
