@@ -78,7 +78,7 @@ class PredictorConfig:
     search_seconds: float = 0.33
     doubtful_shift: float = 0.35
     doubtful_zoom: float = 1.3
-    doubtful_score: float = 0.4
+    doubtful_score: float = 0.55
     same_track: float = 1.5
     second_look: float = 0.04
     motion_seconds: float = 0.1

@@ -171,7 +171,7 @@ class VideoPredictor:
         # Better a doubtful look than none, where there is nothing better.
         for track, look in doubtful:
             now_seen = [t.found for t in self._tracks if t.seen == now] + [found[j] for j in new]
-            if track.seen < now and look.score >= self._config.doubtful_score and not twice(look, now_seen):
+            if track.seen < now and look.score >= self._config.score_threshold and not twice(look, now_seen):
                 track.see(look, now)
         for j in sorted(new):
             if sum(track.seen == now for track in self._tracks) < max_hands:
