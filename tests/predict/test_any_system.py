@@ -75,7 +75,10 @@ def test_what_a_network_knows_comes_back(coordinates, orientation, hands, side):
     assert (found.object.category, found.object.category_probability) == ("cup", pytest.approx(0.7))
 
     (hand,) = predictor(PICTURE, CAMERA)
-    assert np.linalg.norm(hand.joints_camera - scene.joints, axis=1).mean() < 1e-3
+    # Closer than its uncertainty is worth, by the inverse-kinematics network alone; and by fitting.
+    assert np.linalg.norm(hand.joints_camera - scene.joints, axis=1).mean() < PredictorConfig().ik_share * 0.008
+    (fitted,) = scene.predictor(contract, config=PredictorConfig(ik_share=0.0))(PICTURE, CAMERA)
+    assert np.linalg.norm(fitted.joints_camera - scene.joints, axis=1).mean() < 1e-3
     np.testing.assert_array_equal(hand.vertices_network, found.vertices_camera)
     np.testing.assert_array_equal(hand.object.corners_camera, found.object.corners_camera)
 

@@ -170,16 +170,16 @@ def test_the_weights_that_ship_keep_their_numbers():
     (hand,) = Predictor(threads=1)(read_picture(EXAMPLE))
     assert hand.side == "right"
     assert hand.score == pytest.approx(0.874, abs=0.02)
-    assert hand.plausibility == pytest.approx(0.92, abs=0.03)
-    tips = [[355.6, 314.3], [390.1, 227.3], [284.7, 139.3], [231.8, 118.7], [198.0, 128.1], [172.5, 172.2]]
+    assert hand.plausibility == pytest.approx(0.936, abs=0.03)
+    tips = [[355.8, 313.9], [390.3, 227.9], [284.1, 137.5], [231.2, 117.6], [198.1, 128.2], [172.5, 171.4]]
     np.testing.assert_allclose(hand.joints_image[[2, 4, 8, 12, 16, 20]], tips, atol=1.0)
     np.testing.assert_allclose(
-        hand.joints_camera[[0, 9]], [[0.0152, 0.0925, 0.2605], [0.0058, 0.0074, 0.2692]], atol=2e-3
+        hand.joints_camera[[0, 9]], [[0.0149, 0.0903, 0.2587], [0.0059, 0.0080, 0.2690]], atol=2e-3
     )
     np.testing.assert_allclose(hand.joint_uncertainty_mm[[0, 4, 8]], [8.85, 10.61, 12.18], atol=0.5)
     np.testing.assert_allclose(hand.joints_network, hand.joints_camera, atol=0.02)
     bent = [hand.angles[f"{finger}_pip_flexion"] for finger in ("index", "middle", "ring", "little")]
-    np.testing.assert_allclose(bent, [0.008, -0.006, -0.002, 0.103], atol=0.05)
+    np.testing.assert_allclose(bent, [-0.003, -0.038, 0.016, 0.045], atol=0.05)
 
 
 def test_a_device_that_onnx_runtime_lacks_is_named_with_what_to_install(monkeypatch):
@@ -202,7 +202,8 @@ def test_another_device_comes_first_and_the_processor_computes_the_rest(monkeypa
     there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
     Predictor(threads=1, device="cuda")
-    assert opened == [there, there]
+    # The inverse-kinematics network is done on the processor before another device has its input.
+    assert sorted(opened, key=len) == [["CPUExecutionProvider"], there, there]
 
 
 def test_a_graph_that_gives_other_shapes_than_its_contract_is_named(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from knuckle.camera import Camera
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel
-from knuckle.predict import Predictor
+from knuckle.predict import Predictor, PredictorConfig
 from knuckle.predict.estimate import HandEstimate
 from knuckle.predict.video import Frame, VideoPredictor
 from knuckle.track import FilterSettings, OneEuroFilter, PoseFilter, RotationFilter, Smoothing
@@ -43,7 +43,8 @@ class Scripted(Predictor):
     """
 
     def __init__(self) -> None:
-        super().__init__(threads=1)
+        # Every hand is fitted, so that what is shown differs from what was seen by the tracking alone.
+        super().__init__(threads=1, config=PredictorConfig(ik_share=0.0))
         self.hands: list[HandEstimate] = []
         self.looks: list[HandEstimate] | None = None
         self.searches = 0
