@@ -158,7 +158,7 @@ def test_passes_agree_in_the_picture_whatever_the_crop(model):
     assert second.left_log_odds == pytest.approx(2 * math.log(9.0))
     assert second.square.side >= 0.85 * 400.0 - 1e-9  # no smaller than a step allows
 
-    # The first crop was bad: the mirror image of the suggested one counts for more. Then it is good, and they count alike.
+    # The first crop was bad: the mirror image of the suggested one counts for more. Then it is good: they count alike.
     network.shown.clear()
     (third,) = passes.refine_mirrored(picture, camera, [replace(plain, presence=0.4)])
     assert len(network.shown) == 1

@@ -37,8 +37,8 @@ class PredictorConfig:
         first_look: weight of the pass through a detection's crop in that mean; of equivalent crops each has a half.
         fit_uncertainty_share: factor on the uncertainty of the joints in the fit: their errors are correlated, and
             are weaker evidence against a pose than as many independent errors.
-        ik_share: the inverse-kinematics network's hand is taken as it is if its joints are closer to the hand network's,
-            on average, than this share of their uncertainty: fitting would change it by less than they are worth.
+        ik_share: the inverse-kinematics network's hand is taken as it is if its joints are closer to the hand
+            network's, on average, than this share of their uncertainty: fitting would change it by less than that.
         min_depth: minimum distance of any joint from the camera, metres.
         search_seconds: in a video, time between two runs of the detector while fewer hands than wanted are seen, and a
             quarter of it while one is out of sight; it runs at once when a look is doubtful.
