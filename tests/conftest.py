@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("knuckle", "beartype.beartype")
+
+# In the background of a shell Ctrl-C is ignored, and what is started from there inherits that; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The software OpenGL that draws pictures and the compiler that torch's exporter loads each bring an LLVM of their own.
 # Loaded after the other, the compiler's ends the process with a segmentation fault; loaded before it, both work.
