@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from knuckle.networks.backbone import SectionedBackbone, open_backbone
-from knuckle.networks.lixel import Decoder, LixelHead, LixelNetwork, SqueezeExcitation, joint_volume, upsampling
+from knuckle.networks.lixel import (
+    Decoder,
+    DepthwiseTransposed,
+    LixelHead,
+    LixelNetwork,
+    SqueezeExcitation,
+    joint_volume,
+    upsampling,
+)
 from tools.measure_costs import ROWS, costs_by_part, layer_cost, open_network, parts_table, rows_table
 
 
@@ -176,3 +184,33 @@ def test_what_cannot_be_is_said_in_a_line():
         LixelNetwork(5, "resnet10t", size=100)
     with pytest.raises(ValueError, match="must have pretrained weights but resnet50t has none"):
         LixelNetwork(5, "resnet50t", pretrained=True)
+
+
+def test_the_depthwise_layer_is_the_same_in_parts():
+    """On a CPU in bfloat16 it is computed in another way."""
+    torch.manual_seed(0)
+    layer = DepthwiseTransposed(6)
+    x = torch.randn(2, 6, 5, 7, requires_grad=True)
+    whole = nn.ConvTranspose2d.forward(layer, x)
+    (given,) = torch.autograd.grad(whole.square().sum(), x)
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = layer(x)
+        (given_parts,) = torch.autograd.grad(parts.float().square().sum(), x)
+    assert parts.dtype == torch.bfloat16
+    torch.testing.assert_close(parts.float(), whole, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(given_parts, given, atol=0.1, rtol=0.05)
+
+
+def test_all_but_the_decoder_is_taken_over():
+    torch.manual_seed(0)
+    start = LixelNetwork(50, "resnet10t", "C", 64, fine_mesh=False)
+    weights = start.state_dict()
+    for decoder in ("A", "C"):
+        network = LixelNetwork(50, "resnet10t", decoder, 64, fine_mesh=False)
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        network.begin_with(weights)
+        for name, value in network.state_dict().items():
+            expected = before[name] if ".upsampled." in name else weights[name]
+            torch.testing.assert_close(value, expected)
+    with pytest.raises(ValueError, match="must be of the same backbone, size and mesh"):
+        LixelNetwork(40, "resnet10t", "C", 64, fine_mesh=False).begin_with(weights)

@@ -12,8 +12,11 @@ from hand_pictures import drawn_samples, write_truth
 from knuckle.camera import Camera
 from knuckle.cli import main
 from knuckle.datasets.sets import DataSet, parse_spec
+from knuckle.evaluate import PROTOCOLS
+from knuckle.evaluate.sources import read_source
 from knuckle.handmodel import HandModel
 from knuckle.image.augment import AugmentConfig
+from knuckle.models import Run, run_model
 from knuckle.networks.lixel import LixelOutput
 from knuckle.predict.network import HandGraph
 from knuckle.systems import open_system
@@ -230,6 +233,34 @@ def test_from_labels_to_scores(tmp_path, capsys):
     assert found["joints_root"]["value"] > 0
     # The network's own mesh, vertex by vertex.
     assert found["vertices_root"]["value"] > 0
+    # What the hand model makes of it, in three ways.
+    scored = {}
+    for hand in ("network", "fit", "ik", "refined"):
+        assert main([*command, "--crops", "truth", "--hand", hand, "--json", str(scores)]) == 0
+        scored[hand] = json.loads(scores.read_text())["scores"]["vertices_root"]["value"]
+    assert len(set(scored.values())) == 4
+    capsys.readouterr()
+    assert main([*command, "--hand", "ik", "--ik", str(model)]) == 2
+    assert "must be an inverse-kinematics network" in capsys.readouterr().err
+    assert main([*command, "--ik", str(model)]) == 2
+    assert "must come with --hand ik or --hand refined" in capsys.readouterr().err
+    assert main([*command, "--shape", "truth"]) == 2
+    assert "--shape truth must come with --crops truth" in capsys.readouterr().err
+    (tmp_path / "files").mkdir()
+    assert main(["eval", str(tmp_path / "files"), *command[2:], "--hand", "fit"]) == 2
+    assert "--hand fit is for a model that is run" in capsys.readouterr().err
+
+    assert main([*command, "--crops", "truth", "--shape", "truth"]) == 2
+    assert "--shape truth needs the 10 shape numbers of this hand model but 0000 has none" in capsys.readouterr().err
+    source = read_source(PROTOCOLS["own"], tmp_path / "full")
+    shapes = [np.zeros(10), np.r_[2.0, np.zeros(9)]]
+    sizes = []
+    for shape in shapes:
+        labelled = replace(source, samples=lambda shape=shape: (replace(s, shape=shape) for s in source.samples()))
+        answers = run_model(model, labelled, Run(crops="truth", shape="truth", hand="refined"))
+        sizes.append(np.linalg.norm(answers.joints[:, 9] - answers.joints[:, 0], axis=-1))
+    wanted = [np.linalg.norm(j[9] - j[0]) for j in (HandModel.open().joints(shape=shape) for shape in shapes)]
+    np.testing.assert_allclose(np.transpose(sizes), np.tile(wanted, (len(sizes[0]), 1)), rtol=1e-6)
 
     other = [replace(samples[0], vertices_camera=samples[0].vertices_camera[:778])]
     wrong = write_meshes(tmp_path / "other", other)

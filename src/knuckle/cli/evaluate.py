@@ -35,6 +35,9 @@ def evaluate(
     missing: Literal["penalty", "skip", "error"] = "penalty",
     crops: Literal["detector", "truth"] = "detector",
     scale: Literal["adult", "truth"] = "adult",
+    shape: Literal["unknown", "truth"] = "unknown",
+    hand: Literal["network", "fit", "ik", "refined"] | None = None,
+    ik: Path | None = None,
     format: FormatName | None = None,
     order: str = "common",
     unit: Literal["m", "cm", "mm"] = "m",
@@ -66,6 +69,8 @@ def evaluate(
 
         knuckle eval runs/s1/step-0010000 --protocol freihand --root FreiHAND_pub_v2 --crops truth --scale truth
 
+        knuckle eval mesh.onnx --protocol own --root pictures --crops truth --hand refined --ik runs/ik/step-0020000
+
     Parameters
     ----------
     predictions
@@ -88,6 +93,14 @@ def evaluate(
     scale
         Size of the hands of a model that predicts none: an average adult's, or the true one, as papers do that are
         given it. With truth, which needs --crops truth, the network's own joints are scored and not the fitted hand.
+    shape
+        With truth, which needs --crops truth, the hand model has the label's shape, as of a person who was measured.
+    hand
+        What of a model is scored: the network's own joints and mesh, or those of the hand model posed by a fit, by an
+        inverse-kinematics network (ik), or by 20 steps of S4's refinement from there on. If not given, the fitted
+        joints, and the network's mesh where it predicts one.
+    ik
+        The inverse-kinematics network, an exported .onnx or a checkpoint; the package's own if not given.
     format
         Format of the predictions; detected if not given.
     order
@@ -118,7 +131,7 @@ def evaluate(
     from knuckle.evaluate.table import print_report
     from knuckle.files import remove_leftovers
     from knuckle.handmodel import HandModel
-    from knuckle.models import predictions_of
+    from knuckle.models import Run, predictions_of
 
     for place in filter(None, (json and json.parent, plots)):
         remove_leftovers(place)
@@ -136,8 +149,7 @@ def evaluate(
             source,
             format=format,
             conventions=conventions,
-            crops=crops,
-            scale=scale,
+            run=Run(crops, scale, shape, hand, ik),
             advance=lambda: progress.advance(task),
         )
         progress.remove_task(task)

@@ -11,8 +11,20 @@ from cyclopts import Parameter
 def synth(
     out: Path,
     *,
-    images: Annotated[int, Parameter(name=["--images", "-n"])] = 1000,
-    preset: Literal["crop", "central", "gesture", "detector", "plain", "bare", "frontal", "held", "motion"] = "crop",
+    images: Annotated[int | None, Parameter(name=["--images", "-n"])] = None,
+    preset: Literal[
+        "crop",
+        "central",
+        "gesture",
+        "detector",
+        "plain",
+        "bare",
+        "frontal",
+        "held",
+        "angrender",
+        "manorender",
+        "motion",
+    ] = "crop",
     size: int = 256,
     seed: int = 0,
     workers: int = 2,
@@ -42,12 +54,14 @@ def synth(
     out
         Folder for the shards and manifest.json.
     images
-        Number of pictures.
+        Number of pictures; 1,000, or the whole set of presets that are sets of a paper.
     preset
         crop: one hand fills the picture, at times with a second beside it; central: the same in the middle of the
         camera's picture; gesture: crop with more finger gestures; detector: whole frames with zero to three hands;
         plain: one bare hand without occluders; frontal: the same from the palm or the back; bare: that of a few
-        people's smooth, open hands; held: hands that hold objects; motion: clips of 120 frames in which one or two
+        people's smooth, open hands; held: hands that hold objects; angrender: bare, upright hands from 2,232 positions
+        of the camera, 71,424 pictures; manorender: 895 poses with fingers swapped between them, 64 views of each,
+        57,280 pictures; motion: clips of 120 frames in which one or two
         hands move, cross and leave the picture.
     size
         Pixels along each side.
@@ -70,8 +84,9 @@ def synth(
     # Here, so that `knuckle --help` does not wait for OpenCV.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from knuckle.synth import Settings, write_shards, write_sheet
+    from knuckle.synth import PRESETS, Settings, write_shards, write_sheet
 
+    images = images or PRESETS[preset].images or 1000
     settings = Settings(
         preset, size, seed, None if backgrounds is None else str(backgrounds), None if hdri is None else str(hdri)
     )

@@ -74,19 +74,26 @@ class Chunk:
     def target_vertices(self) -> np.ndarray:
         if self._target_vertices is None:
             assert self._truth.vertices is not None
-            self._target_vertices = read_rows(self._truth.vertices, self._rows)
+            self._target_vertices = self._scored(read_rows(self._truth.vertices, self._rows))
         return self._target_vertices
 
     @property
     def vertices(self) -> np.ndarray:
         if self._vertices is None:
             assert self._predictions.vertices is not None
-            predicted = read_rows(self._predictions.vertices, self._rows)
+            predicted = self._scored(read_rows(self._predictions.vertices, self._rows))
             self._require_finite("vertices", predicted)
             if not self.present.all():
                 predicted[~self.present] = self.target_vertices.mean(1, keepdims=True)[~self.present]
             self._vertices = predicted
         return self._vertices
+
+    def _scored(self, vertices: np.ndarray) -> np.ndarray:
+        """The vertices that count; all of a mesh of another topology than the truth's."""
+        truth = self._truth
+        if truth.mesh_rows is None or truth.vertices is None or vertices.shape[1] != truth.vertices.shape[1]:
+            return vertices
+        return vertices[:, truth.mesh_rows]
 
     def aligned_vertices(self, alignment: Alignment, same_mesh: bool) -> np.ndarray:
         match alignment:

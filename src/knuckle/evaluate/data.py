@@ -16,6 +16,7 @@ class Truth:
     joints: (N, 21, 3), NaN where a joint has no label. left: (N,) the hand's side.
     Absent labels are None: vertices (N, V, 3) (may be memory-mapped), joints_image (N, 21, 2) and K
     (N, 3, 3) in pixels of the whole picture, visible (N, 21), corners (N, 8, 3) of the object's box.
+    mesh_rows: (M,) which vertices of the mesh are scored; all if None.
     pictures: (N) paths, empty when there are none. subsets: masks (N,) of parts of the set that are reported too.
     """
 
@@ -27,6 +28,7 @@ class Truth:
     K: Float[np.ndarray, "n 3 3"] | None = None
     visible: Bool[np.ndarray, "n 21"] | None = None
     corners: Float[np.ndarray, "n 8 3"] | None = None
+    mesh_rows: Int[np.ndarray, " m"] | None = None
     pictures: tuple[Path, ...] = ()
     subsets: Mapping[str, Bool[np.ndarray, " n"]] = field(default_factory=dict)
 

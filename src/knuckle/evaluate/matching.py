@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -10,6 +11,10 @@ from knuckle.evaluate.adapters import PredictedHand
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import picture_of
 from knuckle.sample import Hand, Sample
+
+# What of a hand is scored: the network's own joints and mesh; the posed hand's; or the posed hand's joints and the
+# network's own mesh, where it predicts one.
+Scored: TypeAlias = Literal["network", "hand", "both"]
 
 
 def match_hands(truth: Truth, found: dict[str, list[PredictedHand]], absolute: bool, source: str) -> Predictions:
@@ -87,6 +92,8 @@ def run_predictor(
     truth: Truth,
     source: str,
     advance: Callable[[], None] = lambda: None,
+    *,
+    scored: Scored = "both",
 ) -> Predictions:
     """Predictions of a model that is at hand, run on every picture of a set once.
 
@@ -96,6 +103,7 @@ def run_predictor(
         truth: the hands they are for.
         source: what the model is, for the report.
         advance: called after every sample.
+        scored: of each hand.
 
     Returns:
         Predictions, matched as match_hands does. They are in the camera frame only where samples know their camera.
@@ -106,7 +114,7 @@ def run_predictor(
         picture = picture_of(str(sample.id))
         placed &= sample.camera is not None
         if picture not in found:
-            found[picture] = [_found(hand, truth) for hand in predict(sample)]
+            found[picture] = [_found(hand, truth, scored) for hand in predict(sample)]
         advance()
     return match_hands(truth, found, placed, source)
 
@@ -118,7 +126,7 @@ def run_on_crops(
     source: str,
     advance: Callable[[], None] = lambda: None,
     *,
-    fitted: bool = True,
+    scored: Scored = "both",
 ) -> Predictions:
     """Predictions of a model that is shown where each hand is: one answer for each row, nothing to be matched.
 
@@ -128,7 +136,7 @@ def run_on_crops(
         truth: the hands they are for.
         source: what the model is, for the report.
         advance: called after every sample.
-        fitted: score the hand that was fitted to the network's joints; otherwise these joints themselves.
+        scored: of each hand.
 
     Returns:
         Predictions, in the camera frame only where samples know their camera.
@@ -141,23 +149,23 @@ def run_on_crops(
     for sample in samples:
         placed &= sample.camera is not None
         hand = predict(sample)
-        chosen.append(None if hand is None else _found(hand, truth, fitted))
+        chosen.append(None if hand is None else _found(hand, truth, scored))
         advance()
     if len(chosen) != len(truth):
         raise BrokenDataset(f"{source} must be run on {len(truth)} hands, one per label, but there were {len(chosen)}")
     return _answers(chosen, placed, source)
 
 
-def _found(hand: Hand, truth: Truth, fitted: bool = True) -> PredictedHand:
+def _found(hand: Hand, truth: Truth, scored: Scored = "both") -> PredictedHand:
     # The network's own mesh can be compared vertex by vertex only where it is of the truth's topology.
     own = hand.vertices_network
     comparable = own is not None and truth.vertices is not None and len(own) == truth.vertices.shape[1]
-    raw = None if fitted else hand.joints_network
+    raw = hand.joints_network if scored == "network" else None
     return PredictedHand(
         hand.side,
         float(hand.score),
         hand.joints_camera if raw is None else raw,
         hand.joints_image if raw is None else hand.camera.project(raw),
-        own if comparable else hand.vertices_camera,
+        own if comparable and scored != "hand" else hand.vertices_camera,
         None if hand.object is None else hand.object.corners_camera,
     )

@@ -136,7 +136,9 @@ class _Evaluation:
 
     def _tally(self, score: Score) -> Tally:
         if score.points == "vertices":
-            points = self.truth.vertices.shape[1]  # type: ignore[union-attr]  # a mesh score is possible only with one
+            rows = self.truth.mesh_rows
+            # A mesh score is possible only with a mesh.
+            points = len(rows) if rows is not None else self.truth.vertices.shape[1]  # type: ignore[union-attr]
         elif score.per_hand:
             points = 1
         else:

@@ -13,6 +13,8 @@ from knuckle.datasets.readers import open_reader
 from knuckle.datasets.shards import read_samples, shard_paths
 from knuckle.evaluate.data import Truth, collect
 from knuckle.evaluate.protocols import Protocol
+from knuckle.handmodel import HandModel
+from knuckle.handmodel.model import BONE_NAMES
 from knuckle.sample import Sample
 
 _OWN_LAYOUT = (
@@ -127,18 +129,21 @@ def _mapped(reader: ArrayFolder) -> Truth:
 
 
 def _shards(root: Path, advance: Callable[[int, int], None]) -> Source:
-    def samples() -> Iterator[Sample]:
+    def samples(model: HandModel | None = None) -> Iterator[Sample]:
         for path in shard_paths(root):
-            for sample in read_samples(path, hands="all", masks=False):
+            for sample in read_samples(path, hands="all", masks=False, model=model):
                 # "000012-2": the second hand of a picture; a hand's part of an id is set off by a colon here.
                 picture, _, number = str(sample.id).rpartition("-")
                 yield replace(sample, id=f"{picture}:{number}")
 
     kept: list[Sample] = []
-    for sample in samples():
+    model = HandModel.open()
+    for sample in samples(model):
         kept.append(replace(sample, image=None))
         advance(len(kept), 0)
-    truth = collect(kept)
+    # The forearm turns about the wrist, which a network that sees the hand is not asked for.
+    forearm = np.asarray(model.weights)[:, BONE_NAMES.index("forearm")]
+    truth = replace(collect(kept), mesh_rows=np.flatnonzero(forearm == 0))
     if truth.left.any() and not truth.left.all():
         truth = replace(truth, subsets={"left": truth.left, "right": ~truth.left})
     return Source(truth, samples, None)

@@ -38,6 +38,8 @@ class Fit:
         error: (...) metres, mean distance to the observed joints, or to the vertices where no joints were given.
         iterations: (...) steps tried, summed over all starts.
         converged: (...) false where the maximum number of steps was reached first.
+        vectors: (..., 15, 3) rotation vectors of the finger joints, thumb to little finger, where a network gave these
+            and no angles: the joints are of them, and the angles the closest ones.
     """
 
     angles: Float[np.ndarray, "*batch 23"]
@@ -47,6 +49,7 @@ class Fit:
     error: Float[np.ndarray, "*batch"]
     iterations: Int[np.ndarray, "*batch"]
     converged: Bool[np.ndarray, "*batch"]
+    vectors: Float[np.ndarray, "*batch 15 3"] | None = None
 
     def __getitem__(self, index: Any) -> "Fit":
         """Select hands by an index of the leading axes: `fit[-1]` of a video initialises the next frame."""
@@ -54,7 +57,8 @@ class Fit:
         every = (index if isinstance(index, tuple) else (index,)) + (Ellipsis,)
         if lead == 0:
             raise IndexError("fit must have leading axes to be indexed but is of one hand; use it as it is")
-        return Fit(*(np.asarray(getattr(self, field.name)[every]) for field in fields(self)))
+        selected = {f.name: np.asarray(v[every]) for f in fields(self) if (v := getattr(self, f.name)) is not None}
+        return Fit(**selected)
 
 
 def fit_hand(

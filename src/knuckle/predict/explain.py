@@ -9,14 +9,15 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.camera import Camera
-from knuckle.fit import Fit, FitConstants, fit_hand
+from knuckle.fit import Fit, FitConstants
+from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel, human_limits
 from knuckle.handmodel.ranges import MEASURED_MARGINS, plausibility
 from knuckle.predict.config import PredictorConfig
 from knuckle.predict.detect import box_of_joints
 from knuckle.predict.estimate import HandEstimate
-from knuckle.predict.ik import IKGraph
 from knuckle.predict.place import settle
+from knuckle.predict.solve import FitToJoints, Solve
 from knuckle.sample import Hand
 
 # Joints that no angle moves.
@@ -66,14 +67,13 @@ class Explain(Protocol):
 
 
 class FitExplain:
-    """Fits the angles and the shape of the hand model to the network's joints, within human limits.
+    """Finds the pose and shape of the hand model that the network's joints are those of.
 
     Args:
         model: the open hand, or another with its interface.
-        config: for fit_uncertainty_share, ik_share and min_depth.
+        config: for min_depth, and for the fit where `solve` is None.
         shape: (S,) of all hands, where it is known.
-        ik: an inverse-kinematics network of the same hand, from which the fit starts; in closed form without it. Where
-            it comes close to the joints, for how uncertain they are, nothing is fitted.
+        solve: how; None for a fit to the joints that starts in closed form.
     """
 
     def __init__(
@@ -81,13 +81,12 @@ class FitExplain:
         model: HandModel,
         config: PredictorConfig,
         shape: np.ndarray | None = None,
-        ik: IKGraph | None = None,
+        solve: Solve | None = None,
     ) -> None:
         self._model = model
-        self._constants = FitConstants.of(model)
+        self._solve: Solve = solve or FitToJoints(FitConstants.of(model), config)
         self._config = config
         self._shape = shape
-        self._ik = ik
         self._limits = human_limits().widened(**MEASURED_MARGINS)
 
     def __call__(
@@ -99,13 +98,13 @@ class FitExplain:
         smooth: Smooth | None = None,
     ) -> tuple[Hand, Fit]:
         """See `Explain`."""
-        fitted = self._fit(estimate, initial, self._shape if shape is None else shape)
+        fitted = self._solve(estimate, initial, self._shape if shape is None else shape)
         residual = float(fitted.error)
         pose = settle(camera, fitted.joints, estimate.uv, estimate.uncertainty) @ fitted.T_camera_hand
         seen = Pose(fitted.angles, fitted.shape, pose)
         if smooth is not None:
             seen = smooth(seen)
-        joints, vertices, pose = _posed(self._model, seen, estimate.side, self._config.min_depth)
+        joints, vertices, pose = _posed(self._model, seen, estimate.side, self._config.min_depth, fitted.vectors)
         hand = Hand(
             side=estimate.side,
             score=min(estimate.score, 1.0),
@@ -125,26 +124,6 @@ class FitExplain:
             object=estimate.object,
         )
         return hand, fitted
-
-    def _fit(self, estimate: HandEstimate, initial: Fit | None, shape: np.ndarray | None) -> Fit:
-        if initial is None and self._ik is not None:
-            initial = self._ik(estimate.joints_camera, estimate.side)
-            if shape is None and initial.error < self._config.ik_share * estimate.uncertainty.mean():
-                return initial
-        return fit_hand(
-            self._constants,
-            estimate.joints_camera,
-            side=estimate.side,
-            joint_uncertainty=self._config.fit_uncertainty_share * estimate.uncertainty,
-            initial=initial,
-            shape="free" if shape is None else shape,
-            shape_regularisation=1.0,
-            iterations=20,
-            # A millimetre is far below the network's error; further steps change nothing measurable.
-            tolerance=1e-3,
-            # Restarts doubled the time of the worst hands and improved none of them.
-            restart_above=math.inf,
-        )
 
 
 def reposed(model: HandModel, hand: Hand, pose: Pose, min_depth: float) -> Hand:
@@ -177,10 +156,18 @@ def palm_of(
 
 
 def _posed(
-    model: HandModel, pose: Pose, side: Literal["left", "right"], min_depth: float
+    model: HandModel,
+    pose: Pose,
+    side: Literal["left", "right"],
+    min_depth: float,
+    vectors: Float[np.ndarray, "15 3"] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joints, vertices and T, moved away from the camera where a joint is nearer than min_depth."""
-    posed = model(pose.angles, shape=pose.shape, T_camera_hand=pose.T_camera_hand, side=side)
+    """Joints, vertices and T, moved away from the camera where a joint is nearer than min_depth.
+
+    Where there are rotation vectors of the finger joints, these are posed and not the angles.
+    """
+    angles, rotations = (pose.angles, None) if vectors is None else (None, axis_angle_to_matrix(vectors))
+    posed = model(angles, rotations=rotations, shape=pose.shape, T_camera_hand=pose.T_camera_hand, side=side)
     joints, vertices, T = np.asarray(posed.joints), np.asarray(posed.vertices), pose.T_camera_hand
     too_near = min_depth - float(joints[:, 2].min())
     if too_near > 0:

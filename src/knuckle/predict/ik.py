@@ -72,13 +72,14 @@ class IKGraph:
         right = joints.reshape(-1, 21, 3) * mirror[:, None]
         found = self._run(right, self._flat_shape(shape, leading))
         angles, shape = self._angles(found), found["shape"]
-        posed = pose(self._hand.kin, angles, shape)
+        vectors = found.get("vectors")
+        posed = self._posed(angles, shape, vectors)
         if "turn" in found:
             rotation = np.asarray(rotation_6d_to_matrix(found["turn"]))
-            offset = (right - posed.joints @ rotation.swapaxes(1, 2)).mean(1)
+            offset = (right - posed @ rotation.swapaxes(1, 2)).mean(1)
         else:
-            rotation, offset = _align(posed.joints[:, _PALM], right[:, _PALM])
-        placed = posed.joints @ rotation.swapaxes(1, 2) + offset[:, None]
+            rotation, offset = _align(posed[:, _PALM], right[:, _PALM])
+        placed = posed @ rotation.swapaxes(1, 2) + offset[:, None]
         T = np.zeros((len(right), 4, 4))
         T[:, :3, :3] = rotation * (mirror[:, :, None] * mirror[:, None])
         T[:, :3, 3] = offset * mirror
@@ -91,6 +92,7 @@ class IKGraph:
             error=np.sqrt(np.square(placed - right).sum(-1)).mean(-1).reshape(leading),
             iterations=np.zeros(leading, np.int64),
             converged=np.zeros(leading, bool),
+            vectors=None if vectors is None else vectors.reshape(*leading, 15, 3),
         )
 
     def _flat_shape(self, shape: np.ndarray | None, leading: tuple[int, ...]) -> np.ndarray | None:
@@ -115,6 +117,12 @@ class IKGraph:
         outputs = zip(names, self._session.run(names, given), strict=True)
         found = {name: np.asarray(values, np.float64) for name, values in outputs}
         return found if shape is None else found | {"shape": shape}
+
+    def _posed(self, angles: np.ndarray, shape: np.ndarray, vectors: np.ndarray | None) -> np.ndarray:
+        """(N, 21, 3) joints in the hand's frame."""
+        if vectors is None:
+            return pose(self._hand.kin, angles, shape).joints
+        return np.asarray(self._hand.model.joints(rotations=axis_angle_to_matrix(vectors), shape=shape))
 
     def _angles(self, found: dict[str, np.ndarray]) -> Float[np.ndarray, "n 23"]:
         """Those of the network, or the closest to its rotation vectors; exactly within the limits."""

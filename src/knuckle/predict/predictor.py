@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from knuckle.camera import Camera
+from knuckle.fit import FitConstants
 from knuckle.handmodel import HandModel
 from knuckle.predict.config import ASSUMED_FOV, PredictorConfig
 from knuckle.predict.contract import Contract
@@ -21,6 +22,7 @@ from knuckle.predict.network import DetectorGraph, Device, HandDetector, HandGra
 from knuckle.predict.passes import CropPasses
 from knuckle.predict.person import checked_shape
 from knuckle.predict.place import place_hand
+from knuckle.predict.solve import FitToJoints
 from knuckle.sample import Hand
 from knuckle.skeleton import BONES
 from knuckle.weights import weights_path
@@ -65,9 +67,11 @@ class Predictor:
         self.config = config or PredictorConfig()
         self.model = HandModel.open()
         shape = None if shape is None else checked_shape(shape, self.model)
-        self.explain: Explain = explain or FitExplain(
-            self.model, self.config, shape, IKGraph(weights_path("ik"), self.model)
-        )
+        if explain is None:
+            constants = FitConstants.of(self.model)
+            solve = FitToJoints(constants, self.config, IKGraph(weights_path("ik"), constants))
+            explain = FitExplain(self.model, self.config, shape, solve)
+        self.explain: Explain = explain
         detector = weights_path("detector") if detector is None else detector
         self._detector = DetectorGraph(detector, threads, device) if isinstance(detector, (Path, str)) else detector
         self._hand = self._passes(hand, threads, device)
@@ -108,6 +112,7 @@ class Predictor:
         side: Literal["left", "right"],
         camera: Camera | None = None,
         known_length: float | None = None,
+        shape: Float[np.ndarray, " s"] | None = None,
     ) -> Hand | None:
         """The hand in the crop around known joints, in one pass without detector and guide, as papers evaluate.
 
@@ -118,6 +123,7 @@ class Predictor:
             camera: as in `__call__`.
             known_length: true length in metres of the bone that the contract names, for a network that predicts no
                 size; an average adult's if None.
+            shape: (S,) of the hand, where it is known.
 
         Returns:
             The hand; None where too few joints are labelled to define a crop.
@@ -132,7 +138,7 @@ class Predictor:
         (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))])
         side = self._side(estimate, side)
         found = place_hand(self._hand.contract, camera, estimate, self._bone_lengths, 1.0, side, known_length)
-        return self.explain(found, camera)[0]
+        return self.explain(found, camera, shape=shape)[0]
 
     @property
     def contract(self) -> Contract:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from knuckle.synth.presets import Preset
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.skin import SkinAppearance, random_skin, reflectance_table, smooth_skin
 from knuckle.synth.surface import HandSurface
+from knuckle.synth.sweep import SwappedPoses, even_view, sphere_view
 
 _MAX_PENETRATION = 0.004  # metres, of the capsules of a hand; a deeper pose is rejected
 _PEOPLE_SEED = 20200823
@@ -42,10 +44,10 @@ class Composer:
     photos: tuple[np.ndarray, ...] = ()
     panoramas: tuple[Panorama, ...] = ()
 
-    def scene(self, rng: np.random.Generator) -> Scene:
-        """A random scene."""
+    def scene(self, rng: np.random.Generator, index: int = 0) -> Scene:
+        """A random scene; where the preset goes through views or poses, those of the picture with this index."""
         if self.preset.framing == "crop":
-            hands, K = self._crop(rng)
+            hands, K = self._crop(rng, index)
         else:
             hands, K = self._frame(rng)
         light, background = self.light_and_background(rng, K)
@@ -63,7 +65,12 @@ class Composer:
             cast_shadow=tuple(float(s) for s in shadow),  # type: ignore[arg-type]
         )
 
-    def _crop(self, rng: np.random.Generator) -> tuple[list[SceneHand], np.ndarray]:
+    @cached_property
+    def _swapped_poses(self) -> SwappedPoses:
+        average = np.zeros(len(self.model.shape_limits))
+        return SwappedPoses(lambda rng: self.pose(rng, average)[1])
+
+    def _crop(self, rng: np.random.Generator, index: int) -> tuple[list[SceneHand], np.ndarray]:
         """One hand, sometimes with a second beside it, and the camera of a crop around it."""
         preset = self.preset
         half_view = np.tan(np.deg2rad(rng.uniform(20, 40)))
@@ -71,7 +78,7 @@ class Composer:
         depth = float(np.clip(np.exp(rng.normal(np.log(0.5), 0.4)), 0.2, 1.6))
         centre = depth * np.array([off_axis[0], off_axis[1], 1.0])
         roll = rng.uniform(-np.pi, np.pi) if rng.random() < preset.any_roll else rng.normal(0, preset.roll_std)
-        hand = self.hand(rng, centre, roll)
+        hand = self.hand(rng, centre, roll, swept=index if preset.sweep else None)
         hands = [hand]
         if rng.random() < preset.second_hand:
             offset = rng.normal(size=3) * (1, 1, 0.5)
@@ -119,15 +126,29 @@ class Composer:
             hands.append(replace(hand, skin=skin if rng.random() < 0.8 else hand.skin))
         return hands, K
 
-    def hand(self, rng: np.random.Generator, centre: np.ndarray, roll: float, side: str | None = None) -> SceneHand:
-        """A random hand whose centre lies at centre (3,), with its fingers rolled from pointing up, radians."""
+    def hand(
+        self,
+        rng: np.random.Generator,
+        centre: np.ndarray,
+        roll: float,
+        side: str | None = None,
+        swept: int | None = None,
+    ) -> SceneHand:
+        """A random hand whose centre lies at centre (3,), with its fingers rolled from pointing up, radians.
+
+        With the index of a picture as `swept`, its view or pose is the one that the preset's sweep has there.
+        """
         side = side or ("left" if rng.random() < 0.5 else "right")
         shape, skin = self._person(rng)
-        pose, angles = self.pose(rng, shape)
+        pose, angles = self.pose(rng, shape, swept if self.preset.sweep == "poses" else None)
         wrist = np.clip(rng.normal(0, (0.35, 0.18)), (-1.0, -0.5), (1.0, 0.5))
-        view, direction = views.random_view(rng, self.preset.views, self.preset.view_spread)
+        up = None
+        if swept is None:
+            view, direction = views.random_view(rng, self.preset.views, self.preset.view_spread)
+        else:
+            view, direction, up = sphere_view(swept) if self.preset.sweep == "positions" else even_view(swept)
         ray = centre / np.linalg.norm(centre)
-        rotation = views.look_from(direction, side, roll, ray)
+        rotation = views.look_from(direction, side, roll, ray, up)
         T = np.eye(4)
         T[:3, :3] = rotation
         joints, vertices = np.empty((21, 3)), np.empty((0, 3))
@@ -167,12 +188,16 @@ class Composer:
             shape[0] = rng.uniform(0.75 * limits[0, 0], -1.0)
         return np.clip(shape, limits[:, 0], limits[:, 1])
 
-    def pose(self, rng: np.random.Generator, shape: np.ndarray) -> tuple[str, np.ndarray]:
+    def pose(self, rng: np.random.Generator, shape: np.ndarray, swept: int | None = None) -> tuple[str, np.ndarray]:
         """A pose without self-collision: where there is one, the thumb is lifted off the fingers; where that does not
-        help, another pose is sampled; as the last resort the hand is opened until it is free."""
+        help, another pose is sampled (of a sweep's: other fingers are swapped); as the last resort the hand is opened
+        until it is free."""
         name, angles = "", np.zeros(23)
         for _ in range(_MAX_ATTEMPTS):
-            name, angles = random_angles(rng, self.bank, self.limits, self.model.joints, self.preset.poses)
+            if swept is None:
+                name, angles = random_angles(rng, self.bank, self.limits, self.model.joints, self.preset.poses)
+            else:
+                name, angles = self._swapped_poses.angles(swept, rng)
             for lift in np.deg2rad([0, 8, 16, 24, 32]):
                 lifted = angles.copy()
                 lifted[1] = min(angles[1] + lift, self.limits[1, 1])

@@ -126,7 +126,7 @@ class Generator:
             scene = scene_at(self.composer, self._clip(number), place["time"])
             rendered = self.renderer.render(scene)
         else:
-            scene, rendered = self._visible_scene(np.random.default_rng([self.settings.seed, index]))
+            scene, rendered = self._visible_scene(index)
         label = place | {
             "id": f"{self.settings.preset}-{self.settings.seed}-{index:08d}",
             "size": list(scene.size),
@@ -146,10 +146,11 @@ class Generator:
             self._clip_at_hand = (number, clip)
         return self._clip_at_hand[1]
 
-    def _visible_scene(self, rng: np.random.Generator) -> tuple[Scene, RenderedScene]:
+    def _visible_scene(self, index: int) -> tuple[Scene, RenderedScene]:
         """A random scene, sampled again when its crop shows too little of the hand."""
+        rng = np.random.default_rng([self.settings.seed, index])
         for attempts_left in reversed(range(_MAX_ATTEMPTS)):
-            scene = self.composer.scene(rng)
+            scene = self.composer.scene(rng, index)
             rendered = self.renderer.render(scene)
             if attempts_left == 0 or self.composer.preset.framing != "crop" or _shows_hand(rendered):
                 return scene, rendered

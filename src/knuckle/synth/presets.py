@@ -1,7 +1,9 @@
 """The kinds of pictures that can be rendered, as plain settings."""
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from knuckle.synth import sweep
 from knuckle.synth.poses import PoseMix
 
 
@@ -31,6 +33,9 @@ class Preset:
         views: names of views.VIEWS that are used; all of them if empty.
         view_spread: factor on their spread.
         smooth_skin: skin without detail, and no shadows of what is outside the picture.
+        sweep: of crops: "positions": the camera goes through positions on a sphere; "poses": the hand goes through a
+            bank of poses with fingers swapped between them. See sweep.py. "": both are random.
+        images: number of pictures of the whole set, if it has one.
     """
 
     size: int = 256
@@ -54,6 +59,8 @@ class Preset:
     views: tuple[str, ...] = ()
     view_spread: float = 1.0
     smooth_skin: bool = False
+    sweep: Literal["", "positions", "poses"] = ""
+    images: int | None = None
 
 
 _PLAIN = Preset(
@@ -68,6 +75,8 @@ _PLAIN = Preset(
 )
 # From the palm or the back, in the middle of the camera's picture: what a small network learns in minutes.
 _FRONTAL = replace(_PLAIN, views=("palm", "back"), view_spread=0.7, off_axis=0.1)
+# Bare hands of adults, as S4's two sets have them.
+_BARE = replace(_PLAIN, off_axis=0.1, roll_std=0.0, sleeved=0.0, child=0.0)
 
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
@@ -107,6 +116,10 @@ PRESETS: dict[str, Preset] = {
         named_poses="grasp",
         views=("back", "egocentric_back", "egocentric_palm", "thumb_side", "little_side"),
     ),
+    # S4's AngRender: upright hands from every direction but below, 32 at each of 2,232 positions of the camera.
+    "angrender": replace(_BARE, sweep="positions", images=sweep.POSITIONS * sweep.PER_POSITION),
+    # S4's ManoRender: 895 poses with their fingers swapped, 64 views of each.
+    "manorender": replace(_BARE, sweep="poses", images=sweep.POSES * sweep.PER_POSE),
     # Videos of four seconds at 30 frames a second, one after the other: one or two hands that move before a camera that
     # moves, cross, and leave the picture, for tests of tracking.
     "motion": Preset(size=480, framing="clip", held=0.0, occluded=0.0, second_hand=0.0, person=0.4, child=0.1),

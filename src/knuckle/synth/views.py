@@ -35,7 +35,9 @@ def random_view(rng: np.random.Generator, among: Sequence[str] = (), spread: flo
     return name, direction / np.linalg.norm(direction)
 
 
-def look_from(direction: np.ndarray, side: str, roll: float, ray: np.ndarray) -> np.ndarray:
+def look_from(
+    direction: np.ndarray, side: str, roll: float, ray: np.ndarray, up: np.ndarray | None = None
+) -> np.ndarray:
     """The rotation (3, 3) of T_camera_hand under which the camera sees a hand from a direction.
 
     Args:
@@ -43,14 +45,17 @@ def look_from(direction: np.ndarray, side: str, roll: float, ray: np.ndarray) ->
         side: "left" or "right". roll: angle of the fingers from pointing up, clockwise in the picture, radians (of a
             hand that points at the camera: of its palm or back instead).
         ray: (3,) unit, camera to hand, in the camera frame.
+        up: (3,) what points up in the picture at roll 0 instead of the fingers, in a right hand's frame.
     """
     mirror = np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
-    towards = direction * mirror
     # In the hand frame: the viewing direction, and the direction that is up in the picture at roll 0.
-    forward = -towards
-    up = np.array([0.0, 1.0, 0.0])
-    if abs(up @ forward) > 0.97:
-        up = np.array([0.0, 0.0, np.sign(up @ forward) or 1.0])
+    forward = -direction * mirror
+    if up is None:
+        up = np.array([0.0, 1.0, 0.0])
+        if abs(up @ forward) > 0.97:
+            up = np.array([0.0, 0.0, np.sign(up @ forward) or 1.0])
+    else:
+        up = up * mirror
     hand_axes = _frame(forward, up)
     camera_up = np.array([np.sin(roll), -np.cos(roll), 0.0])
     return _frame(ray, camera_up) @ hand_axes.T

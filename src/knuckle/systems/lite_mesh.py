@@ -14,9 +14,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from knuckle.datasets.sets import DataSet
+from knuckle.files import regular_file
 from knuckle.geometry.heatmap import decode_lixel, encode_lixel, inside_lixel
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.regressor import joint_regressor
@@ -66,6 +69,8 @@ class LiteMeshConfig:
         backbone, decoder, sigma, fine_mesh: see `knuckle.networks.lixel.LixelNetwork`; "resnet50" and "original" are
             I2L-MeshNet's.
         mesh: a MANO file, for data whose meshes are MANO's; the free hand if empty. crop.vertices must be its number.
+        pretrained_from: a checkpoint of this system, of any decoder, that `knuckle train --pretrained` begins with:
+            all of it but the layers that double the resolution. If empty, timm's backbones, which are fetched.
         depth_range: metres that the heatmaps in depth cover, with the wrist in the middle.
         hand_size: "true" for depths as they are; "average" for those of the same hand scaled to an average adult's
             length of wrist to middle MCP. A crop does not show how large a hand is, and prediction assumes that size.
@@ -76,6 +81,7 @@ class LiteMeshConfig:
     sigma: float = 2.5
     fine_mesh: bool = True
     mesh: str = ""
+    pretrained_from: str = ""
     depth_range: float = 0.3
     hand_size: Literal["true", "average"] = "true"
     crop: CropConfig = _CROP
@@ -140,7 +146,11 @@ class LiteMesh:
 
     def network(self, pretrained: bool = False) -> LixelNetwork:
         c = self._config
-        return LixelNetwork(c.crop.vertices, c.backbone, c.decoder, c.crop.size, c.sigma, c.fine_mesh, pretrained)
+        fetched = pretrained and not c.pretrained_from
+        network = LixelNetwork(c.crop.vertices, c.backbone, c.decoder, c.crop.size, c.sigma, c.fine_mesh, fetched)
+        if pretrained and c.pretrained_from:
+            network.begin_with(read_weights(Path(c.pretrained_from)))
+        return network
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
         c = self._config
@@ -254,7 +264,10 @@ def small_config() -> LiteMeshConfig:
     Muon, which other small systems have, takes longer over the 8 million weights of a depth's layer than the network
     over a batch.
     """
-    stage = Stage(steps=2000, batch=32, rates={"": 1e-3}, losses=_LOSSES)
+    # Heatmaps begin flat, and only weights a hundred times as large give them peaks; the paper's schedule has 120,000
+    # steps for that.
+    peaks = {f"{part}_head.{axis}.": 2e-2 for part in ("pose", "mesh") for axis in "xyz"}
+    stage = Stage(steps=2000, batch=32, rates={"": 2e-3} | peaks, losses=_LOSSES)
     crop = replace(_CROP, size=128, patch=math.ceil(128 * _CROP.patch_reach))
     return LiteMeshConfig(
         "mobilenetv2_050",
@@ -264,6 +277,18 @@ def small_config() -> LiteMeshConfig:
         crop=crop,
         stages=(stage,),
     )
+
+
+def read_weights(checkpoint: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint's network, by name.
+
+    Raises:
+        ValueError: it is none, or damaged.
+    """
+    try:
+        return load_file(regular_file(checkpoint / "weights.safetensors"))
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"pretrained_from must be a checkpoint but {checkpoint} is not ({error})") from error
 
 
 def average_bone() -> float:
