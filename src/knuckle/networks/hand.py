@@ -19,6 +19,7 @@ class HandOutput(NamedTuple):
     log_scale: Tensor  # (B, 21) logarithm of the expected absolute error of each coordinate
     side: Tensor  # (B,) logit: this crop shows a left hand
     presence: Tensor  # (B,) logit: there is a hand
+    vertices: Tensor | None = None  # (B, V, 3) u, v and depth of a mesh, where the network has a head for it
 
 
 class HandNetwork(nn.Module):
@@ -31,6 +32,8 @@ class HandNetwork(nn.Module):
         stem, widths, blocks: see `Trunk`.
         width: channels of the maps and of the joint tokens.
         layers: attention layers over the joints.
+        vertices: of the mesh that is predicted too; 0 for none.
+        mesh_rank: in how many directions the mesh may depart from what the joints alone say of it.
     """
 
     def __init__(
@@ -40,9 +43,12 @@ class HandNetwork(nn.Module):
         blocks: tuple[int, ...] = (1, 2, 2),
         width: int = 128,
         layers: int = 2,
+        vertices: int = 0,
+        mesh_rank: int = 96,
     ) -> None:
         super().__init__()
         joints = len(JOINT_NAMES)
+        self.mesh = MeshHead(joints, width, vertices, mesh_rank) if vertices else None
         self.trunk = Trunk(stem, widths, blocks)
         self.from_fine = nn.Conv2d(widths[-2], width, 1, bias=False)
         self.from_coarse = conv_norm(widths[-1], width, kernel=1)
@@ -79,6 +85,33 @@ class HandNetwork(nn.Module):
         summary = coarse.mean((2, 3))
         gathered = weights.to(merged.dtype) @ merged.flatten(2).transpose(1, 2)
         tokens = self.gather(gathered) + self.place(4 * (rough - 0.5)) + self.whole(summary)[:, None] + self.names
-        change = self.correct(self.mixers(tokens)).float()
+        tokens = self.mixers(tokens)
+        change = self.correct(tokens).float()
         side, presence = self.judge(summary).float().unbind(-1)
-        return HandOutput(heat, rough, rough + change[..., :3], change[..., 3] - 3.0, side, presence)
+        joints = rough + change[..., :3]
+        vertices = None if self.mesh is None else self.mesh(tokens, joints)
+        return HandOutput(heat, rough, joints, change[..., 3] - 3.0, side, presence, vertices)
+
+
+class MeshHead(nn.Module):
+    """From the joints and their tokens to the vertices of a mesh: each a weighted sum of the joints, and a departure.
+
+    Args:
+        joints, width: how many tokens, and their length.
+        vertices: of the mesh.
+        rank: of the departures of all vertices together.
+    """
+
+    def __init__(self, joints: int, width: int, vertices: int, rank: int) -> None:
+        super().__init__()
+        self.blend = nn.Linear(joints, vertices, bias=False)
+        self.code = nn.Sequential(nn.LayerNorm(width), nn.Flatten(1), nn.Linear(joints * width, rank), nn.GELU())
+        self.depart = nn.Linear(rank, 3 * vertices)
+        # All vertices begin in the middle of the joints.
+        nn.init.constant_(self.blend.weight, 1.0 / joints)
+        normal_(self.depart, 0.001)
+
+    def forward(self, tokens: Tensor, joints: Tensor) -> Tensor:
+        """(B, J, width), (B, J, 3) -> (B, V, 3), in the joints' units; the joints learn nothing from it."""
+        placed = self.blend(joints.detach().float().transpose(1, 2)).transpose(1, 2)
+        return placed.float() + self.depart(self.code(tokens)).float().unflatten(1, (-1, 3))

@@ -93,19 +93,28 @@ def _held_object(corners: Float[np.ndarray, "8 3"], category: np.ndarray | None,
 
 
 def to_sight(
-    intrinsics: Float[Array, "*#batch 3 3"], joints_camera: Float[Array, "*#batch 21 3"]
-) -> Float[Array, "*batch 21 3"]:
-    """Joints in the camera's frame -> (u, v, depth) in pixels of the picture; any array library.
+    intrinsics: Float[Array, "*#batch 3 3"],
+    points_camera: Float[Array, "*#batch n 3"],
+    joints_camera: Float[Array, "*#batch 21 3"] | None = None,
+) -> Float[Array, "*batch n 3"]:
+    """Points in the camera's frame -> (u, v, depth) in pixels of the picture; any array library.
 
     depth = (distance along the root's line of sight / the root's distance - 1) * focal length in that direction
+
+    Args:
+        intrinsics: of the picture's camera.
+        points_camera: (..., N, 3), the 21 joints or other points of a hand.
+        joints_camera: (..., 21, 3) of the hand, where the points are others.
     """
-    xp = namespace(intrinsics, joints_camera)
-    rays = joints_camera @ xp.matrix_transpose(intrinsics)
+    xp = namespace(intrinsics, points_camera)
+    joints = points_camera if joints_camera is None else joints_camera
+    rays = points_camera @ xp.matrix_transpose(intrinsics)
     uv = rays[..., :2] / rays[..., 2:]
-    sight = joints_camera[..., ROOT : ROOT + 1, :] / joints_camera[..., ROOT : ROOT + 1, 2:]
-    along = xp.sum(joints_camera * sight, axis=-1)
+    root = joints[..., ROOT : ROOT + 1, :]
+    sight = root / root[..., 2:]
+    along = xp.sum(points_camera * sight, axis=-1)
     scale = focal_length(intrinsics)[..., None] * xp.sqrt(xp.sum(sight**2, axis=-1))
-    depth = (along / along[..., ROOT : ROOT + 1] - 1.0) * scale
+    depth = (along / xp.sum(root * sight, axis=-1) - 1.0) * scale
     return xp.concat([uv, depth[..., None]], axis=-1)
 
 

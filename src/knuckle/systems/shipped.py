@@ -55,6 +55,8 @@ class ShippedConfig:
         stem, widths, blocks, width, layers: see `knuckle.networks.hand.HandNetwork`.
         outside: weight of a joint that lies outside the picture as it was taken: the network can only guess it.
         bell: standard deviation, in cells, of what a heatmap is taught to be.
+        mesh: whether the vertices of the free hand are predicted too; crop.labels must have vertices_camera then, and
+            crop.vertices their number.
     """
 
     stem: tuple[int, ...] = (32,)
@@ -66,7 +68,12 @@ class ShippedConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     outside: float = 0.3
     bell: float = 0.7
+    mesh: bool = False
     stages: tuple[Stage, ...] = (_STAGE,)
+
+    def __post_init__(self) -> None:
+        if self.mesh and "vertices_camera" not in self.crop.labels:
+            raise ValueError(f"crop.labels must have vertices_camera for mesh=true but got {self.crop.labels}")
 
 
 class _Labels(NamedTuple):
@@ -96,7 +103,7 @@ class Shipped:
         if pretrained:
             raise ValueError("pretrained must be off for this system, whose trunk is its own; begin from a checkpoint")
         c = self._config
-        return HandNetwork(c.stem, c.widths, c.blocks, c.width, c.layers)
+        return HandNetwork(c.stem, c.widths, c.blocks, c.width, c.layers, c.crop.vertices if c.mesh else 0)
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
         crop, augment = self._config.crop, self._config.augment
@@ -116,7 +123,7 @@ class Shipped:
         bce = nn.functional.binary_cross_entropy_with_logits
         beyond = biomechanical_losses(self._in_space(output, batch), human_limits(), _left(batch) > 0.5)
         hands = batch.rows("joints_image") & batch.rows("side")
-        return {
+        return self._mesh_losses(output, batch) | {
             "joints": weighted_mean(error, labels.weight),
             "rough": weighted_mean(rough, labels.weight),
             "bones": weighted_mean(bone_distance(output.joints, labels.truth), bones),
@@ -129,11 +136,34 @@ class Shipped:
             "angle_ranges": weighted_mean(beyond.angles, hands),
         }
 
+    def _mesh_losses(self, output: HandOutput, batch: Batch) -> dict[str, Mean]:
+        if output.vertices is None:
+            return {}
+        error, known = self._mesh_error(output.vertices, batch)
+        return {"vertices": weighted_mean(error.norm(dim=-1), known)}
+
+    def _mesh_error(self, vertices: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(B, V, 3) in sides of the crop, and which vertices (B, V) are known."""
+        truth = torch.full_like(vertices, torch.nan)
+        if batch.vertices_camera is not None and batch.joints_camera is not None and batch.camera is not None:
+            truth = to_sight(batch.camera.K, batch.vertices_camera, batch.joints_camera) / self._config.crop.size
+            truth = truth + truth.new_tensor([0.5, 0.5, 0.0]) / self._config.crop.size
+        truth, known = fill_missing(truth, vertices)
+        # Without the small constant the gradient of an exact vertex is not a number.
+        return vertices - truth + 1e-9, known.float()
+
     def errors(self, output: HandOutput, batch: Batch) -> dict[str, Mean]:
         """Pixels of a crop of 256 in the picture and in depth, and shares of correct sides and presences."""
         labels = self._labels(output, batch)
         apart = 256.0 * (output.joints - labels.truth)
-        return {
+        mesh: dict[str, Mean] = {}
+        if output.vertices is not None:
+            error, known = self._mesh_error(output.vertices, batch)
+            mesh = {
+                "vertex_uv_px": weighted_mean(256.0 * error[..., :2].norm(dim=-1), known),
+                "vertex_depth_px": weighted_mean(256.0 * error[..., 2].abs(), known),
+            }
+        return mesh | {
             "uv_px": weighted_mean(apart[..., :2].norm(dim=-1), labels.weight),
             "depth_px": weighted_mean(apart[..., 2].abs(), labels.solid),
             "side": weighted_mean(((output.side > 0) == (_left(batch) > 0.5)).float(), batch.rows("side")),
@@ -143,7 +173,8 @@ class Shipped:
     def graphs(self, network: nn.Module) -> dict[str, Graph]:
         crop = self._config.crop
         pixels = torch.zeros(2, crop.size, crop.size, 3, dtype=torch.uint8)
-        contract = Contract("shipped", crop=crop.rule, outputs=("joints", "uncertainty", "left", "presence"))
+        more = ("vertices",) if self._config.mesh else ()
+        contract = Contract("shipped", crop=crop.rule, outputs=("joints", "uncertainty", "left", "presence", *more))
         return {"hand": Graph(_InPixels(network), (pixels,), contract)}
 
     def _in_space(self, output: HandOutput, batch: Batch) -> Tensor:
@@ -175,17 +206,19 @@ class _InPixels(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B, H, W, 3) -> joints (B, 21, 3), uncertainty (B, 21), both in pixels, and two probabilities (B,)."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(B, H, W, 3) -> joints (B, 21, 3), uncertainty (B, 21), both in pixels, two probabilities (B,), and vertices
+        (B, V, 3) where they are predicted."""
         output: HandOutput = self.network(image)
         size = image.shape[1]
         half = torch.tensor([0.5, 0.5, 0.0])
-        return (
+        found = (
             output.joints * size - half,
             torch.exp(output.log_scale) * size,
             torch.sigmoid(output.side),
             torch.sigmoid(output.presence),
         )
+        return found if output.vertices is None else (*found, output.vertices * size - half)
 
 
 def _left(batch: Batch) -> Tensor:
