@@ -133,8 +133,11 @@ def _align(points: Float[np.ndarray, "n p 3"], target: Float[np.ndarray, "n p 3"
     points_mean, target_mean = points.mean(1), target.mean(1)
     covariance = (target - target_mean[:, None]).swapaxes(1, 2) @ (points - points_mean[:, None])
     u, _, vh = np.linalg.svd(covariance)
-    u[:, :, 2] *= np.sign(np.linalg.det(u) * np.linalg.det(vh))[:, None]
     rotation = u @ vh
+    mirrored = np.linalg.det(rotation) < 0
+    if mirrored.any():
+        u[mirrored, :, 2] *= -1
+        rotation = u @ vh
     return rotation, target_mean - (rotation @ points_mean[..., None])[..., 0]
 
 
