@@ -244,20 +244,20 @@ def test_interrupted_while_writing_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_from_the_shell_is_status_130(tmp_path):
-    pipe = tmp_path / "recording.npy"
-    os.mkfifo(pipe)
-    # A shell that runs the tests in the background hands an ignored SIGINT down; a person's does not.
-    heard = [
-        sys.executable,
-        "-c",
-        f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {RUN[-1]}",
-    ]
-    started = subprocess.Popen(
-        [*heard, "fit", str(pipe), "--out", str(tmp_path / "out")], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-    )
-    with pipe.open("wb"):  # opens when the command does, which then waits for data
-        started.send_signal(signal.SIGINT)
-        _, error = started.communicate(timeout=30)
+    # It says when it reads its file, which takes as long as is needed.
+    waiting = """
+import time, knuckle.posefile
+def read_poses(path):
+    print("reading", flush=True)
+    time.sleep(60)
+knuckle.posefile.read_poses = read_poses
+"""
+    command = [*RUN[:-1], waiting + RUN[-1], "fit", str(tmp_path / "recording.npy"), "--out", str(tmp_path / "out")]
+    started = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    assert started.stdout.readline() == "reading\n"
+    started.send_signal(signal.SIGINT)
+    _, error = started.communicate(timeout=30)
     assert started.returncode == 130
     assert error == "knuckle: interrupted\n"
     assert not (tmp_path / "out").exists()
