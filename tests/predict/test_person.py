@@ -59,6 +59,10 @@ def test_the_length_of_the_hand_gives_its_size(rng):
     length = float(np.linalg.norm(np.diff(joints[[0, 9, 10, 11, 12]], axis=0), axis=-1).sum())
     found = measure_shape(MODEL, hands, length, regularisation=0.1)
     assert np.abs(lengths(found) - lengths(PERSON)).max() < 0.001
+    # However strongly the fit prefers the average hand, the length is kept.
+    held = measure_shape(MODEL, hands[:1], length, regularisation=100.0)
+    bones = np.diff(np.asarray(MODEL.shaped_joints(held))[[0, 9, 10, 11, 12]], axis=0)
+    assert np.linalg.norm(bones, axis=-1).sum() == pytest.approx(length, abs=1e-6)
 
 
 def test_a_person_is_written_and_read(tmp_path):

@@ -190,7 +190,7 @@ def test_sizes_of_hands_are_told_apart_only_in_metres(tmp_path):
         torch.testing.assert_close(labels[1][..., 2] - middle, factor * (labels[0][..., 2] - middle), atol=1e-3, rtol=0)
 
 
-@pytest.mark.parametrize("decoder", ["original", "C"])
+@pytest.mark.parametrize("decoder", ["original", "A", "B", "C"])
 def test_the_exported_graph_equals_torch(tmp_path, decoder):
     system = LiteMesh(replace(TINY, decoder=decoder, fine_mesh=True))
     torch.manual_seed(1)

@@ -56,7 +56,22 @@ def measure_shape(
         joint_uncertainty=np.maximum(std, 1e-3),
         shape_regularisation=regularisation,
     )
-    return fit.shape[0]
+    return fit.shape[0] if length is None else _of_length(model, fit.shape[0], length)
+
+
+def _of_length(model: HandModel, shape: Float[np.ndarray, " s"], length: float) -> Float[np.ndarray, " s"]:
+    """The shape with the size at which the hand has that length, which the fit's prior would pull to the average."""
+    along = np.eye(len(shape))[model.shape_names.index("size")]
+
+    def excess(change: float) -> float:
+        bones = np.diff(np.asarray(model.shaped_joints(shape + change * along))[_MIDDLE], axis=0)
+        return float(np.linalg.norm(bones, axis=-1).sum()) - length
+
+    change = 0.0
+    # Newton's steps: bones are linear in the size, and so are their lengths nearly.
+    for _ in range(4):
+        change -= excess(change) / (excess(change + 0.5) - excess(change - 0.5))
+    return shape + change * along
 
 
 def write_person(path: Path, model: HandModel, shape: Float[np.ndarray, " s"]) -> None:
