@@ -112,6 +112,6 @@ class MeshHead(nn.Module):
         normal_(self.depart, 0.001)
 
     def forward(self, tokens: Tensor, joints: Tensor) -> Tensor:
-        """(B, J, width), (B, J, 3) -> (B, V, 3), in the joints' units; the joints learn nothing from it."""
+        """(B, J, width), (B, J, 3) -> (B, V, 3), in the joints' units; no gradient passes through the joints."""
         placed = self.blend(joints.detach().float().transpose(1, 2)).transpose(1, 2)
         return placed.float() + self.depart(self.code(tokens)).float().unflatten(1, (-1, 3))

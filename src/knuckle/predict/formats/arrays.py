@@ -16,6 +16,8 @@ _AT_ONCE = 256
 def _picture(result: PictureResult, target: Target) -> None:
     arrays = _arrays(result.hands)
     arrays["vertices_camera"] = _stacked(result.hands, "vertices_camera", (0, 3))
+    if any(hand.vertices_network is not None for hand in result.hands):
+        arrays["vertices_network"] = _stacked(result.hands, "vertices_network", (0, 3))
     with atomic_write(target.named(".npz")) as unfinished:
         np.savez(unfinished, allow_pickle=False, **arrays)
 
