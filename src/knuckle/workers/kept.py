@@ -1,0 +1,50 @@
+"""Results of finished parts, kept in a folder until all are done: a call that was interrupted goes on from there."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from knuckle.files import MAX_BYTES, atomic_write, read_bytes, remove_leftovers
+
+_SUFFIX = ".part"
+
+
+def digest(*things: Any) -> str:
+    """A short name for things that JSON can say, and for bytes: other things have another one."""
+    hashed = hashlib.sha256()
+    for thing in things:
+        data = thing if isinstance(thing, bytes) else json.dumps(thing, sort_keys=True).encode()
+        hashed.update(len(data).to_bytes(8, "big") + data)
+    return hashed.hexdigest()[:32]
+
+
+class KeptParts:
+    """The results of parts as files of a folder, named by all that determines them.
+
+    Args:
+        folder: for nothing else; made when the first result is kept, and removed by `clear`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self, name: str) -> bytes | None:
+        """A result, None where it is not kept."""
+        path = self.folder / (name + _SUFFIX)
+        return read_bytes(path, MAX_BYTES) if path.exists() else None
+
+    def save(self, name: str, result: bytes) -> None:
+        """Keeps a result. Raises OSError where it cannot be written."""
+        with atomic_write(self.folder / (name + _SUFFIX)) as unfinished:
+            unfinished.write_bytes(result)
+
+    def clear(self) -> None:
+        """Removes what was kept; other people's files in the folder stay."""
+        if not self.folder.is_dir():
+            return
+        remove_leftovers(self.folder)
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            path.unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
