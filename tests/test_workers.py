@@ -86,9 +86,9 @@ def test_a_worker_that_dies_costs_its_part_alone(others, tmp_path):
 
 def test_a_part_that_kills_every_worker_ends_it_and_the_others_are_done(others, tmp_path):
     found = []
+    results = map_parts(partial(open_squares, tmp_path, 5, 99), range(6), others)
     with pytest.raises(ChildProcessError, match="must finish part 6 of 6 but 3 of them died"):
-        for number, _ in map_parts(partial(open_squares, tmp_path, 5, 99), range(6), others):
-            found.append(number)
+        found.extend(number for number, _ in results)
     assert sorted(found) == [0, 1, 2, 3, 4]
 
 

@@ -1,6 +1,7 @@
 """Workers that are actors of a Ray cluster, on one machine or on many."""
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from knuckle.version import __version__
 from knuckle.workers.session import Kind, Message, OpenWork, Session
 
 LOCAL = "local"
+_SECONDS_TO_ANSWER = 10.0
 _SECONDS = 1.0  # of waiting for messages at a time, so that Ctrl-C is seen
 
 
@@ -109,14 +111,22 @@ def _import_ray() -> Any:
     return ray
 
 
+def _knock(address: str) -> None:
+    """Raises OSError where nobody answers at HOST:PORT: Ray itself would try for ten minutes, with many lines."""
+    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_SECONDS_TO_ANSWER).close()
+
+
 def _join(ray: Any, address: str, cpus: int | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     if address == LOCAL:
         ray.init(address=LOCAL, num_cpus=cpus, include_dashboard=False, **options)
         return
     try:
+        _knock(address)
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ConnectionError(
             f"--ray must be local or the address of a running Ray cluster but {address} is none ({reason}); "

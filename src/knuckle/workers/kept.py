@@ -1,5 +1,6 @@
 """Results of finished parts, kept in a folder until all are done: a call that was interrupted goes on from there."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -39,6 +40,12 @@ class KeptParts:
         with atomic_write(self.folder / (name + _SUFFIX)) as unfinished:
             unfinished.write_bytes(result)
 
+    def remove(self, name: str) -> None:
+        """Forgets a result, and the folder with the last of them."""
+        (self.folder / (name + _SUFFIX)).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others are in it, or there is none
+            self.folder.rmdir()
+
     def clear(self) -> None:
         """Removes what was kept; other people's files in the folder stay."""
         if not self.folder.is_dir():
@@ -46,5 +53,5 @@ class KeptParts:
         remove_leftovers(self.folder)
         for path in self.folder.glob(f"*{_SUFFIX}"):
             path.unlink(missing_ok=True)
-        if not any(self.folder.iterdir()):
+        with contextlib.suppress(OSError):  # other people's files are in it
             self.folder.rmdir()

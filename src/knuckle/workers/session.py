@@ -53,7 +53,7 @@ class Session:
         self._work: Work | None = None
 
     def open(self) -> Iterator[Message]:
-        """ "ready", or "error"."""
+        """Says "ready" or "error"."""
         try:
             self._work = self._open_work()
         except Exception as error:  # raised again where the command runs
@@ -62,7 +62,7 @@ class Session:
             yield "ready", __version__
 
     def run(self, part: Any) -> Iterator[Message]:
-        """ "progress" from time to time, then "result" or "error"."""
+        """Says "progress" from time to time, then "result" or "error"."""
         assert self._work is not None  # a part is given to workers that are ready
         reported = time.monotonic()
         try:
