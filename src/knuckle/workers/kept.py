@@ -30,10 +30,15 @@ class KeptParts:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def path(self, name: str) -> Path | None:
+        """The file of a result, None where it is not kept."""
+        path = self.folder / (name + _SUFFIX)
+        return path if path.exists() else None
+
     def load(self, name: str) -> bytes | None:
         """A result, None where it is not kept."""
-        path = self.folder / (name + _SUFFIX)
-        return read_bytes(path, MAX_BYTES) if path.exists() else None
+        path = self.path(name)
+        return None if path is None else read_bytes(path, MAX_BYTES)
 
     def save(self, name: str, result: bytes) -> None:
         """Keeps a result. Raises OSError where it cannot be written."""
