@@ -1,18 +1,23 @@
 """Models given by a path: an exported ONNX file, or a checkpoint's folder, which is exported to a temporary file."""
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
-from knuckle.evaluate.data import Predictions
-from knuckle.evaluate.matching import run_on_crops, run_predictor
+from knuckle.evaluate.data import Predictions, Truth
+from knuckle.evaluate.matching import PredictedRow, answer_rows, match_rows, mesh_size, predicted_rows
+from knuckle.evaluate.parts import pack_rows, part_name, unpack_rows
 from knuckle.evaluate.predictions import Conventions, read_predictions
-from knuckle.evaluate.sources import Source
+from knuckle.evaluate.sources import ReadPart, SetPictures, Source
+from knuckle.files import load_npz
 from knuckle.fit import FitConstants
 from knuckle.handmodel import HandModel
 from knuckle.predict import Predictor, PredictorConfig
@@ -20,7 +25,9 @@ from knuckle.predict.explain import FitExplain
 from knuckle.predict.ik import IKGraph
 from knuckle.predict.solve import IKAlone, Refinement
 from knuckle.sample import Hand, Sample
+from knuckle.version import __version__
 from knuckle.weights import weights_path
+from knuckle.workers import KeptParts, OpenWork, Work, Workers, digest, map_parts
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,8 @@ def predictions_of(
     format: str | None = None,
     conventions: Conventions | None = None,
     run: Run | None = None,
+    workers: Workers | None = None,
+    kept: KeptParts | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Predictions:
     """Predictions from files, or from a model that is run.
@@ -92,6 +101,8 @@ def predictions_of(
         source: the set's truth and pictures.
         format, conventions: of files.
         run: how a model is run; see run_model.
+        workers: who runs a model; this process if None.
+        kept: of a model's run; see run_model.
         advance: called after every file or hand.
 
     Raises:
@@ -99,79 +110,187 @@ def predictions_of(
     """
     run = run or Run()
     if is_model(path):
-        return run_model(path, source, run, advance)
+        return run_model(path, source, run, workers, kept, advance)
     for field in fields(run):
         if (value := getattr(run, field.name)) != field.default:
             raise ValueError(
                 f"--{field.name.replace('_', '-')} {value} is for a model that is run, but {path} holds predictions; "
                 "leave it out"
             )
+    if kept is not None or not (workers is None or workers.here):
+        raise ValueError(
+            f"--workers, --ray and --parts are for a model that is run, but {path} holds predictions; leave them out"
+        )
     return read_predictions(path, source.truth, format=format, conventions=conventions, advance=advance)
 
 
 def run_model(
-    path: Path, source: Source, run: Run | None = None, advance: Callable[[], None] = lambda: None
+    path: Path,
+    source: Source,
+    run: Run | None = None,
+    workers: Workers | None = None,
+    kept: KeptParts | None = None,
+    advance: Callable[[], None] = lambda: None,
 ) -> Predictions:
-    """Predictions of a hand network for the hands of a data set.
+    """Predictions of a hand network for the hands of a data set; the same whoever the workers are.
 
     Args:
         path: see onnx_file.
-        source: the set's truth and pictures.
+        source: the set's truth and pictures. Workers on other machines find them under the same paths.
         run: how it is run.
+        workers: who runs it; this process if None.
+        kept: of an earlier call that was interrupted; cleared when all is done.
         advance: called after every hand.
 
     Raises:
         ValueError: the set has no pictures, the model is not a hand network with a contract, or the scale or the shape
             is the truth's and crops are not, the network predicts the size, or a label has no joints in space or shape.
+        ImportError, ConnectionError, ChildProcessError: as of `map_parts`.
     """
-    run = run or Run()
+    run, workers = run or Run(), workers or Workers(0)
     for name in ("scale", "shape"):
         if getattr(run, name) == "truth" and run.crops != "truth":
             raise ValueError(f"--{name} truth must come with --crops truth, which says whose it is, but came without")
-    samples = source.samples
-    if samples is None:
+    if source.samples is None:
         raise ValueError(f"{path} is a model, which needs pictures to run on, but the data set has none")
-    predictor = _open(path, run)
-    hand = run.hand or ("network" if run.scale == "truth" else None)
-    scored = "both" if hand is None else "network" if hand == "network" else "hand"
+    recipe, predictor = _recipe(path, run)
+    mesh = mesh_size(source.truth)
+    if isinstance(source.samples, SetPictures):
+        rows = _rows_in_parts(recipe, predictor, source.samples, source.truth, workers, kept, advance)
+    else:
+        rows = []
+        for row in _rows(predictor, run, mesh, source.samples()):
+            rows.append(row)
+            advance()
     if run.crops == "truth":
         taken = [name for name in ("crops", "scale", "shape") if getattr(run, name) == "truth"]
-        name = f"{path} ({' and '.join(taken)} from the truth)"
-        return run_on_crops(
-            samples(), lambda s: _at_truth(predictor, s, run), source.truth, name, advance, scored=scored
-        )
-    return run_predictor(
-        samples(), lambda s: _in_picture(predictor, s), source.truth, str(path), advance, scored=scored
-    )
+        return answer_rows(rows, source.truth, f"{path} ({' and '.join(taken)} from the truth)")
+    return match_rows(rows, source.truth, str(path))
 
 
-def _open(path: Path, run: Run) -> Predictor:
+def _rows_in_parts(
+    recipe: "ModelRecipe",
+    predictor: Predictor,
+    pictures: SetPictures,
+    truth: Truth,
+    workers: Workers,
+    kept: KeptParts | None,
+    advance: Callable[[], None],
+) -> list[PredictedRow]:
+    parts, mesh = pictures.parts(), mesh_size(truth)
+    names = [digest([recipe.key(), mesh, part_name(pictures, part, truth)]) for part in parts]
+    found: dict[int, list[PredictedRow]] = {}
+    for number, name in enumerate(names):
+        if kept is not None and (file := kept.path(name)) is not None:
+            found[number] = unpack_rows(load_npz(file))
+    pending = [number for number in range(len(parts)) if number not in found]
+    done: Counter[int] = Counter({number: len(rows) for number, rows in found.items()})
+    shown = 0
+
+    def report(number: int, rows: int) -> None:
+        nonlocal shown
+        done[pending[number]] = rows
+        for _ in range(done.total() - shown):
+            advance()
+        shown = max(shown, done.total())
+
+    open_work: OpenWork = partial(_open_rows, recipe, mesh, pictures)
+    if workers.here:
+        open_work = partial(partial, _part_rows, predictor, recipe.run, mesh, pictures.open())
+    with closing(map_parts(open_work, [parts[number] for number in pending], workers, report)) as results:
+        for number, rows in results:
+            found[pending[number]] = rows
+            if kept is not None:
+                kept.save(names[pending[number]], pack_rows(rows))
+            report(number, len(rows))
+    if kept is not None:
+        kept.clear()
+    return [row for number in range(len(parts)) for row in found[number]]
+
+
+def _open_rows(recipe: "ModelRecipe", mesh: int | None, pictures: SetPictures) -> Work:
+    """A worker's own predictor."""
+    cv2.setNumThreads(1)
+    return partial(_part_rows, recipe.open(), recipe.run, mesh, pictures.open())
+
+
+def _part_rows(
+    predictor: Predictor, run: Run, mesh: int | None, read: ReadPart, part: range
+) -> Generator[int, None, list[PredictedRow]]:
+    rows = []
+    for row in _rows(predictor, run, mesh, read(part)):
+        rows.append(row)
+        yield len(rows)
+    return rows
+
+
+def _rows(predictor: Predictor, run: Run, mesh: int | None, samples: Iterable[Sample]) -> Iterator[PredictedRow]:
+    """What the model says about samples, in their order."""
+    hand = run.hand or ("network" if run.scale == "truth" else None)
+    scored = "both" if hand is None else "network" if hand == "network" else "hand"
+    each = run.crops == "truth"
+    ask = _at_truth if each else _in_picture
+    return predicted_rows(samples, lambda s: ask(predictor, s, run), mesh, scored=scored, each=each)
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """What another process, or another machine, runs the same model from: its files' content, and how it is run."""
+
+    hand: bytes
+    ik: bytes | None
+    run: Run
+
+    def open(self) -> Predictor:
+        """The predictor."""
+        with tempfile.TemporaryDirectory(prefix="knuckle-") as name:
+            hand, ik = Path(name) / "hand.onnx", Path(name) / "ik.onnx"
+            hand.write_bytes(self.hand)
+            ik.write_bytes(self.ik or b"")
+            return _open(hand, None if self.ik is None else ik, self.run)
+
+    def key(self) -> str:
+        """Another one for models with other results."""
+        run = {field.name: getattr(self.run, field.name) for field in fields(self.run) if field.name != "ik"}
+        return digest(self.hand, self.ik or b"", [__version__, run])
+
+
+def _recipe(path: Path, run: Run) -> tuple[ModelRecipe, Predictor]:
+    """Of a model, and the model itself: what is wrong with it is said with its own name."""
+    posed = run.hand in ("ik", "refined")
+    if run.ik is not None and not posed:
+        raise ValueError(f"--ik {run.ik} must come with --hand ik or --hand refined but came with --hand {run.hand}")
+    with ExitStack() as files:
+        ik = files.enter_context(onnx_file(run.ik or weights_path("ik"))) if posed else None
+        hand = files.enter_context(onnx_file(path))
+        predictor = _open(hand, ik, run)
+        return ModelRecipe(hand.read_bytes(), None if ik is None else ik.read_bytes(), run), predictor
+
+
+def _open(hand: Path, ik: Path | None, run: Run) -> Predictor:
     config, model = PredictorConfig(), HandModel.open()
     explain = None
-    if run.hand in ("ik", "refined"):
+    if ik is not None:
         constants = FitConstants.of(model)
-        with onnx_file(run.ik or weights_path("ik")) as file:
-            ik = IKGraph(file, constants)
-        explain = FitExplain(model, config, solve=IKAlone(ik) if run.hand == "ik" else Refinement(constants, ik))
-    elif run.ik is not None:
-        raise ValueError(f"--ik {run.ik} must come with --hand ik or --hand refined but came with --hand {run.hand}")
-    with onnx_file(path) as file:
-        return Predictor(hand=file, explain=explain, config=config)
+        graph = IKGraph(ik, constants)
+        explain = FitExplain(model, config, solve=IKAlone(graph) if run.hand == "ik" else Refinement(constants, graph))
+    return Predictor(hand=hand, explain=explain, config=config)
 
 
-def _in_picture(predictor: Predictor, sample: Sample) -> list[Hand]:
+def _in_picture(predictor: Predictor, sample: Sample, run: Run) -> list[Hand]:
     return [] if sample.image is None else predictor(sample.image, sample.camera)
 
 
-def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> Hand | None:
+def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> list[Hand]:
     joints = sample.joints_image
     if joints is None and sample.joints_camera is not None and sample.camera is not None:
         joints = sample.camera.project(sample.joints_camera)
     if sample.image is None or joints is None:
-        return None
+        return []
     length = _true_length(sample, predictor.contract.bone) if run.scale == "truth" else None
     shape = _true_shape(sample, predictor) if run.shape == "truth" else None
-    return predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape)
+    hand = predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape)
+    return [] if hand is None else [hand]
 
 
 def _true_shape(sample: Sample, predictor: Predictor) -> np.ndarray:

@@ -44,6 +44,9 @@ def evaluate(
     axes: Literal["opencv", "opengl"] = "opencv",
     mano: Path | None = None,
     flat_hand_mean: bool = False,
+    workers: int | None = None,
+    ray: str | None = None,
+    parts: Path | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> int:
@@ -70,6 +73,8 @@ def evaluate(
         knuckle eval runs/s1/step-0010000 --protocol freihand --root FreiHAND_pub_v2 --crops truth --scale truth
 
         knuckle eval mesh.onnx --protocol own --root pictures --crops truth --hand refined --ik runs/ik/step-0020000
+
+        knuckle eval mesh.onnx --protocol own --root /shared/pictures --ray auto --parts /tmp/parts --json scores.json
 
     Parameters
     ----------
@@ -113,6 +118,15 @@ def evaluate(
         Your MANO file, for predictions that are its parameters.
     flat_hand_mean
         The zero pose of MANO predictions is the flat hand.
+    workers
+        Processes that share the pictures a model is run on; without it and --ray this one does them all.
+    ray
+        Share them among the workers of a Ray cluster: local starts one on this machine, auto joins the one this machine
+        is part of, HOST:PORT another; needs `pip install 'knuckle[ray]'`. All machines must see the data set's folder
+        under the same path. A worker that dies costs its part, which is done again.
+    parts
+        Keep what the model says of each part of the pictures in this folder until all is done: the same command then
+        goes on where it was interrupted.
     resamples
         Number of bootstrap samples for the intervals; 0 for none.
     seed
@@ -123,6 +137,7 @@ def evaluate(
 
     from knuckle.cli.progress import progress_bar
     from knuckle.cli.terminal import quiet_libraries
+    from knuckle.cli.workers import chosen_workers
     from knuckle.evaluate import PROTOCOLS
     from knuckle.evaluate import evaluate as score
     from knuckle.evaluate.plots import write_plots
@@ -132,7 +147,9 @@ def evaluate(
     from knuckle.files import remove_leftovers
     from knuckle.handmodel import HandModel
     from knuckle.models import Run, predictions_of
+    from knuckle.workers import KeptParts
 
+    who = chosen_workers(workers, ray, cpus=2)  # the threads of a predictor
     for place in filter(None, (json and json.parent, plots)):
         remove_leftovers(place)
     rules = PROTOCOLS[protocol]
@@ -150,6 +167,8 @@ def evaluate(
             format=format,
             conventions=conventions,
             run=Run(crops, scale, shape, hand, ik),
+            workers=who,
+            kept=None if parts is None else KeptParts(parts),
             advance=lambda: progress.advance(task),
         )
         progress.remove_task(task)

@@ -20,13 +20,15 @@ def predict(
     model: Path | None = None,
     person: Path | None = None,
     threads: int = 2,
+    workers: int | None = None,
+    ray: str | None = None,
     device: Literal["cpu", "cuda", "coreml", "directml"] = "cpu",
 ) -> int:
     """Find hands in pictures and videos: joints, mesh and angles, in metres, in the camera's frame.
 
     A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line for each frame. A file that cannot be read is
     reported in one line and skipped, and of a damaged video what can be read is used; the exit status is then 1. Videos
-    need `pip install 'knuckle[video]'`.
+    need `pip install 'knuckle[video]'`. A run of many files that was interrupted goes on when its command is repeated.
 
     Examples:
 
@@ -41,6 +43,8 @@ def predict(
         knuckle predict photo.jpg --out hands --model runs/s3/step-0010000
 
         knuckle predict clip.mp4 --out hands --person hand.json
+
+        knuckle predict "/shared/pictures/*.jpg" --out /shared/hands --ray auto
 
     Parameters
     ----------
@@ -74,6 +78,12 @@ def predict(
         have it, and its size.
     threads
         CPU threads of each network, 512 at most.
+    workers
+        Processes that share the files; without it and --ray this one does them all.
+    ray
+        Share the files among the workers of a Ray cluster: local starts one on this machine, auto joins the one this
+        machine is part of, HOST:PORT another; needs `pip install 'knuckle[ray]'`. All machines must see the files and
+        OUT under the same paths. A worker that dies costs the files it was at, which are done again.
     device
         Where networks run. Others than cpu take an ONNX Runtime that was built for them: onnxruntime-gpu, or
         onnxruntime-directml on Windows, in place of onnxruntime; coreml on a Mac.
@@ -84,16 +94,21 @@ def predict(
     from knuckle.cli.progress import FrameBar, progress_bar
     from knuckle.cli.terminal import one_line, quiet_libraries
     from knuckle.cli.viewer import open_viewer, require_viewer
+    from knuckle.cli.workers import chosen_workers
     from knuckle.handmodel import HandModel
     from knuckle.models import onnx_file
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import read_camera
     from knuckle.predict.network import check_threads
+    from knuckle.predict.parts import PredictorRecipe, predict_sources
     from knuckle.predict.person import read_person
-    from knuckle.predict.run import RunOptions, predict_sources
+    from knuckle.predict.run import RunOptions
     from knuckle.weights import weights_path
 
     check_threads(threads)
+    who = chosen_workers(workers, ray, cpus=threads)
+    if ray is not None and device != "cpu":
+        raise ValueError(f"--ray must come with --device cpu but came with {device}; use --workers on one machine")
     cv2.setNumThreads(threads)
     # OpenCV logs every file that it cannot read; the summary reports it once, in one line.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -105,19 +120,22 @@ def predict(
     shape = None if person is None else read_person(person, HandModel.open())
     with onnx_file(model or weights_path("hand")) as file:
         predictor = Predictor(hand=file, threads=threads, device=device, shape=shape)
+        recipe = PredictorRecipe(file.read_bytes(), threads, device, shape)
     with quiet_libraries(), progress_bar() as progress:
         task = progress.add_task("predicting", total=None)
         frames = FrameBar(progress)
 
-        def on_file() -> None:
+        def on_file(done: int) -> None:
             frames.remove()
-            progress.advance(task)
+            progress.update(task, completed=done)
 
         summary = predict_sources(
             predictor,
+            recipe,
             sources,
             out,
             options,
+            who,
             on_start=lambda count: progress.update(task, total=count),
             on_file=on_file,
             on_frame=frames.update,

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 
 def synth(
-    out: Path,
+    out: str | Path,  # a URL as a Path would lose a slash
     *,
     images: Annotated[int | None, Parameter(name=["--images", "-n"])] = None,
     preset: Literal[
@@ -27,7 +27,8 @@ def synth(
     ] = "crop",
     size: int = 256,
     seed: int = 0,
-    workers: int = 2,
+    workers: int | None = None,
+    ray: str | None = None,
     backgrounds: Path | None = None,
     hdri: Path | None = None,
     sheet: bool = False,
@@ -36,8 +37,8 @@ def synth(
     """Render labelled pictures of hands and write them as WebDataset shards.
 
     Every picture comes with its camera, 21 joints, 23 angles, shape, boxes and masks. The same seed gives the same
-    bytes with any number of workers. An interrupted call resumes after the last complete shard when repeated; with
-    more images it extends the set.
+    bytes with any number of workers, on one machine or many. An interrupted call resumes after the last complete shard
+    when repeated; with more images it extends the set.
 
     Examples:
 
@@ -49,10 +50,13 @@ def synth(
 
         knuckle synth poses --poses 100000
 
+        knuckle synth s3://bucket/pictures -n 1000000 --ray auto
+
     Parameters
     ----------
     out
-        Folder for the shards and manifest.json.
+        Folder for the shards and manifest.json; or a URL that fsspec knows, as s3://bucket/pictures, which takes `pip
+        install 'knuckle[remote]'` and the package of that kind (s3fs, gcsfs, ...).
     images
         Number of pictures; 1,000, or the whole set of presets that are sets of a paper.
     preset
@@ -68,7 +72,11 @@ def synth(
     seed
         Random seed.
     workers
-        Number of processes.
+        Number of processes; 2, or with --ray as many as the cluster has CPUs.
+    ray
+        Render on a Ray cluster: local starts one on this machine, auto joins the one this machine is part of, HOST:PORT
+        another; needs `pip install 'knuckle[ray]'`. This machine writes the shards, the others render: a worker that
+        dies costs its shard, which is rendered again.
     backgrounds
         A folder of photographs (without hands in them) for the backgrounds, which are procedural otherwise.
     hdri
@@ -80,16 +88,19 @@ def synth(
         data set arrays:OUT for `knuckle train ik`. Only --seed counts of the other options.
     """
     if poses:
-        return _write_poses(out, poses, seed)
+        return _write_poses(Path(out), poses, seed)
     # Here, so that `knuckle --help` does not wait for OpenCV.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from knuckle.cli.workers import chosen_workers
     from knuckle.synth import PRESETS, Settings, write_shards, write_sheet
 
-    images = images or PRESETS[preset].images or 1000
+    if images is None:
+        images = PRESETS[preset].images or 1000
     settings = Settings(
         preset, size, seed, None if backgrounds is None else str(backgrounds), None if hdri is None else str(hdri)
     )
+    who = chosen_workers(workers, ray, default=2)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None
     try:
@@ -102,7 +113,7 @@ def synth(
                 rate = (done - first) / max(time.monotonic() - started, 1e-3)
                 progress.update(task, completed=done, rate=f"{rate:.0f}/s")
 
-            manifest = write_shards(out, settings, images, workers, progress=report)
+            manifest = write_shards(out, settings, images, who, progress=report)
     except KeyboardInterrupt:
         print(f"stopped; the complete shards in {out} are kept, the same command resumes from there", file=sys.stderr)
         return 130

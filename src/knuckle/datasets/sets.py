@@ -21,6 +21,7 @@ import numpy as np
 from knuckle.datasets.reader import Reader
 from knuckle.datasets.readers import READERS, open_reader, training_split
 from knuckle.datasets.shards import read_pictures, samples_of, shard_paths
+from knuckle.files import is_url
 from knuckle.handmodel import HandModel
 from knuckle.sample import Sample
 
@@ -97,6 +98,8 @@ def parse_spec(text: str) -> DataSpec:
         if not root:
             raise ValueError(f"{text} must name a folder, as in {name}:ROOT, but names none")
         return DataSpec(named, name, Path(root), split, only_2d, share)
+    if is_url(place) and rest.startswith("//"):
+        raise ValueError(f"data must be in a folder of this machine but got the URL {place}; copy it first")
     if colon and not Path(place).exists():
         raise ValueError(
             f"data must be a folder of shards or NAME:ROOT with NAME of {', '.join(READERS)} but got {text!r}"

@@ -1,8 +1,8 @@
 """Hands that were found in pictures, put in the truth's order: from anybody's files, or from a model that is run."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -86,37 +86,81 @@ def _answers(chosen: Sequence[PredictedHand | None], absolute: bool, source: str
     )
 
 
+class PredictedRow(NamedTuple):
+    """What a model that was run says about one sample, a row of the truth.
+
+    Attributes:
+        picture: the sample's.
+        placed: whether its camera is known, so that its hands are in the camera frame.
+        hands: all of its picture, or the one in its crop, if any.
+    """
+
+    picture: str
+    placed: bool
+    hands: tuple[PredictedHand, ...]
+
+
+def predicted_rows(
+    samples: Iterable[Sample],
+    predict: Callable[[Sample], Sequence[Hand]],
+    mesh: int | None,
+    *,
+    scored: Scored = "both",
+    each: bool = False,
+) -> Iterator[PredictedRow]:
+    """Runs a model on samples with pictures, in their order.
+
+    Args:
+        samples: with pictures.
+        predict: the hands in a sample's picture, in the frame of its camera where it has one.
+        mesh: number of vertices of the truth's meshes, None where it has none.
+        scored: of each hand.
+        each: ask for every sample; else once for samples of one picture that follow each other.
+    """
+    last: PredictedRow | None = None
+    for sample in samples:
+        picture = picture_of(str(sample.id))
+        if last is None or each or last.picture != picture:
+            hands = tuple(_found(hand, mesh, scored) for hand in predict(sample))
+            last = PredictedRow(picture, sample.camera is not None, hands)
+        yield last._replace(placed=sample.camera is not None)
+
+
+def match_rows(rows: Sequence[PredictedRow], truth: Truth, source: str) -> Predictions:
+    """Predictions of a model that was run on whole pictures, matched as match_hands does.
+
+    They are in the camera frame only where samples know their camera.
+    """
+    found: dict[str, list[PredictedHand]] = {}
+    for row in rows:
+        found.setdefault(row.picture, list(row.hands))
+    return match_hands(truth, found, all(row.placed for row in rows), source)
+
+
+def answer_rows(rows: Sequence[PredictedRow], truth: Truth, source: str) -> Predictions:
+    """Predictions of a model that was shown where each hand is: one answer for each row, nothing to be matched.
+
+    They are in the camera frame only where samples know their camera.
+
+    Raises:
+        BrokenDataset: there are not as many rows as the truth has hands.
+    """
+    if len(rows) != len(truth):
+        raise BrokenDataset(f"{source} must be run on {len(truth)} hands, one per label, but there were {len(rows)}")
+    chosen = [row.hands[0] if row.hands else None for row in rows]
+    return _answers(chosen, all(row.placed for row in rows), source)
+
+
 def run_predictor(
     samples: Iterable[Sample],
     predict: Callable[[Sample], Sequence[Hand]],
     truth: Truth,
     source: str,
-    advance: Callable[[], None] = lambda: None,
     *,
     scored: Scored = "both",
 ) -> Predictions:
-    """Predictions of a model that is at hand, run on every picture of a set once.
-
-    Args:
-        samples: with pictures, in the truth's order.
-        predict: the hands in a sample's picture, in the frame of its camera where it has one.
-        truth: the hands they are for.
-        source: what the model is, for the report.
-        advance: called after every sample.
-        scored: of each hand.
-
-    Returns:
-        Predictions, matched as match_hands does. They are in the camera frame only where samples know their camera.
-    """
-    found: dict[str, list[PredictedHand]] = {}
-    placed = True
-    for sample in samples:
-        picture = picture_of(str(sample.id))
-        placed &= sample.camera is not None
-        if picture not in found:
-            found[picture] = [_found(hand, truth, scored) for hand in predict(sample)]
-        advance()
-    return match_hands(truth, found, placed, source)
+    """Predictions of a model that is at hand, run on every picture of a set once; see predicted_rows, match_rows."""
+    return match_rows(list(predicted_rows(samples, predict, mesh_size(truth), scored=scored)), truth, source)
 
 
 def run_on_crops(
@@ -124,42 +168,27 @@ def run_on_crops(
     predict: Callable[[Sample], Hand | None],
     truth: Truth,
     source: str,
-    advance: Callable[[], None] = lambda: None,
     *,
     scored: Scored = "both",
 ) -> Predictions:
-    """Predictions of a model that is shown where each hand is: one answer for each row, nothing to be matched.
+    """Predictions of a model that is shown where each hand is; see predicted_rows, answer_rows."""
 
-    Args:
-        samples: with pictures, in the truth's order.
-        predict: the hand of a sample, in the frame of its camera where it has one; None where it cannot be asked.
-        truth: the hands they are for.
-        source: what the model is, for the report.
-        advance: called after every sample.
-        scored: of each hand.
-
-    Returns:
-        Predictions, in the camera frame only where samples know their camera.
-
-    Raises:
-        BrokenDataset: there are not as many samples as the truth has hands.
-    """
-    chosen: list[PredictedHand | None] = []
-    placed = True
-    for sample in samples:
-        placed &= sample.camera is not None
+    def one(sample: Sample) -> list[Hand]:
         hand = predict(sample)
-        chosen.append(None if hand is None else _found(hand, truth, scored))
-        advance()
-    if len(chosen) != len(truth):
-        raise BrokenDataset(f"{source} must be run on {len(truth)} hands, one per label, but there were {len(chosen)}")
-    return _answers(chosen, placed, source)
+        return [] if hand is None else [hand]
+
+    return answer_rows(list(predicted_rows(samples, one, mesh_size(truth), scored=scored, each=True)), truth, source)
 
 
-def _found(hand: Hand, truth: Truth, scored: Scored = "both") -> PredictedHand:
+def mesh_size(truth: Truth) -> int | None:
+    """Number of vertices of the truth's meshes, None where it has none."""
+    return None if truth.vertices is None else truth.vertices.shape[1]
+
+
+def _found(hand: Hand, mesh: int | None, scored: Scored) -> PredictedHand:
     # The network's own mesh can be compared vertex by vertex only where it is of the truth's topology.
     own = hand.vertices_network
-    comparable = own is not None and truth.vertices is not None and len(own) == truth.vertices.shape[1]
+    comparable = own is not None and len(own) == mesh
     raw = hand.joints_network if scored == "network" else None
     return PredictedHand(
         hand.side,

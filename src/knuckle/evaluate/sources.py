@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from knuckle.datasets.readers import open_reader
 from knuckle.datasets.shards import read_samples, shard_paths
 from knuckle.evaluate.data import Truth, collect
 from knuckle.evaluate.protocols import Protocol
+from knuckle.files import is_url
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.model import BONE_NAMES
 from knuckle.sample import Sample
@@ -23,6 +24,41 @@ _OWN_LAYOUT = (
     "  *.tar                             shards that `knuckle synth` wrote\n"
     "  one .json file                    COCO-WholeBody's hand annotations"
 )
+
+
+_ROWS = 64  # of a part of a set
+ReadPart: TypeAlias = Callable[[range], Iterator[Sample]]
+
+
+@dataclass(frozen=True)
+class SetPictures:
+    """The samples of a set with their pictures, in the truth's order; whole, or in parts that another process reads.
+
+    reader: a protocol that names the set and its split. root: its folder. rows: how many samples there are.
+    shards: the set's tar files; none where a reader reads it.
+    """
+
+    reader: Protocol
+    root: Path
+    rows: int
+    shards: tuple[Path, ...] = ()
+
+    def __call__(self) -> Iterator[Sample]:
+        read = self.open()
+        for part in self.parts():
+            yield from read(part)
+
+    def parts(self) -> list[range]:
+        """Ranges of rows, or of shards."""
+        count, step = (len(self.shards), 1) if self.shards else (self.rows, _ROWS)
+        return [range(start, min(start + step, count)) for start in range(0, count, step)]
+
+    def open(self) -> ReadPart:
+        """Reads part after part; some sets take long to open."""
+        if self.shards:
+            return lambda part: (sample for number in part for sample in _shard_samples(self.shards[number]))
+        reader = reader_of(self.reader, self.root, images=True)
+        return lambda part: (reader[number] for number in part)
 
 
 @dataclass(frozen=True)
@@ -56,8 +92,10 @@ def read_source(
         BrokenDataset: a file is damaged.
     """
     root = Path(root)
+    if is_url(str(root).replace(":/", "://", 1)) and not root.exists():  # a Path has one of two slashes
+        raise ValueError(f"root must be a folder of this machine but got the URL {root}; copy it first")
     if protocol.dataset == "own" and root.is_dir() and any(root.glob("*.tar")):
-        return _shards(root, advance)
+        return _shards(protocol, root, advance)
     reader = reader_of(protocol, root, images=False)
     if isinstance(reader, ArrayFolder):
         return Source(_mapped(reader), None, None)
@@ -75,7 +113,9 @@ def read_source(
         truth = replace(truth, subsets={k: kinds == k for k in ("single", "interacting") if (kinds == k).any()})
     elif truth.left.any() and not truth.left.all():
         truth = replace(truth, subsets={"left": truth.left, "right": ~truth.left})
-    return Source(truth, lambda: iter(reader_of(protocol, root, images=True)), reader.official_count)
+    # Of the protocol what a reader is chosen by, which can be sent to another process.
+    pictures = SetPictures(replace(protocol, scores=(), image_thresholds={}), root, total)
+    return Source(truth, pictures, reader.official_count)
 
 
 def reader_of(protocol: Protocol, root: Path, images: bool) -> Reader:
@@ -128,25 +168,27 @@ def _mapped(reader: ArrayFolder) -> Truth:
     )
 
 
-def _shards(root: Path, advance: Callable[[int, int], None]) -> Source:
-    def samples(model: HandModel | None = None) -> Iterator[Sample]:
-        for path in shard_paths(root):
-            for sample in read_samples(path, hands="all", masks=False, model=model):
-                # "000012-2": the second hand of a picture; a hand's part of an id is set off by a colon here.
-                picture, _, number = str(sample.id).rpartition("-")
-                yield replace(sample, id=f"{picture}:{number}")
+def _shard_samples(path: Path, model: HandModel | None = None) -> Iterator[Sample]:
+    for sample in read_samples(path, hands="all", masks=False, model=model):
+        # "000012-2": the second hand of a picture; a hand's part of an id is set off by a colon here.
+        picture, _, number = str(sample.id).rpartition("-")
+        yield replace(sample, id=f"{picture}:{number}")
 
+
+def _shards(protocol: Protocol, root: Path, advance: Callable[[int, int], None]) -> Source:
     kept: list[Sample] = []
-    model = HandModel.open()
-    for sample in samples(model):
-        kept.append(replace(sample, image=None))
-        advance(len(kept), 0)
+    model, shards = HandModel.open(), tuple(shard_paths(root))
+    for path in shards:
+        for sample in _shard_samples(path, model):
+            kept.append(replace(sample, image=None))
+            advance(len(kept), 0)
     # The forearm turns about the wrist, which a network that sees the hand is not asked for.
     forearm = np.asarray(model.weights)[:, BONE_NAMES.index("forearm")]
     truth = replace(collect(kept), mesh_rows=np.flatnonzero(forearm == 0))
     if truth.left.any() and not truth.left.all():
         truth = replace(truth, subsets={"left": truth.left, "right": ~truth.left})
-    return Source(truth, samples, None)
+    pictures = SetPictures(replace(protocol, scores=(), image_thresholds={}), root, len(truth), shards)
+    return Source(truth, pictures, None)
 
 
 def pictures_of(source: Source, rows: Sequence[int]) -> dict[int, np.ndarray]:

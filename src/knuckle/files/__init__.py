@@ -6,6 +6,7 @@ becomes in memory is bounded before it is allocated. What cannot be used is an `
 
 from knuckle.files.archives import open_archive, read_member
 from knuckle.files.arrays import load_npy, load_npz, map_npy
+from knuckle.files.folders import Folder, is_url, open_folder
 from knuckle.files.jsontext import load_json, number_array, parse_json
 from knuckle.files.pickles import load_pickle
 from knuckle.files.reading import MAX_BYTES, InputError, RefusedFile, open_regular, read_bytes, read_text, regular_file
@@ -13,9 +14,11 @@ from knuckle.files.writing import atomic_write, remove_leftovers, sync
 
 __all__ = [
     "MAX_BYTES",
+    "Folder",
     "InputError",
     "RefusedFile",
     "atomic_write",
+    "is_url",
     "load_json",
     "load_npy",
     "load_npz",
@@ -23,6 +26,7 @@ __all__ = [
     "map_npy",
     "number_array",
     "open_archive",
+    "open_folder",
     "open_regular",
     "parse_json",
     "read_bytes",

@@ -1,5 +1,6 @@
 """Atomic writing: under its own name a file is complete or not there."""
 
+import errno
 import os
 import re
 import secrets
@@ -12,6 +13,7 @@ try:
 except ImportError:  # Windows, which lets nobody remove or replace an open file anyway
     fcntl = None
 
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _TEMPORARY = re.compile(r"\.(.{1,40})\.[0-9a-f]{12}\.unfinished(\..{0,15})?", re.DOTALL)
 
 
@@ -38,6 +40,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
             sync(temporary)
             os.replace(temporary, path)
+        except OSError as error:
+            if error.errno in _FULL and error.filename is None:  # the system does not say of which file
+                raise OSError(error.errno, error.strerror, str(path)) from error
+            raise
         finally:
             temporary.unlink(missing_ok=True)
 

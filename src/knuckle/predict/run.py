@@ -1,5 +1,6 @@
 """Predicting lists of files: results are written beside each other; a file that fails does not stop the others."""
 
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,8 +15,9 @@ from knuckle.predict.cameras import camera_of
 from knuckle.predict.formats import FORMATS
 from knuckle.predict.output import Format, PictureResult, Target
 from knuckle.predict.predictor import Predictor
-from knuckle.predict.sources import VIDEOS, expand, stems
+from knuckle.predict.sources import VIDEOS, stems
 
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 # Takes the path of a video, the number of frames that are done, and the expected number or None.
 OnFrame = Callable[[Path, int, int | None], None]
 
@@ -64,37 +66,17 @@ class RunSummary:
     problems: list[str] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
 
+    def add(self, other: "RunSummary") -> None:
+        """Adds the files of another run."""
+        self.pictures += other.pictures
+        self.hands += other.hands
+        self.problems += other.problems
+        self.targets += other.targets
+
     def line(self) -> str:
         """The counts in words."""
         trouble = f", {len(self.problems)} problems" if self.problems else ""
         return f"{self.hands} hands in {self.pictures} pictures{trouble}"
-
-
-def predict_sources(
-    predictor: Predictor,
-    sources: Sequence[str],
-    out: Path,
-    options: RunOptions,
-    on_start: Callable[[int], None] = lambda count: None,
-    on_file: Callable[[], None] = lambda: None,
-    on_frame: OnFrame = lambda path, done, expected: None,
-) -> RunSummary:
-    """Like predict_files, for files, folders, patterns and videos; a source that matches no file is a problem.
-
-    Args:
-        predictor: finds the hands.
-        sources: as typed.
-        out: the folder for results.
-        options: what to write.
-        on_start: called with the number of files.
-        on_file: called after each file.
-        on_frame: called after each frame of a video.
-    """
-    files, problems = expand(list(sources))
-    on_start(len(files))
-    summary = predict_files(predictor, files, out, options, lambda path: on_file(), on_frame)
-    summary.problems[:0] = problems
-    return summary
 
 
 def predict_files(
@@ -120,16 +102,42 @@ def predict_files(
     summary = RunSummary()
     for path, stem in zip(files, stems(list(files)), strict=True):
         target = Target(out / stem, predictor.model, options.overlay)
-        try:
-            if path.suffix.lower() in VIDEOS:
-                _predict_video(predictor, path, target, options, summary, partial(on_frame, path))
-            else:
-                _predict_picture(predictor, path, target, options, summary)
-            summary.targets.append(target)
-        except (PictureError, OSError, ValueError) as error:
-            line = " ".join(str(error).split())
-            summary.problems.append(line if line.startswith(str(path)) else f"{path}: {line}")
+        summary.add(predict_file(predictor, path, target, options, on_frame))
         on_file(path)
+    return summary
+
+
+def predict_file(
+    predictor: Predictor,
+    path: Path,
+    target: Target,
+    options: RunOptions,
+    on_frame: OnFrame = lambda path, done, expected: None,
+) -> RunSummary:
+    """Predicts one file and writes its results; where it cannot be read or written that is a problem of the summary.
+
+    Args:
+        predictor: finds the hands.
+        path: of a picture or a video.
+        target: where to write.
+        options: what to write.
+        on_frame: called after each frame of a video.
+
+    Raises:
+        OSError: the disk is full, which other files would find too.
+    """
+    summary = RunSummary()
+    try:
+        if path.suffix.lower() in VIDEOS:
+            _predict_video(predictor, path, target, options, summary, partial(on_frame, path))
+        else:
+            _predict_picture(predictor, path, target, options, summary)
+        summary.targets.append(target)
+    except (PictureError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
+        line = " ".join(str(error).split())
+        summary.problems.append(line if line.startswith(str(path)) else f"{path}: {line}")
     return summary
 
 

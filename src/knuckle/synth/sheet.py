@@ -1,12 +1,12 @@
 """A contact sheet of rendered pictures with their labels drawn on them."""
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from knuckle.files import atomic_write
+from knuckle.files import open_folder
 from knuckle.synth.generate import Generator, Picture, Settings
 from knuckle.view import draw_skeleton
 
@@ -37,22 +37,24 @@ def contact_sheet(pictures: Sequence[Picture], columns: int = 8) -> np.ndarray:
     return np.vstack([np.hstack(tiles[i : i + width]) for i in range(0, len(tiles), width)])
 
 
-def write_sheet(out: Path, settings: Settings, images: int) -> Path:
+def write_sheet(out: str | os.PathLike[str], settings: Settings, images: int) -> str:
     """Renders the first pictures of a set and writes their contact sheet.
 
     Args:
-        out: the folder. settings: what to render. images: how many.
+        out: the folder, or the URL of one. settings: what to render. images: how many.
 
     Returns:
-        The sheet's path, out/sheet.png.
+        Where the sheet is, out/sheet.png.
     """
     generator = Generator(settings)
     sheet = contact_sheet([generator.picture(i) for i in range(images)], columns=8 if images <= 16 else 16)
     generator.close()
-    with atomic_write(out / "sheet.png") as path:
-        if not cv2.imwrite(str(path), sheet[..., ::-1]):
-            raise RuntimeError(f"OpenCV could not write a picture of shape {sheet.shape} to {path}")
-    return out / "sheet.png"
+    done, data = cv2.imencode(".png", sheet[..., ::-1])
+    if not done:
+        raise RuntimeError(f"OpenCV could not encode a picture of shape {sheet.shape} as .png")
+    folder = open_folder(out)
+    folder.write("sheet.png", data.tobytes())
+    return f"{folder}/sheet.png"
 
 
 def labelled(picture: Picture) -> np.ndarray:
