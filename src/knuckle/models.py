@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,10 @@ from knuckle.evaluate.sources import Source
 from knuckle.fit import FitConstants
 from knuckle.handmodel import HandModel
 from knuckle.predict import Predictor, PredictorConfig
+from knuckle.predict.ensemble import Ensemble
 from knuckle.predict.explain import FitExplain
 from knuckle.predict.ik import IKGraph
+from knuckle.predict.network import HandGraph
 from knuckle.predict.solve import IKAlone, Refinement
 from knuckle.sample import Hand, Sample
 from knuckle.weights import weights_path
@@ -32,11 +34,14 @@ class Run:
             the true joints, mirrored by the true side, as papers do; every labelled hand has a prediction.
         scale: size of the hand where the network predicts none. "adult" is an average adult's. "truth" is that at which
             the bone of the contract has its true length, as papers do that are given it; it needs crops from the truth.
+        depth: of the contract's root. "network" is what the network gives, or what follows from the length of the bone.
+            "truth" is the label's, for a network of 2.5D coordinates; it needs the scale from the truth.
         shape: "unknown", or "truth", that of the label, which the hand is then posed with.
         hand: what is scored: the network's own joints and mesh ("network"), or the hand that is found for these by a
             fit ("fit"), by an inverse-kinematics network ("ik") or by S4's refinement of that ("refined"). None for the
             fitted hand with the network's own mesh, where it predicts one; with the true scale, "network".
         ik: of "ik" and "refined", a model of the system "ik"; the package's own if None.
+        ensemble: further models with the same contract, whose outputs are averaged with the model's.
     """
 
     crops: Literal["truth", "detector"] = "detector"
@@ -44,6 +49,8 @@ class Run:
     shape: Literal["truth", "unknown"] = "unknown"
     hand: Literal["network", "fit", "ik", "refined"] | None = None
     ik: Path | None = None
+    depth: Literal["truth", "network"] = "network"
+    ensemble: tuple[Path, ...] = ()
 
 
 def is_model(path: Path) -> bool:
@@ -128,6 +135,8 @@ def run_model(
     for name in ("scale", "shape"):
         if getattr(run, name) == "truth" and run.crops != "truth":
             raise ValueError(f"--{name} truth must come with --crops truth, which says whose it is, but came without")
+    if run.depth == "truth" and run.scale != "truth":
+        raise ValueError("--depth truth must come with --scale truth, the size of the same hand, but came without")
     samples = source.samples
     if samples is None:
         raise ValueError(f"{path} is a model, which needs pictures to run on, but the data set has none")
@@ -135,7 +144,7 @@ def run_model(
     hand = run.hand or ("network" if run.scale == "truth" else None)
     scored = "both" if hand is None else "network" if hand == "network" else "hand"
     if run.crops == "truth":
-        taken = [name for name in ("crops", "scale", "shape") if getattr(run, name) == "truth"]
+        taken = [name for name in ("crops", "scale", "depth", "shape") if getattr(run, name) == "truth"]
         name = f"{path} ({' and '.join(taken)} from the truth)"
         return run_on_crops(
             samples(), lambda s: _at_truth(predictor, s, run), source.truth, name, advance, scored=scored
@@ -155,8 +164,10 @@ def _open(path: Path, run: Run) -> Predictor:
         explain = FitExplain(model, config, solve=IKAlone(ik) if run.hand == "ik" else Refinement(constants, ik))
     elif run.ik is not None:
         raise ValueError(f"--ik {run.ik} must come with --hand ik or --hand refined but came with --hand {run.hand}")
-    with onnx_file(path) as file:
-        return Predictor(hand=file, explain=explain, config=config)
+    with ExitStack() as opened:
+        files = [opened.enter_context(onnx_file(one)) for one in (path, *run.ensemble)]
+        hand = Ensemble([HandGraph(file) for file in files]) if run.ensemble else files[0]
+        return Predictor(hand=hand, explain=explain, config=config)
 
 
 def _in_picture(predictor: Predictor, sample: Sample) -> list[Hand]:
@@ -171,7 +182,9 @@ def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> Hand | None:
         return None
     length = _true_length(sample, predictor.contract.bone) if run.scale == "truth" else None
     shape = _true_shape(sample, predictor) if run.shape == "truth" else None
-    return predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape)
+    # Joints in space are there: they gave the length of the bone.
+    depth = float(sample.joints_camera[predictor.contract.root, 2]) if run.depth == "truth" else None  # pyright: ignore[reportOptionalSubscript]
+    return predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape, depth)
 
 
 def _true_shape(sample: Sample, predictor: Predictor) -> np.ndarray:
