@@ -237,7 +237,7 @@ def test_from_labels_to_scores(tmp_path, capsys):
     first = tmp_path / "run" / "step-0000004"
 
     # Another variant begins with its hourglass, in one stage, and with its groups.
-    begin = ["--set", f"hourglass_from={first}", "--set", f"groups_from={first}", "--set", "grouping=given"]
+    begin = ["--set", f"hourglass_from={first}", "--set", f"groups_from={first}"]
     given = [*words, *begin, "--batch", "4", "--steps", "2", "--out", str(tmp_path / "given")]
     assert main([*given, "--pretrained"]) == 0
     second = tmp_path / "given" / "step-0000002"
@@ -268,8 +268,6 @@ def test_from_labels_to_scores(tmp_path, capsys):
     ("changes", "said"),
     [
         ({"grouping": "manual", "groups": 4}, "groups must be 3 for manual groups but got 4"),
-        ({"grouping": "given"}, "groups_from must name a checkpoint where grouping is given"),
-        ({"groups_from": "a"}, "and only there, but got 'a' and 'learned'"),
         ({"temperature": (1.0, 0.0)}, "temperature must be two falling numbers above 0"),
         ({"fall": 0.0}, "fall must be a part of the stage"),
         ({"root": 21}, "root and bone must name joints 0 to 20"),
@@ -292,6 +290,6 @@ def test_checkpoints_that_do_not_fit_are_named(tmp_path):
         open_system("joint-groups-small", settings=SIZES).network().state_dict(), tmp_path / "weights.safetensors"
     )
     with pytest.raises(ValueError, match=r"groups_from must have 2 groups but .* has 3"):
-        begun("groups=2", "grouping=given", f"groups_from={tmp_path}")
+        begun("groups=2", f"groups_from={tmp_path}")
     with pytest.raises(ValueError, match="hourglass_from must have an hourglass of this width and depth"):
         begun("width=24", f"hourglass_from={tmp_path}")

@@ -84,10 +84,10 @@ class JointGroupsConfig:
         width, depth, blocks, planes: see `knuckle.networks.joint_groups.JointGroupsNetwork`.
         groups: how many; 1 is the paper's baseline.
         grouping: "learned"; "manual" for thumb, index finger and the rest with the wrist; "random" for groups of equal
-            size, drawn with `grouping_seed`; "given" for those of the checkpoint `groups_from`. All but the first stay
-            as they are.
-        groups_from, hourglass_from: checkpoints of this system that `knuckle train --pretrained` begins with: the
-            groups of one, and the hourglass of one, in place of the first stage.
+            size, drawn with `grouping_seed`. Only the first change in training.
+        groups_from: a checkpoint of this system, whose groups `knuckle train --pretrained` takes in place of these, and
+            keeps.
+        hourglass_from: one whose hourglass `knuckle train --pretrained` begins with, in place of the first stage.
         fuse: whether each group's features are mixed with the others'.
         temperature: of the selector's distribution, at the beginning and at the end of its fall in a straight line.
         fall: part of the second stage that the fall takes. Down to 0, as printed, would be a division by it.
@@ -101,7 +101,7 @@ class JointGroupsConfig:
     blocks: int = 2
     planes: int = 32
     groups: int = 3
-    grouping: Literal["learned", "manual", "random", "given"] = "learned"
+    grouping: Literal["learned", "manual", "random"] = "learned"
     grouping_seed: int = 0
     groups_from: str = ""
     hourglass_from: str = ""
@@ -125,11 +125,6 @@ class JointGroupsConfig:
             raise ValueError(f"fall must be a part of the stage, above 0 and up to 1, but got {self.fall}")
         if self.grouping == "manual" and self.groups != 3:
             raise ValueError(f"groups must be 3 for manual groups but got {self.groups}; leave it, or learn them")
-        if (self.grouping == "given") != bool(self.groups_from):
-            raise ValueError(
-                "groups_from must name a checkpoint where grouping is given, and only there, but got "
-                f"{self.groups_from!r} and {self.grouping!r}"
-            )
 
 
 class _Labels(NamedTuple):
@@ -159,7 +154,7 @@ class JointGroups:
 
         def rates(stage: Stage) -> dict[str, float]:
             kept = {name: rate for name, rate in stage.rates.items() if fused or not name.startswith("fusion.")}
-            if c.grouping != "learned" and stage.name != _FIRST:
+            if (c.groups_from or c.grouping != "learned") and stage.name != _FIRST:
                 kept["selector."] = 0.0
             return kept
 
@@ -169,13 +164,13 @@ class JointGroups:
     def network(self, pretrained: bool = False) -> JointGroupsNetwork:
         c = self._config
         network = JointGroupsNetwork(c.groups, c.fuse, c.planes, c.width, c.depth, c.blocks, c.crop.size)
-        if c.grouping == "manual":
+        if c.groups_from:
+            # Until that checkpoint's groups are read below, or a trained network's own weights are loaded.
+            nn.init.constant_(network.selector.logits, torch.nan)
+        elif c.grouping == "manual":
             network.selector.set_groups(torch.tensor(manual_groups()))
         elif c.grouping == "random":
             network.selector.set_groups(torch.tensor(random_groups(c.groups, c.grouping_seed)))
-        elif c.grouping == "given":
-            # Until a checkpoint's own weights are loaded, or those of groups_from.
-            nn.init.constant_(network.selector.logits, torch.nan)
         if pretrained:
             self._begin_with_checkpoints(network)
         return network
