@@ -131,9 +131,9 @@ def test_what_the_paper_prints():
 @pytest.mark.parametrize(
     ("settings", "rates"),
     [
-        ([], {"", "selector.", "fusion."}),
-        (["fuse=false"], {"", "selector."}),
-        (["groups=1"], {"", "selector."}),
+        ([], {"", "hourglass.", "selector.", "fusion."}),
+        (["fuse=false"], {"", "hourglass.", "selector."}),
+        (["groups=1"], {"", "hourglass.", "selector."}),
     ],
 )
 def test_every_variant_has_rates_for_what_it_has(settings, rates):
