@@ -289,7 +289,7 @@ _ALL = (
         "your own folder as Li et al. 2021: joints in the camera's frame with root and scale given, and aligned joints",
         "own",
         "all",
-        (Score("joints_camera", "EPE, root and scale given", "joints", "camera", _ZIMMERMANN), _PA_OFFICIAL),
+        (Score("joints_camera", "EPE, root and scale given", "joints", "camera", _ZIMMERMANN), _PA_OFFICIAL, _PA),
         root=9,
         bone=(9, 10),
         note="`--scale truth --depth truth` gives them to a model; 'AUC 20-50' starts at 21.05 mm, as in their code",
