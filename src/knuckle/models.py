@@ -2,7 +2,7 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields
 from functools import partial
@@ -21,8 +21,10 @@ from knuckle.files import load_npz
 from knuckle.fit import FitConstants
 from knuckle.handmodel import HandModel
 from knuckle.predict import Predictor, PredictorConfig
+from knuckle.predict.ensemble import Ensemble
 from knuckle.predict.explain import FitExplain
 from knuckle.predict.ik import IKGraph
+from knuckle.predict.network import HandGraph
 from knuckle.predict.solve import IKAlone, Refinement
 from knuckle.sample import Hand, Sample
 from knuckle.version import __version__
@@ -39,11 +41,14 @@ class Run:
             the true joints, mirrored by the true side, as papers do; every labelled hand has a prediction.
         scale: size of the hand where the network predicts none. "adult" is an average adult's. "truth" is that at which
             the bone of the contract has its true length, as papers do that are given it; it needs crops from the truth.
+        depth: of the contract's root. "network" is what the network gives, or what follows from the length of the bone.
+            "truth" is the label's, for a network of 2.5D coordinates; it needs the scale from the truth.
         shape: "unknown", or "truth", that of the label, which the hand is then posed with.
         hand: what is scored: the network's own joints and mesh ("network"), or the hand that is found for these by a
             fit ("fit"), by an inverse-kinematics network ("ik") or by S4's refinement of that ("refined"). None for the
             fitted hand with the network's own mesh, where it predicts one; with the true scale, "network".
         ik: of "ik" and "refined", a model of the system "ik"; the package's own if None.
+        ensemble: further models with the same contract, whose outputs are averaged with the model's.
     """
 
     crops: Literal["truth", "detector"] = "detector"
@@ -51,6 +56,8 @@ class Run:
     shape: Literal["truth", "unknown"] = "unknown"
     hand: Literal["network", "fit", "ik", "refined"] | None = None
     ik: Path | None = None
+    depth: Literal["truth", "network"] = "network"
+    ensemble: tuple[Path, ...] = ()
 
 
 def is_model(path: Path) -> bool:
@@ -151,6 +158,8 @@ def run_model(
     for name in ("scale", "shape"):
         if getattr(run, name) == "truth" and run.crops != "truth":
             raise ValueError(f"--{name} truth must come with --crops truth, which says whose it is, but came without")
+    if run.depth == "truth" and run.scale != "truth":
+        raise ValueError("--depth truth must come with --scale truth, the size of the same hand, but came without")
     if source.samples is None:
         raise ValueError(f"{path} is a model, which needs pictures to run on, but the data set has none")
     recipe, predictor = _recipe(path, run)
@@ -163,7 +172,7 @@ def run_model(
             rows.append(row)
             advance()
     if run.crops == "truth":
-        taken = [name for name in ("crops", "scale", "shape") if getattr(run, name) == "truth"]
+        taken = [name for name in ("crops", "scale", "depth", "shape") if getattr(run, name) == "truth"]
         return answer_rows(rows, source.truth, f"{path} ({' and '.join(taken)} from the truth)")
     return match_rows(rows, source.truth, str(path))
 
@@ -237,22 +246,26 @@ def _rows(predictor: Predictor, run: Run, mesh: int | None, samples: Iterable[Sa
 class ModelRecipe:
     """What another process, or another machine, runs the same model from: its files' content, and how it is run."""
 
-    hand: bytes
+    hands: tuple[bytes, ...]
     ik: bytes | None
     run: Run
 
     def open(self) -> Predictor:
         """The predictor."""
         with tempfile.TemporaryDirectory(prefix="knuckle-") as name:
-            hand, ik = Path(name) / "hand.onnx", Path(name) / "ik.onnx"
-            hand.write_bytes(self.hand)
+            hands = [Path(name) / f"hand-{number}.onnx" for number in range(len(self.hands))]
+            for file, content in zip(hands, self.hands, strict=True):
+                file.write_bytes(content)
+            ik = Path(name) / "ik.onnx"
             ik.write_bytes(self.ik or b"")
-            return _open(hand, None if self.ik is None else ik, self.run)
+            return _open(hands, None if self.ik is None else ik, self.run)
 
     def key(self) -> str:
         """Another one for models with other results."""
-        run = {field.name: getattr(self.run, field.name) for field in fields(self.run) if field.name != "ik"}
-        return digest(self.hand, self.ik or b"", [__version__, run])
+        # Files count by what is in them.
+        names = [field.name for field in fields(self.run) if field.name not in ("ik", "ensemble")]
+        run = {name: getattr(self.run, name) for name in names}
+        return digest(*self.hands, self.ik or b"", [__version__, run])
 
 
 def _recipe(path: Path, run: Run) -> tuple[ModelRecipe, Predictor]:
@@ -262,18 +275,21 @@ def _recipe(path: Path, run: Run) -> tuple[ModelRecipe, Predictor]:
         raise ValueError(f"--ik {run.ik} must come with --hand ik or --hand refined but came with --hand {run.hand}")
     with ExitStack() as files:
         ik = files.enter_context(onnx_file(run.ik or weights_path("ik"))) if posed else None
-        hand = files.enter_context(onnx_file(path))
-        predictor = _open(hand, ik, run)
-        return ModelRecipe(hand.read_bytes(), None if ik is None else ik.read_bytes(), run), predictor
+        hands = [files.enter_context(onnx_file(one)) for one in (path, *run.ensemble)]
+        predictor = _open(hands, ik, run)
+        return ModelRecipe(
+            tuple(hand.read_bytes() for hand in hands), None if ik is None else ik.read_bytes(), run
+        ), predictor
 
 
-def _open(hand: Path, ik: Path | None, run: Run) -> Predictor:
+def _open(hands: Sequence[Path], ik: Path | None, run: Run) -> Predictor:
     config, model = PredictorConfig(), HandModel.open()
     explain = None
     if ik is not None:
         constants = FitConstants.of(model)
         graph = IKGraph(ik, constants)
         explain = FitExplain(model, config, solve=IKAlone(graph) if run.hand == "ik" else Refinement(constants, graph))
+    hand = hands[0] if len(hands) == 1 else Ensemble([HandGraph(file) for file in hands])
     return Predictor(hand=hand, explain=explain, config=config)
 
 
@@ -289,7 +305,9 @@ def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> list[Hand]:
         return []
     length = _true_length(sample, predictor.contract.bone) if run.scale == "truth" else None
     shape = _true_shape(sample, predictor) if run.shape == "truth" else None
-    hand = predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape)
+    # Joints in space are there: they gave the length of the bone.
+    depth = float(sample.joints_camera[predictor.contract.root, 2]) if run.depth == "truth" else None  # pyright: ignore[reportOptionalSubscript]
+    hand = predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape, depth)
     return [] if hand is None else [hand]
 
 

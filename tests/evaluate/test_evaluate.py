@@ -32,6 +32,7 @@ WRITE = {
     "interhand": tiny_sets.interhand,
     "own": tiny_sets.truth_list,
     "own-spurr": tiny_sets.truth_list,
+    "own-li": tiny_sets.truth_list,
 }
 
 
@@ -455,6 +456,15 @@ class TestRows:
         assert report.value("joints_root") == pytest.approx(moved.mean())
         assert {row.key: row.median for row in report.rows}["joints_root"] == pytest.approx(0.0, abs=1e-9)
         assert report.value("joints_root_auc_0_50_mm") == pytest.approx(1 - moved.mean() / 50, abs=0.01)
+
+    def test_errors_with_root_and_scale_given_are_in_the_camera_s_frame(self):
+        truth = hand_truth()
+        for error, above_20 in ((10.0, 1.0), (35.0, (50.0 - 35.0) / (50.0 - 21.05))):
+            moved = as_predictions(truth, lambda joints, error=error: joints + np.array([error / 1e3, 0, 0]))
+            report = evaluate(truth, moved, PROTOCOLS["own-li"], resamples=0)
+            assert report.value("joints_camera") == pytest.approx(error)
+            assert report.value("joints_pa_official") == pytest.approx(0.0, abs=1e-6)
+            assert report.value("joints_camera_auc_20_50_mm") == pytest.approx(above_20, abs=0.05)
 
     def test_acceleration_is_scored_within_videos_only(self):
         n = 10

@@ -8,6 +8,7 @@ from knuckle.camera import Camera
 from knuckle.handmodel import HandModel
 from knuckle.predict import Contract, CropRule, Predictor, PredictorConfig
 from knuckle.predict.crop import square_of_joints
+from knuckle.predict.ensemble import Ensemble
 from knuckle.predict.network import HandGraph
 from knuckle.predict.video import VideoPredictor
 from knuckle.sample.held_object import box_pose
@@ -39,6 +40,19 @@ class Scene:
     def predictor(self, contract: Contract, **changes) -> Predictor:
         parts = {"detector": KnowsThePlace(self.uv), "hand": self.network(contract), "guide": self.network(SHIPPED)}
         return Predictor(**(parts | changes), threads=1)
+
+
+class Shifted:
+    """A network whose joints are a little deeper than another's."""
+
+    def __init__(self, network: KnowsTheHand, depths: np.ndarray) -> None:
+        self.network, self.depths, self.contract = network, depths, network.contract
+
+    def __call__(self, picture, affines, K=None, boxes=None):
+        outputs = self.network(picture, affines, K, boxes)
+        joints = outputs["joints"].copy()
+        joints[..., 2] += self.depths
+        return outputs | {"joints": joints}
 
 
 def contract_of(coordinates="metric", orientation="upright", hands="either", **changes) -> Contract:
@@ -99,6 +113,44 @@ def test_a_known_bone_gives_the_hand_its_size(coordinates, bone):
     hand = predictor.at_joints(PICTURE, scene.uv, "left", CAMERA, known_length=length)
     np.testing.assert_allclose(hand.joints_network, scene.joints, atol=1e-7)
     np.testing.assert_allclose(hand.vertices_network, scene.vertices, atol=1e-7)
+
+
+@pytest.mark.parametrize("bone", [(0, 9), (9, 10)])
+def test_a_known_root_needs_no_bone_to_find_it(bone):
+    """Depths that are wrong leave the root where it is, and each joint on its ray."""
+    scene = Scene("left")
+    contract = contract_of("2.5d", "picture", "right", bone=bone)
+    length = float(np.linalg.norm(scene.joints[bone[1]] - scene.joints[bone[0]]))
+    known = {"known_length": length, "known_depth": float(scene.joints[0, 2])}
+    hand = scene.predictor(contract).at_joints(PICTURE, scene.uv, "left", CAMERA, **known)
+    np.testing.assert_allclose(hand.joints_network, scene.joints, atol=1e-7)
+    wrong = scene.network(contract)
+    depths = np.linspace(-1.0, 1.0, 21) * (np.arange(21) > 0)
+    predictor = scene.predictor(contract, hand=Shifted(wrong, depths))
+    hand = predictor.at_joints(PICTURE, scene.uv, "left", CAMERA, **known)
+    np.testing.assert_allclose(hand.joints_network[:, 2], scene.joints[:, 2] + length * depths, atol=1e-7)
+    np.testing.assert_allclose(CAMERA.project(hand.joints_network), scene.uv, atol=1e-5)
+
+
+def test_a_known_root_is_for_a_known_size_of_25d_coordinates():
+    scene = Scene("right")
+    for coordinates, known in (("sight", {"known_length": 0.1}), ("2.5d", {})):
+        with pytest.raises(ValueError, match=r"the root.s depth must come with a known scale, for 2\.5d coordinates"):
+            scene.predictor(contract_of(coordinates)).at_joints(
+                PICTURE, scene.uv, "right", CAMERA, known_depth=0.5, **known
+            )
+
+
+def test_an_ensemble_gives_the_mean_of_its_networks():
+    scene = Scene("right")
+    contract = contract_of("2.5d", "picture", "right")
+    networks = [Shifted(scene.network(contract), shift * np.ones(21)) for shift in (-0.3, 0.1, 0.2)]
+    hand = scene.predictor(contract, hand=Ensemble(networks)).at_joints(PICTURE, scene.uv, "right", CAMERA)
+    np.testing.assert_allclose(hand.joints_network, scene.joints, atol=1e-6)
+    with pytest.raises(ValueError, match="an ensemble must be of networks with one contract but got 2 that differ"):
+        Ensemble([networks[0], scene.network(contract_of("2.5d"))])
+    with pytest.raises(ValueError, match="but got 0"):
+        Ensemble([])
 
 
 def test_a_metric_network_has_said_the_size_itself():

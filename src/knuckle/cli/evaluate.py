@@ -20,6 +20,7 @@ ProtocolName = Literal[
     "interhand",
     "own",
     "own-spurr",
+    "own-li",
 ]
 SubmissionName = Literal["freihand", "ho3d-v2", "ho3d-v3"]
 FormatName = Literal["arrays", "submission", "dexycb", "mano", "knuckle", "mediapipe", "mmpose", "openpose"]
@@ -35,9 +36,11 @@ def evaluate(
     missing: Literal["penalty", "skip", "error"] = "penalty",
     crops: Literal["detector", "truth"] = "detector",
     scale: Literal["adult", "truth"] = "adult",
+    depth: Literal["network", "truth"] = "network",
     shape: Literal["unknown", "truth"] = "unknown",
     hand: Literal["network", "fit", "ik", "refined"] | None = None,
     ik: Path | None = None,
+    ensemble: list[Path] | None = None,
     format: FormatName | None = None,
     order: str = "common",
     unit: Literal["m", "cm", "mm"] = "m",
@@ -55,7 +58,7 @@ def evaluate(
     Protocols: freihand (leaderboard), rhd-zimmermann, stb-zimmermann (palm root, scale given, AUC 20-50),
     dexter-object (fingertips), ho3d-v2, ho3d-v3 (leaderboards), fpha-ho (with objects), fpha-subjects, obman, hop,
     dexycb-s0, interhand, own (your own data: shards, truth.json, .npy arrays or COCO-WholeBody hands), own-spurr (the
-    same, root-relative).
+    same, root-relative), own-li (the same, in the camera's frame, root and scale given).
 
     The protocol's rules (root, alignment, thresholds, units) are printed above its numbers. All numbers are in
     millimetres and pixels; 95 % intervals are bootstrapped, over whole videos where there are many.
@@ -98,6 +101,9 @@ def evaluate(
     scale
         Size of the hands of a model that predicts none: an average adult's, or the true one, as papers do that are
         given it. With truth, which needs --crops truth, the network's own joints are scored and not the fitted hand.
+    depth
+        Depth of the root joint: as the network has it, or as it follows from the length of a bone; or the true one, for
+        a model of 2.5D coordinates, as papers do that are given the root. That needs --scale truth.
     shape
         With truth, which needs --crops truth, the hand model has the label's shape, as of a person who was measured.
     hand
@@ -106,6 +112,8 @@ def evaluate(
         joints, and the network's mesh where it predicts one.
     ik
         The inverse-kinematics network, an exported .onnx or a checkpoint; the package's own if not given.
+    ensemble
+        A further model with the same contract, whose outputs are averaged with the model's; may be repeated.
     format
         Format of the predictions; detected if not given.
     order
@@ -166,7 +174,7 @@ def evaluate(
             source,
             format=format,
             conventions=conventions,
-            run=Run(crops, scale, shape, hand, ik),
+            run=Run(crops, scale, shape, hand, ik, depth, tuple(ensemble or ())),
             workers=who,
             kept=None if parts is None else KeptParts(parts),
             advance=lambda: progress.advance(task),

@@ -48,7 +48,8 @@ def train(
     ----------
     system
         shipped: the hand network; detector: the detector; biomechanical, biomechanical-small: depth from 2D labels;
-        lite-mesh, lite-mesh-small: a mesh from heatmaps; ik: angles from joints, on poses alone.
+        joint-groups, joint-groups-small: joints in learned groups; lite-mesh, lite-mesh-small: a mesh from heatmaps;
+        ik: angles from joints, on poses alone.
     data
         A folder of `knuckle synth`, or NAME:ROOT[:SPLIT] with NAME a data set's (freihand, rhd, stb, ho3d-v2, ho3d-v3,
         dexycb, fpha, obman, interhand, ganerated, hop, coco, truth, weak, ...); :2d at its end uses only its labels in

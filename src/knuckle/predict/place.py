@@ -30,6 +30,7 @@ def place_hand(
     score: float,
     side: Literal["left", "right"] | None = None,
     known_length: float | None = None,
+    known_depth: float | None = None,
 ) -> HandEstimate:
     """A hand in the camera's frame.
 
@@ -41,10 +42,18 @@ def place_hand(
         score: of the hand.
         side: where it is known; the network's if None.
         known_length: true length in metres of the contract's bone, where it is known; gives the hand its size instead.
+        known_depth: true depth in metres of the contract's root, where it is known with that length; of 2.5D
+            coordinates alone, whose own is estimated from the bone otherwise.
 
     Raises:
-        ValueError: known_length is given, but the coordinates are metric: the network has said the size itself.
+        ValueError: known_length is given, but the coordinates are metric: the network has said the size itself. Or
+            known_depth is given without it, or for other coordinates than 2.5D.
     """
+    if known_depth is not None and (known_length is None or contract.coordinates != "2.5d"):
+        raise ValueError(
+            f"the root's depth must come with a known scale, for 2.5d coordinates, but {contract.system!r} has "
+            f"{contract.coordinates} ones and the scale is {known_length}"
+        )
     if known_length is not None and contract.coordinates == "metric":
         raise ValueError(f"the scale must be left to {contract.system!r}, whose coordinates are metric, but was given")
     parts = [part for part in (estimate.joints, estimate.vertices, estimate.corners) if part is not None]
@@ -60,11 +69,16 @@ def place_hand(
     else:
         if contract.coordinates == "sight":
             placed, distance = from_sight(camera.K, points), 1.0
+        elif known_length is not None and known_depth is not None:
+            distance = known_depth / known_length
+            placed = (points[:, 2:] + distance) * camera.rays(points[:, :2])
         else:
             placed, _ = camera.lift_25d(points[:, :2], points[:, 2], bone=contract.bone)
             distance = float(placed[contract.root, 2])
         if known_length is None:
             scale = scale_to_size(placed[:21], bone_lengths, estimate.uncertainty)
+        elif known_depth is not None:
+            scale = known_length
         else:
             start, end = contract.bone
             scale = known_length / max(float(np.linalg.norm(placed[end] - placed[start])), 1e-12)

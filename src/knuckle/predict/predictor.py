@@ -113,6 +113,7 @@ class Predictor:
         camera: Camera | None = None,
         known_length: float | None = None,
         shape: Float[np.ndarray, " s"] | None = None,
+        known_depth: float | None = None,
     ) -> Hand | None:
         """The hand in the crop around known joints, in one pass without detector and guide, as papers evaluate.
 
@@ -124,12 +125,14 @@ class Predictor:
             known_length: true length in metres of the bone that the contract names, for a network that predicts no
                 size; an average adult's if None.
             shape: (S,) of the hand, where it is known.
+            known_depth: true depth in metres of the root that the contract names, where it is known too.
 
         Returns:
             The hand; None where too few joints are labelled to define a crop.
 
         Raises:
-            ValueError: as in `__call__`; or known_length is given for a network whose coordinates are metric.
+            ValueError: as in `__call__`; or known_length is given for a network whose coordinates are metric, or
+                known_depth without it or for one whose coordinates are not 2.5D.
         """
         camera = checked_camera(image, camera)
         square = square_of_labels(joints_image, self._hand.rule)
@@ -137,7 +140,8 @@ class Predictor:
             return None
         (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))])
         side = self._side(estimate, side)
-        found = place_hand(self._hand.contract, camera, estimate, self._bone_lengths, 1.0, side, known_length)
+        contract, lengths = self._hand.contract, self._bone_lengths
+        found = place_hand(contract, camera, estimate, lengths, 1.0, side, known_length, known_depth)
         return self.explain(found, camera, shape=shape)[0]
 
     @property

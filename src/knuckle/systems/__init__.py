@@ -14,6 +14,8 @@ SYSTEMS = {
     "detector": "knuckle.systems.detector:Detector",
     "biomechanical": "knuckle.systems.biomechanical:Biomechanical",
     "biomechanical-small": "knuckle.systems.biomechanical:SmallBiomechanical",
+    "joint-groups": "knuckle.systems.joint_groups:JointGroups",
+    "joint-groups-small": "knuckle.systems.joint_groups:SmallJointGroups",
     "lite-mesh": "knuckle.systems.lite_mesh:LiteMesh",
     "lite-mesh-small": "knuckle.systems.lite_mesh:SmallLiteMesh",
     "ik": "knuckle.systems.ik:InverseKinematics",
