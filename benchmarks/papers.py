@@ -9,6 +9,7 @@ PAPERS = {
     "shipped": "benchmarks.shipped:PAPER",
     "s1": "benchmarks.s1:PAPER",
     "s4": "benchmarks.s4:PAPER",
+    "s5": "benchmarks.s5:PAPER",
 }
 
 

@@ -171,7 +171,10 @@ def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> Hand | None:
         return None
     length = _true_length(sample, predictor.contract.bone) if run.scale == "truth" else None
     shape = _true_shape(sample, predictor) if run.shape == "truth" else None
-    return predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape)
+    corners = None
+    if sample.object_corners_camera is not None and sample.camera is not None:
+        corners = np.asarray(sample.camera.project(sample.object_corners_camera))
+    return predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape, corners)
 
 
 def _true_shape(sample: Sample, predictor: Predictor) -> np.ndarray:

@@ -110,7 +110,7 @@ def test_without_two_contacts_there_is_no_loss_and_no_gradient(form, contacts):
     found = value(joints, corners, form)
     found.backward()
     # A contact with itself is all that the code's form has left.
-    assert float(found) == pytest.approx(0.5 if form == "code" and contacts else 0.0, abs=1e-6)
+    assert found.item() == pytest.approx(0.5 if form == "code" and contacts else 0.0, abs=1e-6)
     assert corners.grad is not None
     for gradient in (joints.grad, corners.grad):
         assert gradient is None or torch.allclose(gradient, torch.zeros_like(gradient), atol=1e-4)
@@ -150,7 +150,7 @@ def test_the_hand_s_gradient_of_the_published_forms_is_zero(rng, form, duplicate
     joints, corners = (torch.tensor(points, requires_grad=True) for points in random_grasp(rng, (4,)))
     found = value(joints, corners, form, duplicates=duplicates)
     found.backward()
-    assert float(found) != 0
+    assert found.item() != 0
     assert joints.grad is None or bool((joints.grad == 0).all())
     assert corners.grad is not None
     assert bool(corners.grad.isfinite().all())

@@ -26,7 +26,7 @@ Lift: TypeAlias = Literal["context", "separate", "hand", "object", "u-net"]
 LIFTS: tuple[Lift, ...] = ("context", "separate", "hand", "object", "u-net")
 # Nodes of the U-Net's levels.
 _LEVELS = (POINTS, 15, 7, 4, 2, 1)
-_SMALLEST_SUM = 1e-5
+_SMALLEST_SUM = 0.1
 
 
 def adjacency(count: int, edges: Sequence[tuple[int, int]] = ()) -> Float[Tensor, "n n"]:
@@ -40,10 +40,10 @@ def adjacency(count: int, edges: Sequence[tuple[int, int]] = ()) -> Float[Tensor
 def normalised(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     """D^-1/2 A D^-1/2 with the sums of the columns in D (Eq. 2); A has its self-loops.
 
-    Learned weights can have columns whose sum is not positive, of which there is no root: their size counts instead.
-    For a matrix without negative weights that is the same.
+    Learned weights can have columns whose sum is not positive, of which there is no root, or so small that they would
+    multiply what goes through them: sums below a tenth count as a tenth.
     """
-    scale = (matrix.sum(0).abs() + _SMALLEST_SUM).rsqrt()
+    scale = matrix.sum(0).clamp(min=_SMALLEST_SUM).rsqrt()
     return scale[:, None] * matrix * scale[None, :]
 
 

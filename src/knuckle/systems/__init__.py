@@ -16,6 +16,8 @@ SYSTEMS = {
     "biomechanical-small": "knuckle.systems.biomechanical:SmallBiomechanical",
     "lite-mesh": "knuckle.systems.lite_mesh:LiteMesh",
     "lite-mesh-small": "knuckle.systems.lite_mesh:SmallLiteMesh",
+    "hand-object": "knuckle.systems.hand_object:HandObject",
+    "hand-object-small": "knuckle.systems.hand_object:SmallHandObject",
     "ik": "knuckle.systems.ik:InverseKinematics",
 }
 
