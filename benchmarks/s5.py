@@ -249,9 +249,9 @@ PAPER = Paper(
             "Means over joints and corners in the camera's frame, nothing aligned. In tiny generated pictures of many "
             "cameras, hands and objects are in the place of FPHA, whose one camera and four objects leave less to be "
             "guessed: the distance of hand and object together is most of an error, and errors relative to the wrist "
-            f"are given too. {_TINY.images_first:,} pictures of other objects are learned first, then {_TINY.images:,}, "
-            f"each in the paper's stages with {_TINY.lift}, {_TINY.encoder} and {_TINY.together} steps; {_TINY.tuned} of "
-            "fine-tuning follow. Crops are around the true joints.",
+            f"are given too. {_TINY.images_first:,} pictures of other objects are learned first, then "
+            f"{_TINY.images:,}, in the paper's stages of {_TINY.lift}, {_TINY.encoder} and {_TINY.together} steps; "
+            f"{_TINY.tuned} of fine-tuning follow. Crops are around the true joints.",
         ),
         Table(
             "Table 2: lifts of true points",
