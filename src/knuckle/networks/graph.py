@@ -209,7 +209,7 @@ class LiftGraph(nn.Module):
             found = self.unet(points)
             return Lifted(found, found)
         hand, box = points[:, :JOINTS], points[:, JOINTS:]
-        nothing = points.new_zeros(1).expand(len(points), POINTS, 3)
+        nothing = torch.zeros_like(points[..., :1]).expand(-1, -1, 3)
         joints = nothing[:, :JOINTS] if self.hand is None else self.hand(hand)
         corners = nothing[:, JOINTS:] if self.object is None else self.object(box)
         initial = torch.cat([joints, corners], dim=1)

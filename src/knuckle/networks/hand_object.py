@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from knuckle.camera import viewing_rays
 from knuckle.networks.backbone import open_backbone
-from knuckle.networks.blocks import Trunk, conv_norm, normal_, pixels_to_input, up_to
+from knuckle.networks.blocks import Trunk, conv_norm, full_precision, normal_, pixels_to_input, up_to
 from knuckle.networks.graph import JOINTS, POINTS, LiftGraph, PointGraph
 
 # The backbone that is not timm's.
@@ -128,13 +128,15 @@ class HandObjectNetwork(nn.Module):
         if self.encoder is not None and self.graph is not None and image is not None:
             encoded: Encoded = self.encoder(image)
             found, heat = encoded.uv, encoded.heat
-            corrected = self.graph(found, encoded.features)
+            with full_precision(found.device.type):
+                corrected = self.graph(found, encoded.features)
+                if self.heads is not None:
+                    extra = self.heads(encoded.features)
             uv = corrected if uv is None else uv
-            if self.heads is not None:
-                extra = self.heads(encoded.features)
         if uv is None or found is None:
             raise ValueError("points must be given to a network without a backbone but are None")
-        initial, points = self.to_space(uv, K)
+        with full_precision(uv.device.type):
+            initial, points = self.to_space(uv, K)
         return HandObjectOutput(found, uv, initial, points, heat, *extra)
 
     def to_space(self, uv: Tensor, K: Tensor) -> tuple[Tensor, Tensor]:
@@ -167,7 +169,8 @@ class FeatureEncoder(nn.Module):
     def forward(self, image: Tensor) -> Encoded:
         """(B, 3, H, W) -> Encoded."""
         features = self.backbone(image.float() / 255).float()
-        return Encoded(self.head(features).unflatten(1, (POINTS, 2)), features)
+        with full_precision(features.device.type):
+            return Encoded(self.head(features).unflatten(1, (POINTS, 2)), features)
 
 
 class HeatmapEncoder(nn.Module):

@@ -25,6 +25,7 @@ from knuckle.losses.affinity import AffinityForm, affinity, centre_distance
 from knuckle.losses.joints import heatmap_divergence, laplace_nll
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
 from knuckle.networks.backbone import check_backbone
+from knuckle.networks.blocks import full_precision
 from knuckle.networks.graph import JOINTS, Lift, LiftGraph
 from knuckle.networks.hand_object import OWN, HandObjectNetwork, HandObjectOutput, Heads, Units
 from knuckle.predict.contract import Contract
@@ -171,14 +172,18 @@ class HandObject:
         c = self._config
         # What cannot be used is better said before an hour of decoding.
         check_backbone(c.backbone, (OWN,))
-        return Crops(sets, c.crop, c.augment, cache, (), advance)
+        named = ("object_category",) if c.categories else ()
+        crop = replace(c.crop, labels=tuple(dict.fromkeys((*c.crop.labels, *named))))
+        return Crops(sets, crop, c.augment, cache, (), advance)
 
     def forward(self, network: nn.Module, batch: Batch, now: Moment) -> HandObjectOutput:
         assert batch.camera is not None, "labels in space are needed, which have one"
         given = None
         if self._config.points == "given" or now.stage.name in self._config.true_points:
-            given = self._true_points(batch)
-        return network(batch.image if self._config.points == "found" else None, batch.camera.K, given)
+            with full_precision(batch.camera.K.device.type):
+                given = self._true_points(batch)
+        # Where points are given nothing is looked for, which is most of the work.
+        return network(batch.image if given is None else None, batch.camera.K, given)
 
     def losses(self, output: HandObjectOutput, batch: Batch, now: Moment) -> dict[str, Mean]:
         """Squared errors in pixels of the reference camera and in millimetres, the affinity, and what heads learn."""
