@@ -23,6 +23,8 @@ from knuckle.skeleton import BOX_EDGES, BOX_FACES
 FACE_SAMPLES = 11
 # A joint touches a face within this share of the box's radius; the paper's eta.
 REACH = 0.2
+# Metres from the surface up to which a joint, which lies below the skin, touches it.
+CONTACT_DISTANCE = 0.015
 # Corners 0 to 3 and 4 to 7: the upper and lower surface, between which the axis runs.
 _ENDS = ((0, 1, 2, 3), (4, 5, 6, 7))
 # The eight sides of the two end faces: the edges across the axis.
@@ -122,8 +124,8 @@ class Grip(NamedTuple):
     """How hands hold boxes, each (...).
 
     Attributes:
-        penetration: depth of the deepest joint in the box, in the unit of the joints.
-        contacts: how many of the joints touch the box: are at most `reach` of its radius away from a face, or inside.
+        penetration: depth of the deepest joint in the box, metres.
+        contacts: how many of the joints touch the box: are at most `distance` from its surface, or inside.
         spread: 0 where all contacts are on one side of the axis, 1 where their directions balance; NaN below two.
     """
 
@@ -132,16 +134,19 @@ class Grip(NamedTuple):
     spread: Array
 
 
-def measure_grip(joints: Float[Array, "*batch j 3"], corners: Float[Array, "*batch 8 3"], reach: float = REACH) -> Grip:
+def measure_grip(
+    joints: Float[Array, "*batch j 3"], corners: Float[Array, "*batch 8 3"], distance: float = CONTACT_DISTANCE
+) -> Grip:
     """Penetration, contacts and their spread about the box's axis. Each joint counts once, by its nearest face.
 
     Args:
-        joints: (..., J, 3).
-        corners: (..., 8, 3).
-        reach: share of `end_radius`.
+        joints: (..., J, 3) metres.
+        corners: (..., 8, 3) metres.
+        distance: metres. Not the share of the radius that the affinity goes by: how far a joint is below the skin does
+            not depend on what is held.
     """
     xp = namespace(joints, corners)
-    points, touching = contact_points(joints, corners, reach * end_radius(corners)[..., None])
+    points, touching = contact_points(joints, corners, xp.full_like(joints[..., 0], distance))
     out = from_axis(points, corners)
     length = safe_norm(out)[..., None]
     some = touching[..., None] & (length > 0)

@@ -85,9 +85,10 @@ class PointGraph(nn.Module):
         self.residual = residual
         self.adjacency = Adjacency(adjacency(POINTS))
         sizes = (2 + features, *widths, 2)
-        self.layers = nn.ModuleList(GraphConv(a, b) for a, b in itertools.pairwise(sizes))
+        layers = [GraphConv(a, b) for a, b in itertools.pairwise(sizes)]
         if residual:
-            _zero(self.layers[-1].linear)
+            _zero(layers[-1].linear)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, points: Float[Tensor, "b 29 2"], features: Float[Tensor, "b f"]) -> Float[Tensor, "b 29 2"]:
         """Points in any unit in which they are of the order of one -> likewise."""

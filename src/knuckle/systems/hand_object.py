@@ -226,7 +226,7 @@ class HandObject:
         scored = self._scored(labels)
         both = scored & scored[:, :1]
         absolute, relative = error.norm(dim=-1), (error - error[:, :1]).norm(dim=-1)
-        grip = measure_grip(output.points[:, :JOINTS], output.points[:, JOINTS:], self._config.reach)
+        grip = measure_grip(output.points[:, :JOINTS], output.points[:, JOINTS:])
         found = {
             "uv_px": weighted_mean(256.0 * (output.uv - uv).norm(dim=-1), uv_known),
             "penetration_mm": weighted_mean(1e3 * grip.penetration, labels.holds),
