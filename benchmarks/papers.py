@@ -10,6 +10,7 @@ PAPERS = {
     "s1": "benchmarks.s1:PAPER",
     "s3": "benchmarks.s3:PAPER",
     "s4": "benchmarks.s4:PAPER",
+    "s5": "benchmarks.s5:PAPER",
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from knuckle.camera import Camera
 from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
 from knuckle.sample import Sample
-from knuckle.skeleton import BONES
+from knuckle.skeleton import BONES, BOX_CORNERS, BOX_EDGES
 
 
 def drawn_samples(count: int, seed: int = 0, size: int = 128) -> list[Sample]:
@@ -47,6 +48,24 @@ def drawn_samples(count: int, seed: int = 0, size: int = 128) -> list[Sample]:
     return samples
 
 
+def held_samples(count: int, seed: int = 0, size: int = 128) -> list[Sample]:
+    """`drawn_samples` of which each but the last holds a box across its palm, its edges drawn in yellow."""
+    rng, found = np.random.default_rng(seed + 1), []
+    for i, sample in enumerate(drawn_samples(count, seed, size)):
+        if i == count - 1:
+            found.append(sample)
+            continue
+        turn = rotation_about(np.array([0.0, 0.0, 1.0]), np.array(rng.normal(0, 0.3)))
+        corners = np.array(BOX_CORNERS) * rng.uniform([0.1, 0.03, 0.02], [0.14, 0.05, 0.04]) @ turn.T
+        corners = corners + sample.joints_camera[[0, 5, 9, 17]].mean(0) + [0.0, 0.0, -0.025]
+        uv = np.rint(sample.camera.project(corners)).astype(int)
+        picture = np.array(sample.image)
+        for first, second in BOX_EDGES:
+            cv2.line(picture, uv[first].tolist(), uv[second].tolist(), (250, 220, 20), 1)
+        found.append(replace(sample, image=picture, object_corners_camera=corners, object_category="box"))
+    return found
+
+
 def write_truth(folder: Path, samples: list[Sample], grey: bool = False) -> str:
     """The samples as a folder that the reader "truth" reads; its name as a data set.
 
@@ -62,7 +81,9 @@ def write_truth(folder: Path, samples: list[Sample], grey: bool = False) -> str:
         entry = {"image": f"{i:04d}.png", "side": sample.side}
         if sample.camera is not None:
             entry["K"] = np.asarray(sample.camera.K).tolist()
-        for name in ("joints_camera", "joints_image"):
+        if sample.object_category is not None:
+            entry["object_category"] = sample.object_category
+        for name in ("joints_camera", "joints_image", "object_corners_camera"):
             value = getattr(sample, name)
             if value is not None:
                 entry[name] = np.asarray(value).tolist()

@@ -38,6 +38,7 @@ class KnowsTheHand:
 
     def __init__(self, contract: Contract, K, joints, vertices, corners, left: bool) -> None:
         self.contract, self.K, self.left = contract, K, left
+        self.holds = 0.9
         self.parts = {"joints": joints, "vertices": vertices, "corners": corners}
         self.crops: list[np.ndarray] = []
 
@@ -68,6 +69,8 @@ class KnowsTheHand:
         row["uncertainty"] = np.full(21, uncertainty)
         row["left"] = 0.99 if self.left != mirrored else 0.01
         row["presence"] = 0.95
+        row["holds"] = self.holds
+        row["corner_uncertainty"] = np.full(8, uncertainty)
         row["category"] = np.array([0.2, 0.7, 0.1])
         return row
 

@@ -44,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[], Task]] = {
     "evaluation, meshes, per hand": evaluation.freihand,
     "evaluation, meshes, a hand at a time": evaluation.freihand_naive,
     "picture to hands": predict.whole,
+    "picture to hands, and what they hold": predict.with_objects,
     "picture to hands: decoding before it": predict.decode,
     "picture to hands: detector": predict.detect,
     "picture to hands: passes of the hand network": predict.estimate,

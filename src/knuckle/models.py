@@ -305,9 +305,13 @@ def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> list[Hand]:
         return []
     length = _true_length(sample, predictor.contract.bone) if run.scale == "truth" else None
     shape = _true_shape(sample, predictor) if run.shape == "truth" else None
+    corners = None
+    if sample.object_corners_camera is not None and sample.camera is not None:
+        corners = np.asarray(sample.camera.project(sample.object_corners_camera))
     # Joints in space are there: they gave the length of the bone.
     depth = float(sample.joints_camera[predictor.contract.root, 2]) if run.depth == "truth" else None  # pyright: ignore[reportOptionalSubscript]
-    hand = predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape, depth)
+    side = sample.side or "right"
+    hand = predictor.at_joints(sample.image, joints, side, sample.camera, length, shape, depth, corners)
     return [] if hand is None else [hand]
 
 

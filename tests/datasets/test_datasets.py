@@ -24,8 +24,9 @@ from knuckle.datasets import (
     Stb,
     TruthList,
 )
-from knuckle.datasets.boxes import binary_order, oriented_corners
+from knuckle.datasets.boxes import binary_order, box_or_none, oriented_corners
 from knuckle.datasets.layout import read_json, read_number_list, read_numbers
+from knuckle.datasets.obman import _box_of
 from knuckle.handmodel import HandModel
 from knuckle.metrics import project
 from mano_fixture import mano_arrays, mano_twin, write_mano_pickle
@@ -294,6 +295,20 @@ class TestObMan:
         # Scaled by 0.2, translated by (0.01, 0, -0.6), then y and z negated.
         np.testing.assert_allclose(boxed.mean(0), [0.01, 0, 0.6], atol=1e-9)
         np.testing.assert_allclose(np.linalg.norm(boxed[0] - boxed[4]), 0.2, atol=1e-6)
+
+    def test_meshes_beside_the_set_are_found_and_a_sheet_has_no_box(self, tmp_path):
+        truth = tiny_sets.obman(tmp_path / "set")
+        folder = truth.root / "ShapeNetCore.v2" / "02876657" / "abc" / "models"
+        folder.mkdir(parents=True)
+        corners, faces = tiny_sets.box_corners([0.5, 0.25, 0.125]), "f 1 2 4\nf 1 4 3\n"
+        for volume, flat in ((False, [1.0, 1.0, 0.0]), (True, [1.0, 1.0, 1.0])):
+            _box_of.cache_clear()
+            lines = "".join(f"v {x} {y} {z}\n" for x, y, z in corners * flat)
+            (folder / "model_normalized.obj").write_text(lines + faces)
+            assert (ObMan(truth.root, images=False)[0].object_corners_camera is not None) == volume
+        for points in (np.zeros((3, 3)), np.eye(3)[:1], np.outer(np.arange(5.0), [1.0, 2.0, 3.0]), np.eye(3)[:2]):
+            assert box_or_none(points) is None
+        np.testing.assert_allclose(np.ptp(box_or_none(1e-3 * corners), axis=0), [1e-3, 0.5e-3, 0.25e-3])
 
 
 class TestDexYcb:

@@ -1,6 +1,8 @@
 """What is held: the pose of its box, its form in JSON, and what is refused."""
 
 import json
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,11 +51,20 @@ def test_a_line_has_no_pose_and_a_mirrored_box_changes_ends(rng):
 def test_json_round_trip(rng):
     held = HeldObject.from_corners(corners_of(random_pose(rng)), "cup", 0.75)
     data = json.loads(json.dumps(held.to_json(), allow_nan=False))
-    assert list(data) == ["corners_camera", "T_camera_object", "category", "category_probability"]
+    known = ["corners_camera", "T_camera_object", "category", "category_probability"]
+    assert list(data) == [*known, "probability", "corner_uncertainty_mm", "contacts_camera"]
     back = HeldObject.from_json(data)
     np.testing.assert_allclose(back.corners_camera, held.corners_camera, atol=1e-6)
     np.testing.assert_allclose(back.T_camera_object, held.T_camera_object, atol=1e-7)
     assert (back.category, back.category_probability) == ("cup", 0.75)
+    sure = replace(
+        held,
+        probability=0.9,
+        corner_uncertainty_mm=np.linspace(1.0, 8.0, 8),
+        contacts_camera={"thumb_tip": held.corners_camera[0], "index_tip": held.corners_camera[5]},
+    )
+    for copied in (HeldObject.from_json(json.loads(json.dumps(sure.to_json()))), pickle.loads(pickle.dumps(sure))):
+        assert copied.to_json() == sure.to_json()
     bare = HeldObject(held.corners_camera)
     assert HeldObject.from_json(bare.to_json()).to_json() == bare.to_json()
     assert bare.to_json()["T_camera_object"] is None
@@ -68,12 +79,19 @@ def test_json_round_trip(rng):
         ({"category": ""}, "category must be a name or None"),
         ({"category_probability": 1.5}, "category_probability must be between 0 and 1"),
         ({"category": None}, "category must be named"),
+        ({"probability": -0.1}, "probability must be between 0 and 1"),
+        ({"corner_uncertainty_mm": np.zeros(7)}, r"corner_uncertainty_mm must be a floating-point array \(8\)"),
+        ({"contacts_camera": {"sixth_tip": np.zeros(3)}}, "contacts_camera must be named as skeleton.JOINT_NAMES"),
     ],
 )
 def test_what_it_refuses(changes, message):
     made = {"corners_camera": np.array(BOX_CORNERS), "category": "can", "category_probability": 0.5}
     with pytest.raises(ValueError, match=message):
         HeldObject(**(made | changes))
+
+
+def test_the_size_of_a_box(rng):
+    np.testing.assert_allclose(HeldObject(corners_of(random_pose(rng))).size, [0.05, 0.08, 0.2])
 
 
 def test_what_from_json_refuses():

@@ -10,6 +10,7 @@ import os
 import subprocess
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from knuckle import Predictor
 from knuckle.camera import Camera
 from knuckle.image.read import decode_picture, read_picture
+from knuckle.predict import PredictorConfig
 from knuckle.predict.crop import square_of_box
 from knuckle.predict.predictor import checked_camera
 from knuckle.predict.video import VideoPredictor
@@ -74,6 +76,21 @@ def whole() -> Task:
     """As `Predictor()(image)`: up to two hands with joints, mesh, angles and uncertainty."""
     given, predict = pictures(), predictor()
     return Task(lambda run: predict(given[run % len(given)][0], max_hands=MAX_HANDS), against=MEDIAPIPE)
+
+
+def with_objects() -> Task:
+    """The same and what the hands hold. No network of objects ships: an untrained one takes as long."""
+    from knuckle.systems import open_system
+    from knuckle.train.export import export_onnx
+
+    system = open_system("hand-object-small")
+    network = system.network().eval()
+    with TemporaryDirectory(prefix="knuckle-") as folder:
+        file = Path(folder) / "objects.onnx"
+        export_onnx(next(iter(system.graphs(network).values())), file)
+        predict = Predictor(objects=file, threads=THREADS, config=PredictorConfig(object_threshold=0.0))
+    given = pictures()
+    return Task(lambda run: predict(given[run % len(given)][0], max_hands=MAX_HANDS))
 
 
 def decode() -> Task:

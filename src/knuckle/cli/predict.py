@@ -2,6 +2,7 @@
 
 import math
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ def predict(
     show: bool = False,
     model: Path | None = None,
     person: Path | None = None,
+    objects: Path | None = None,
     threads: int = 2,
     workers: int | None = None,
     ray: str | None = None,
@@ -45,6 +47,8 @@ def predict(
         knuckle predict clip.mp4 --out hands --person hand.json
 
         knuckle predict "/shared/pictures/*.jpg" --out /shared/hands --ray auto
+
+        knuckle predict photo.jpg --out hands --save json,overlay,glb --objects objects.onnx
 
     Parameters
     ----------
@@ -76,6 +80,10 @@ def predict(
     person
         JSON file with the shape of the one person whose hands are shown, as `knuckle person` writes it: all hands then
         have it, and its size.
+    objects
+        A network of held objects, an .onnx file or a checkpoint of hand-object, run on each hand that is found: what it
+        holds is a box with eight corners, its pose and size, how sure that is, and where the hand's joints touch it.
+        Experimental: no such network is in the package. A --model that gives objects needs none.
     threads
         CPU threads of each network, 512 at most.
     workers
@@ -118,9 +126,13 @@ def predict(
     K = None if camera is None else read_camera(camera)
     options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
     shape = None if person is None else read_person(person, HandModel.open())
-    with onnx_file(model or weights_path("hand")) as file:
-        predictor = Predictor(hand=file, threads=threads, device=device, shape=shape)
-        recipe = PredictorRecipe(file.read_bytes(), threads, device, shape)
+    with ExitStack() as files:
+        hand = files.enter_context(onnx_file(model or weights_path("hand")))
+        held = None if objects is None else files.enter_context(onnx_file(objects))
+        predictor = Predictor(hand=hand, objects=held, threads=threads, device=device, shape=shape)
+        recipe = PredictorRecipe(
+            hand.read_bytes(), threads, device, shape, objects=None if held is None else held.read_bytes()
+        )
     with quiet_libraries(), progress_bar() as progress:
         task = progress.add_task("predicting", total=None)
         frames = FrameBar(progress)

@@ -62,6 +62,22 @@ def oriented_corners(vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "8
     return binary_order(corners @ to_object[:3, :3].T + to_object[:3, 3])[0]
 
 
+def box_or_none(vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "8 3"] | None:
+    """`oriented_corners`, or None for points without volume: a sheet, a line or a point has no axes to tell apart.
+
+    Args:
+        vertices: (V, 3).
+
+    Raises:
+        ImportError: trimesh is not installed.
+    """
+    # By the extent across the third direction, in which a sheet has none.
+    extent = np.linalg.svd(vertices - vertices.mean(0), compute_uv=False) / max(len(vertices), 1) ** 0.5
+    if len(extent) < 3 or extent[2] <= 1e-6 * extent[0]:
+        return None
+    return oriented_corners(vertices)
+
+
 def binary_order(
     corners: Float[np.ndarray, "8 3"],
 ) -> tuple[Float[np.ndarray, "8 3"], tuple[int, ...]]:

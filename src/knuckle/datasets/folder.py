@@ -97,7 +97,8 @@ class TruthList(Reader):
     """A list of hands in truth.json, with pictures in images/ (or beside it).
 
     Each entry: "image", "side", "joints_camera" (21 x 3, metres, common order; null for an unlabelled joint) and where
-    known "K" (3 x 3), "joints_image" (21 x 2), "vertices_camera" (V x 3), "box" (4), "id".
+    known "K" (3 x 3), "joints_image" (21 x 2), "vertices_camera" (V x 3), "box" (4), "id"; of what is held
+    "object_corners_camera" (8 x 3, in the order of skeleton.BOX_CORNERS) and "object_category".
 
     Args:
         root: the folder that holds truth.json.
@@ -152,6 +153,8 @@ class TruthList(Reader):
             joints_image=array("joints_image", (21, 2)),
             vertices_camera=None if mesh is None else entry(hand, "vertices_camera", (len(mesh), 3), self._path),
             box=array("box", (4,)),
+            object_corners_camera=array("object_corners_camera", (8, 3)),
+            object_category=hand.get("object_category"),
             source=self.source,
             id=self._ids[index],
         )

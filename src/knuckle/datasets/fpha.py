@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.datasets.boxes import oriented_corners, read_vertices
+from knuckle.datasets.boxes import box_or_none, read_vertices
 from knuckle.datasets.layout import BrokenDataset, choice, read_lines, require
 from knuckle.datasets.reader import Reader
 from knuckle.sample import Sample
@@ -115,11 +115,12 @@ class Fpha(Reader):
 
     @cached_property
     def _corners(self) -> dict[str, np.ndarray]:
-        """(8, 3) metres in the object's own frame, computed once per object; empty where there are no models."""
+        """(8, 3) metres in the object's own frame, computed once per object; none of a model without volume."""
         folder = self.root / "Object_models"
         names = [n for n in OBJECTS if (folder / f"{n}_model" / f"{n}_model.ply").exists()]
         files = {n: folder / f"{n}_model" / f"{n}_model.ply" for n in names}
-        return {n: oriented_corners(read_vertices(path, self.layout)) for n, path in files.items()}
+        boxes = {n: box_or_none(read_vertices(path, self.layout)) for n, path in files.items()}
+        return {n: box for n, box in boxes.items() if box is not None}
 
     def group(self, index: int) -> str:
         return self._rows[index][0][0]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.datasets.boxes import oriented_corners, read_vertices
+from knuckle.datasets.boxes import box_or_none, read_vertices
 from knuckle.datasets.layout import BrokenDataset, choice, entry, require
 from knuckle.datasets.reader import Reader
 from knuckle.files import load_pickle
@@ -25,12 +25,16 @@ class ObMan(Reader):
         root: the folder that holds train/, val/ and test/.
         split: "train", "val" or "test".
         images: read pictures.
-        shapenet_root: folder of ShapeNetCore.v2, for the object's box; None leaves it out.
+        shapenet_root: folder of ShapeNetCore.v2, for the object's box; None for ROOT/ShapeNetCore.v2, and no boxes
+            where there is none. A mesh without volume has no box either.
     """
 
     source = "obman"
     training_split = "train"
-    layout = "  test/rgb/00000000.jpg ...   (also train, val)\n  test/meta/00000000.pkl ..."
+    layout = (
+        "  test/rgb/00000000.jpg ...   (also train, val)\n  test/meta/00000000.pkl ...\n"
+        "  ShapeNetCore.v2/CLASS/MODEL/models/model_normalized.obj ...   for the objects' boxes, if wanted"
+    )
 
     def __init__(
         self,
@@ -45,6 +49,8 @@ class ObMan(Reader):
             raise FileNotFoundError(
                 f"{self.root / split / 'meta'} must hold .pkl files but has none; see\n{self.layout}"
             )
+        beside = self.root / "ShapeNetCore.v2"
+        shapenet_root = beside if shapenet_root is None and beside.is_dir() else shapenet_root
         self._shapenet = None if shapenet_root is None else require(Path(shapenet_root), self.layout)
         self.official_count = _COUNTS[split]
 
@@ -82,9 +88,11 @@ class ObMan(Reader):
         mesh = self._shapenet / class_id / sample_id / "models" / "model_normalized.obj"
         placed = entry(meta, "affine_transform", (4, 4), path)
         corners = _box_of(mesh, self.layout)
+        if corners is None:
+            return None
         return (corners @ placed[:3, :3].T + placed[:3, 3]) * _FLIP
 
 
 @lru_cache(maxsize=512)
-def _box_of(path: Path, layout: str) -> np.ndarray:
-    return oriented_corners(read_vertices(path, layout))
+def _box_of(path: Path, layout: str) -> np.ndarray | None:
+    return box_or_none(read_vertices(path, layout))

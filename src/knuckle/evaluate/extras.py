@@ -1,4 +1,4 @@
-"""Metrics beside the protocol's scores: side, depth, scale, acceleration and jitter."""
+"""Metrics beside the protocol's scores: side, depth, scale, acceleration, jitter, and how hands grip objects."""
 
 import math
 import re
@@ -8,6 +8,7 @@ import numpy as np
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.protocols import Protocol
 from knuckle.evaluate.report import Row
+from knuckle.handmodel.box_contacts import measure_grip
 from knuckle.metrics import depth_errors, scale_errors
 from knuckle.metrics.curves import nan_mean
 
@@ -34,6 +35,8 @@ def extra_rows(truth: Truth, predictions: Predictions, protocol: Protocol) -> tu
         joints = np.where(present[:, None, None], np.asarray(predictions.joints, np.float64), np.nan)
         target = np.asarray(truth.joints, np.float64)
         found += _depth_and_scale(joints, target, predictions.absolute, protocol.root)
+        if protocol.objects and truth.corners is not None and predictions.corners is not None:
+            found += _objects(joints, np.asarray(predictions.corners, float), target, truth.corners, protocol.root)
         if protocol.video:
             found += _acceleration_and_jitter(joints, target, truth.ids, predictions.absolute)
         if protocol.by_side and predictions.absolute:
@@ -57,6 +60,33 @@ def _depth_and_scale(joints: np.ndarray, target: np.ndarray, absolute: bool, roo
     if absolute:
         root_depth = np.abs(joints[:, root, 2] - target[:, root, 2])
         rows.append(("root_depth", "depth error of the root", "mm", 1e3 * root_depth))
+    return rows
+
+
+def _objects(
+    joints: np.ndarray, corners: np.ndarray, target: np.ndarray, true_corners: np.ndarray, root: int
+) -> list[tuple[str, str, str, np.ndarray]]:
+    """The box relative to the hand, and how the hand grips it, as predicted and in truth; NaN where either is missing.
+
+    Penetration is that of the deepest joint, which lies below the skin: hands that hold well may have some.
+    """
+    corners = np.where(np.isfinite(true_corners), corners, np.nan)
+    true_corners = np.where(np.isfinite(corners), true_corners, np.nan)
+    error = (corners - joints[:, root : root + 1]) - (true_corners - target[:, root : root + 1])
+    rows = [("corners_root", "object corners, root-relative", "mm", 1e3 * nan_mean(np.linalg.norm(error, axis=-1)))]
+    for key, of, hand, box in (("", "", joints, corners), ("_truth", " of the truth", target, true_corners)):
+        known = np.isfinite(hand).all((1, 2)) & np.isfinite(box).all((1, 2))
+        penetration, share, spread = (np.full(len(joints), np.nan) for _ in range(3))
+        if known.any():
+            grip = measure_grip(hand[known], box[known])
+            penetration[known], spread[known] = 1e3 * grip.penetration, grip.spread
+            # A single contact holds nothing.
+            share[known] = 100.0 * (grip.contacts >= 2)
+        rows += [
+            (f"penetration{key}", f"depth of the deepest joint in the box{of}", "mm", penetration),
+            (f"contact_share{key}", f"hands with two contacts or more{of}", "%", share),
+            (f"contact_spread{key}", f"spread of contacts about the box's axis{of}", "", spread),
+        ]
     return rows
 
 

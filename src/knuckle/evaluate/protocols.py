@@ -231,6 +231,8 @@ _ALL = (
         "test",
         (_ROOT, _CAMERA, _PA, _MESH_ROOT, _MESH_PA),
         f_alignments=("root", "procrustes"),
+        objects=True,
+        note="objects are compared where ShapeNetCore.v2, whose meshes give their boxes, lies in the folder",
     ),
     Protocol(
         "hop",
@@ -267,6 +269,7 @@ _ALL = (
         "all",
         (_PA, _ROOT, _CAMERA, _PA_OFFICIAL, _MESH_PA, _MESH_ROOT, _MESH_CAMERA),
         f_alignments=("procrustes", "camera"),
+        objects=True,
         pooled_median=True,
         video=True,
     ),

@@ -5,13 +5,15 @@ Frames: glTF is right-handed with y up, in metres, and its cameras look along -z
 about x, so that (x, y, z) becomes (x, -y, -z) and a viewer at the origin sees what the camera saw. A hand in
 its own frame (x to the thumb, y to the fingers, z out of the palm) is upright already and is not rotated.
 
+Boxes of held objects are twelve lines each, and points where a hand touches them, in the camera's frame.
+
 Each articulated joint is a node of the skin; the fingertips are nodes without skinning weights, so all 21 joints
 are in the file. Pose correctives, which keep bent knuckles from collapsing, are written as morph targets.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -21,32 +23,54 @@ from knuckle.export.skinned_mesh import Motion, SkinnedMesh, split_seams
 from knuckle.files import atomic_write
 from knuckle.geometry.rotation import matrix_to_quaternion
 from knuckle.geometry.surface import vertex_normals
+from knuckle.skeleton import BOX_EDGES
 from knuckle.version import __version__
 
 SKIN_COLOR = (0.78, 0.47, 0.33, 1.0)  # linear, not sRGB
+BOX_COLOR = (1.0, 0.67, 0.01, 1.0)
+_POINTS, _LINES = 0, 1  # modes of drawing
 _HALF_TURN_ABOUT_X = [1.0, 0.0, 0.0, 0.0]
 
 
-def write_glb(path: Path | str, hands: Sequence[tuple[SkinnedMesh, Motion]], *, in_camera_frame: bool = True) -> None:
+class Box(NamedTuple):
+    """The box of a held object, and the points where it is touched; metres, in the camera's frame."""
+
+    corners: Float[np.ndarray, "8 3"]
+    contacts: Float[np.ndarray, "N 3"]
+
+
+def write_glb(
+    path: Path | str,
+    hands: Sequence[tuple[SkinnedMesh, Motion]],
+    boxes: Sequence[Box] = (),
+    *,
+    in_camera_frame: bool = True,
+) -> None:
     """Write hands with their motion as a .glb file; atomically, so an interrupted write leaves nothing behind.
 
     Args:
         path: the file to write.
         hands: a `SkinnedMesh` and its `Motion` for each hand; a motion of one frame is a pose without animation, any
             other an animation of its own.
+        boxes: of held objects; they do not move.
         in_camera_frame: the motion's root is in the camera frame and is rotated upright, see the module's docstring;
             otherwise it is in the hand frame.
 
     Raises:
-        ValueError: a motion has no frame, or its bones or correctives do not match its mesh.
+        ValueError: a motion has no frame, or its bones or correctives do not match its mesh; or there are boxes, which
+            are in the camera's frame, beside hands in their own.
     """
-    data = glb_bytes(hands, in_camera_frame=in_camera_frame)
+    data = glb_bytes(hands, boxes, in_camera_frame=in_camera_frame)
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
 
 
-def glb_bytes(hands: Sequence[tuple[SkinnedMesh, Motion]], *, in_camera_frame: bool = True) -> bytes:
+def glb_bytes(
+    hands: Sequence[tuple[SkinnedMesh, Motion]], boxes: Sequence[Box] = (), *, in_camera_frame: bool = True
+) -> bytes:
     """The bytes of the file `write_glb` writes."""
+    if boxes and not in_camera_frame:
+        raise ValueError("boxes must be written with hands in the camera's frame but in_camera_frame is False")
     buffer = GltfBuffer()
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": f"knuckle {__version__}"},
@@ -72,6 +96,8 @@ def glb_bytes(hands: Sequence[tuple[SkinnedMesh, Motion]], *, in_camera_frame: b
         first_bone = _add_hand(document, buffer, mesh, motion, in_camera_frame)
         if len(motion.translation) > 1:
             animations.append(_animation(buffer, motion, first_bone, first_bone - 2, mesh.name or "motion"))
+    for number, box in enumerate(boxes):
+        _add_box(document, buffer, box, f"object_{number}")
     if animations:
         document["animations"] = animations
     return pack_glb(document, buffer)
@@ -135,6 +161,24 @@ def _add_hand(
         }
     )
     return first_bone
+
+
+def _add_box(document: dict[str, Any], buffer: GltfBuffer, box: Box, name: str) -> None:
+    """Add the edges of a box and its points of contact."""
+    if len(document["materials"]) == 1:
+        color = list(BOX_COLOR)
+        document["materials"].append(
+            {"name": "object", "emissiveFactor": color[:3], "pbrMetallicRoughness": {"baseColorFactor": color}}
+        )
+    corners = buffer.add(box.corners.astype(np.float32), target=ARRAY_BUFFER, bounds=True)
+    edges = buffer.add(np.array(BOX_EDGES, np.uint16).ravel(), target=ELEMENT_ARRAY_BUFFER)
+    primitives = [{"attributes": {"POSITION": corners}, "indices": edges, "mode": _LINES, "material": 1}]
+    if len(box.contacts):
+        points = buffer.add(box.contacts.astype(np.float32), target=ARRAY_BUFFER, bounds=True)
+        primitives.append({"attributes": {"POSITION": points}, "mode": _POINTS, "material": 1})
+    document["scenes"][0]["nodes"].append(len(document["nodes"]))
+    document["nodes"].append({"name": name, "mesh": len(document["meshes"]), "rotation": _HALF_TURN_ABOUT_X})
+    document["meshes"].append({"name": name, "primitives": primitives})
 
 
 def _parent_position(mesh: SkinnedMesh, bone: int) -> Float[np.ndarray, "3"]:

@@ -9,7 +9,7 @@ from knuckle.skeleton import BONES
 
 def joint_distance(
     guess: Float[Tensor, "b 21 d"], truth: Float[Tensor, "b 21 d"], weights: Tensor | None = None
-) -> Float[Tensor, "b 21"]:
+) -> Float[Tensor, "b n"]:
     """Mean absolute difference of each joint's coordinates.
 
     Args:
@@ -29,7 +29,7 @@ def bone_distance(guess: Float[Tensor, "b 21 d"], truth: Float[Tensor, "b 21 d"]
     return (error[:, list(children)] - error[:, list(parents)]).abs().mean(-1)
 
 
-def laplace_nll(log_scale: Float[Tensor, "b 21"], error: Float[Tensor, "b 21"]) -> Float[Tensor, "b 21"]:
+def laplace_nll(log_scale: Float[Tensor, "b n"], error: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
     """Negative log-likelihood (less a constant) of an error under a Laplace distribution of that mean absolute error.
 
     The error is detached: the scale learns what the error is, and the error cannot be traded for uncertainty.
@@ -38,8 +38,8 @@ def laplace_nll(log_scale: Float[Tensor, "b 21"], error: Float[Tensor, "b 21"]) 
 
 
 def heatmap_divergence(
-    logits: Float[Tensor, "b 21 h w"], uv: Float[Tensor, "b 21 2"], deviation: float = 1.0
-) -> Float[Tensor, "b 21"]:
+    logits: Float[Tensor, "b n h w"], uv: Float[Tensor, "b n 2"], deviation: float = 1.0
+) -> Float[Tensor, "b n"]:
     """Kullback-Leibler divergence of a heatmap from a Gaussian around the joint's true place, in nats.
 
     Args:

@@ -4,6 +4,8 @@ Plain 3x3 convolutions throughout: depthwise convolutions have fewer multiplicat
 where memory traffic of the feature maps dominates.
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -103,6 +105,12 @@ class BatchNorm(nn.BatchNorm1d):
                 input, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
             )
         return super().forward(input)
+
+
+def full_precision(device: str) -> "torch.autocast | nullcontext[None]":
+    """A context without autocast on that kind of device: bfloat16 leaves three digits of a coordinate."""
+    # Outside of autocast nothing is entered, so that an exported graph is the plain one.
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def pixels_to_input(pictures: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from knuckle.handmodel.box_contacts import CONTACT_DISTANCE
+
 # Field of view along the longer side where the camera is unknown: between a webcam's and a phone's.
 ASSUMED_FOV = math.radians(60.0)
 
@@ -39,6 +41,8 @@ class PredictorConfig:
             are weaker evidence against a pose than as many independent errors.
         ik_share: the inverse-kinematics network's hand is taken as it is if its joints are closer to the hand
             network's, on average, than this share of their uncertainty: fitting would change it by less than that.
+        object_threshold: minimum probability that a hand holds anything, of a network that predicts it.
+        contact_distance: metres from the surface of a held object's box up to which a joint touches it.
         min_depth: minimum distance of any joint from the camera, metres.
         search_seconds: in a video, time between two runs of the detector while fewer hands than wanted are seen, and a
             quarter of it while one is out of sight; it runs at once when a look is doubtful.
@@ -74,6 +78,8 @@ class PredictorConfig:
     first_look: float = 0.25
     fit_uncertainty_share: float = 0.4
     ik_share: float = 0.4
+    object_threshold: float = 0.5
+    contact_distance: float = CONTACT_DISTANCE
     min_depth: float = 0.02
     search_seconds: float = 0.33
     doubtful_shift: float = 0.35

@@ -7,6 +7,8 @@ listed here; the first axis of each is the batch.
     image       (B, H, W, 3)      uint8 RGB, the crop
     K           (B, 3, 3)         float32, intrinsics of the crop, mirrored where the crop is
     box         (B, 4)            float32, the crop's square x0, y0, x1, y1 in the picture, before it is rotated
+    points      (B, 29, 2)        float32, the true joints and corners in pixels of the crop, in place of image: of a
+                                  network that only lifts points into space, where the truth is known (knuckle eval)
 
     output      shape             what, of a hand network
     joints      (B, 21, 3)        in the contract's `coordinates`; required
@@ -16,6 +18,8 @@ listed here; the first axis of each is the batch.
     presence    (B,)              probability that it shows a hand at all
     vertices    (B, V, 3)         of a mesh, in the same coordinates
     corners     (B, 8, 3)         of the held object's box (skeleton.BOX_CORNERS), in the same coordinates
+    corner_uncertainty (B, 8)     of the corners, as uncertainty
+    holds       (B,)              probability that the hand holds an object: its corners are left out where it does not
     category    (B, C)            probabilities of the held object's categories
     mask        (B, h, w)         probability that a cell shows the hand; not used in prediction
 
@@ -50,13 +54,16 @@ from knuckle.skeleton import BONES
 METADATA_KEY = "knuckle"
 VERSION = 1
 LARGEST_CROP = 4096  # pixels a side; more is a damaged file's, and would fill the memory
-INPUTS = {"hand": ("image", "K", "box"), "detector": ("image", "K", "box"), "ik": ("joints", "shape")}
+INPUTS = {"hand": ("image", "K", "box", "points"), "detector": ("image", "K", "box"), "ik": ("joints", "shape")}
 OUTPUTS = {
-    "hand": ("joints", "uncertainty", "left", "presence", "vertices", "corners", "category", "mask"),
+    "hand": (
+        *("joints", "uncertainty", "left", "presence", "vertices", "mask"),
+        *("corners", "corner_uncertainty", "holds", "category"),
+    ),
     "detector": ("maps",),
     "ik": ("angles", "vectors", "shape", "turn"),
 }
-REQUIRED_INPUT = {"hand": "image", "detector": "image", "ik": "joints"}
+REQUIRED_INPUT = {"hand": ("image", "points"), "detector": ("image",), "ik": ("joints",)}
 REQUIRED_OUTPUT = {"hand": ("joints",), "detector": ("maps",), "ik": ("angles", "vectors")}
 
 
@@ -124,7 +131,7 @@ class Contract:
                 f'coordinates must be "sight", "2.5d", "metric" or "normalised" but got {self.coordinates!r}'
             )
         for what, given, known, needed in (
-            ("inputs", self.inputs, INPUTS[self.kind], (REQUIRED_INPUT[self.kind],)),
+            ("inputs", self.inputs, INPUTS[self.kind], REQUIRED_INPUT[self.kind]),
             ("outputs", self.outputs, OUTPUTS[self.kind], REQUIRED_OUTPUT[self.kind]),
         ):
             if not set(needed) & set(given) or not set(given) <= set(known) or len(set(given)) < len(given):
@@ -135,6 +142,10 @@ class Contract:
             raise ValueError(f"root and bone must name joints 0 to 20 but got {self.root} and {self.bone}")
         if self.coordinates == "normalised" and self.bone not in BONES:
             raise ValueError(f"bone must join a joint to its parent, as (0, 9) and (9, 10) do, but got {self.bone}")
+        if {"image", "points"} <= set(self.inputs):
+            raise ValueError("inputs must have an image or points but have both")
+        if "corners" not in self.outputs and {"corner_uncertainty", "holds"} & set(self.outputs):
+            raise ValueError("outputs must have corners where they have corner_uncertainty or holds but have none")
         if "category" in self.outputs and not self.categories:
             raise ValueError("categories must name the classes of the output category but is empty")
 

@@ -26,6 +26,8 @@ class CropEstimate:
         vertices: (V, 3) in the coordinates of the joints, where the network predicts them.
         corners: (8, 3) of the held object's box, likewise, in the order of skeleton.BOX_CORNERS.
         category: (C,) probabilities of the held object's categories.
+        corner_uncertainty: (8,) of the corners, as uncertainty; None where the network does not predict it.
+        holds: probability that the hand holds an object; 1 where the network does not predict it.
     """
 
     square: Square
@@ -37,6 +39,8 @@ class CropEstimate:
     vertices: Float[np.ndarray, "v 3"] | None = None
     corners: Float[np.ndarray, "8 3"] | None = None
     category: Float[np.ndarray, " c"] | None = None
+    corner_uncertainty: Float[np.ndarray, "8"] | None = None
+    holds: float = 1.0
 
     @property
     def uv(self) -> Float[np.ndarray, "21 2"]:

@@ -12,13 +12,15 @@ from knuckle.camera import Camera
 from knuckle.fit import Fit, FitConstants
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel, human_limits
+from knuckle.handmodel.box_contacts import contact_points
 from knuckle.handmodel.ranges import MEASURED_MARGINS, plausibility
 from knuckle.predict.config import PredictorConfig
 from knuckle.predict.detect import box_of_joints
 from knuckle.predict.estimate import HandEstimate
 from knuckle.predict.place import settle
 from knuckle.predict.solve import FitToJoints, Solve
-from knuckle.sample import Hand
+from knuckle.sample import Hand, HeldObject
+from knuckle.skeleton import JOINT_NAMES
 
 # Joints that no angle moves.
 _PALM = [0, 5, 9, 13, 17]
@@ -121,21 +123,21 @@ class FitExplain:
             vertices_camera=vertices,
             joints_network=estimate.joints_camera,
             vertices_network=estimate.vertices_camera,
-            object=estimate.object,
+            object=_touched(estimate.object, joints, self._config.contact_distance),
         )
         return hand, fitted
 
 
-def reposed(model: HandModel, hand: Hand, pose: Pose, min_depth: float) -> Hand:
-    """The same hand in another pose.
+def reposed(model: HandModel, hand: Hand, pose: Pose, config: PredictorConfig) -> Hand:
+    """The same hand in another pose; what it holds stays where it is.
 
     Args:
         model: that `pose` is of.
         hand: in the picture of `hand.camera`.
         pose: of it.
-        min_depth: metres, of the nearest joint.
+        config: for min_depth and contact_distance.
     """
-    joints, vertices, T = _posed(model, pose, hand.side, min_depth)
+    joints, vertices, T = _posed(model, pose, hand.side, config.min_depth)
     return replace(
         hand,
         box=box_of_joints(hand.camera.project(joints)),
@@ -144,7 +146,16 @@ def reposed(model: HandModel, hand: Hand, pose: Pose, min_depth: float) -> Hand:
         angles=pose.angles,
         shape=pose.shape,
         T_camera_hand=T,
+        object=_touched(hand.object, joints, config.contact_distance),
     )
+
+
+def _touched(held: HeldObject | None, joints: Float[np.ndarray, "21 3"], distance: float) -> HeldObject | None:
+    """What is held, with the points where the hand's joints touch it."""
+    if held is None:
+        return None
+    points, touching = contact_points(joints, held.corners_camera, np.full(len(joints), distance))
+    return replace(held, contacts_camera={JOINT_NAMES[j]: points[j] for j in np.flatnonzero(touching)})
 
 
 def palm_of(

@@ -19,11 +19,13 @@ _OUTPUT_SHAPES: dict[str, tuple[int | None, ...]] = {
     "presence": (),
     "vertices": (None, 3),
     "corners": (8, 3),
+    "corner_uncertainty": (8,),
+    "holds": (),
     "category": (None,),
     "mask": (None, None),
     "maps": (8, None, None),
 }
-_INPUT_TYPES = {"image": "tensor(uint8)", "K": "tensor(float)", "box": "tensor(float)"}
+_INPUT_TYPES = {"image": "tensor(uint8)", "K": "tensor(float)", "box": "tensor(float)", "points": "tensor(float)"}
 _AGAIN = "export it again"
 MAX_THREADS = 512  # more than any processor computes at once
 # Where networks run, and ONNX Runtime's name for it.
@@ -62,6 +64,7 @@ class HandNetwork(Protocol):
         affines: list[Float[np.ndarray, "2 3"]],
         K: Float[np.ndarray, "n 3 3"] | None = None,
         boxes: Float[np.ndarray, "n 4"] | None = None,
+        points: Float[np.ndarray, "n 29 2"] | None = None,
     ) -> dict[str, np.ndarray]:
         """Outputs by the contract's names for one or more crops of a picture.
 
@@ -70,6 +73,7 @@ class HandNetwork(Protocol):
             affines: for each crop, from pixels of the picture to those of the crop.
             K: intrinsics of the crops, where the contract asks for them.
             boxes: squares in the picture before rotation, where the contract asks for them.
+            points: true joints and corners in pixels of the crops, likewise.
         """
         ...
 
@@ -130,15 +134,18 @@ class HandGraph:
         affines: list[Float[np.ndarray, "2 3"]],
         K: Float[np.ndarray, "n 3 3"] | None = None,
         boxes: Float[np.ndarray, "n 4"] | None = None,
+        points: Float[np.ndarray, "n 29 2"] | None = None,
     ) -> dict[str, np.ndarray]:
         """See `HandNetwork`.
 
         Raises:
-            ValueError: the network's joints, vertices or corners are not finite.
+            ValueError: the network's joints, vertices or corners are not finite, or an input is not given.
         """
         size = self.contract.crop.size
-        given = {"image": np.stack([cut(picture, affine, (size, size)) for affine in affines])}
-        for name, values in (("K", K), ("box", boxes)):
+        given = {}
+        if "image" in self.contract.inputs:
+            given["image"] = np.stack([cut(picture, affine, (size, size)) for affine in affines])
+        for name, values in (("K", K), ("box", boxes), ("points", points)):
             if name in self.contract.inputs:
                 if values is None:
                     raise ValueError(f"{name} must be given to {self._path}, whose contract asks for it, but is None")
@@ -163,7 +170,7 @@ def _run(
     except Exception as error:  # ONNX Runtime's own exceptions have no other common base
         raise ContractError(f"{path} cannot be run ({_reason(error)}); {_AGAIN}") from None
     outputs = {name: np.asarray(values) for name, values in zip(wanted, found, strict=True)}
-    batch = len(given["image"])
+    batch = len(next(iter(given.values())))
     for name, values in outputs.items():
         expected = (batch, *_output_shapes(contract)[name])
         fits = values.ndim == len(expected) and all(w in (None, h) for w, h in zip(expected, values.shape, strict=True))
@@ -244,7 +251,7 @@ def _session(path: Path, threads: int, device: Device) -> onnxruntime.InferenceS
 
 def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> None:
     size = contract.crop.size
-    inputs = {"image": (size, size, 3), "K": (3, 3), "box": (4,)}
+    inputs = {"image": (size, size, 3), "K": (3, 3), "box": (4,), "points": (29, 2)}
     outputs = _output_shapes(contract)
     for what, nodes, named, shapes in (
         ("inputs", session.get_inputs(), contract.inputs, inputs),

@@ -40,24 +40,28 @@ class PredictorRecipe:
     Attributes:
         hand: content of the hand network's ONNX file; other machines need not have it.
         threads, device, shape: see `Predictor`.
+        objects: content of the file of a network of held objects, if there is one.
     """
 
     hand: bytes
     threads: int = 2
     device: Device = "cpu"
     shape: np.ndarray | None = None
+    objects: bytes | None = None
 
     def open(self) -> Predictor:
         """The predictor."""
         with tempfile.TemporaryDirectory(prefix="knuckle-") as folder:
-            path = Path(folder) / "hand.onnx"
-            path.write_bytes(self.hand)
-            return Predictor(hand=path, threads=self.threads, device=self.device, shape=self.shape)
+            hand, objects = Path(folder) / "hand.onnx", Path(folder) / "objects.onnx"
+            hand.write_bytes(self.hand)
+            objects.write_bytes(self.objects or b"")
+            held = None if self.objects is None else objects
+            return Predictor(hand=hand, objects=held, threads=self.threads, device=self.device, shape=self.shape)
 
     def key(self) -> str:
         """Another one for predictors with other results."""
         shape = None if self.shape is None else self.shape.tolist()
-        return digest(self.hand, [__version__, self.threads, self.device, shape])
+        return digest(self.hand, self.objects or b"", [__version__, self.threads, self.device, shape])
 
 
 def predict_sources(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from knuckle.camera import Camera
 from knuckle.image.cut import apply_affine, invert_affine
@@ -37,13 +38,20 @@ class CropPasses:
         """How the input is cropped."""
         return self.contract.crop
 
-    def run(self, picture: np.ndarray, camera: Camera, crops: Sequence[tuple[Square, bool]]) -> list[CropEstimate]:
+    def run(
+        self,
+        picture: np.ndarray,
+        camera: Camera,
+        crops: Sequence[tuple[Square, bool]],
+        points: Float[np.ndarray, "29 2"] | None = None,
+    ) -> list[CropEstimate]:
         """One pass through each crop.
 
         Args:
             picture: (h, w, 3) uint8 RGB.
             camera: that took it.
             crops: squares of the picture, and whether to mirror them.
+            points: of the picture, true joints and corners, for a network whose contract asks for them.
         """
         if not crops:
             return []
@@ -62,6 +70,8 @@ class CropPasses:
             affines,
             np.stack([crop.K for crop in cameras]) if "K" in self.contract.inputs else None,
             np.stack([square.box for square, _ in crops]) if "box" in self.contract.inputs else None,
+            # Networks of others need know nothing of an input that their contracts do not name.
+            **({"points": self._points_in(points, affines, crops)} if "points" in self.contract.inputs else {}),
         )
         return [
             self._space_estimate(each, camera, cameras[i], *crops[i])
@@ -69,6 +79,23 @@ class CropPasses:
             else self._pixel_estimate(each, affines[i], *crops[i])
             for i, each in enumerate(_rows(outputs, len(crops)))
         ]
+
+    def _points_in(
+        self, points: np.ndarray | None, affines: Sequence[np.ndarray], crops: Sequence[tuple[Square, bool]]
+    ) -> Float[np.ndarray, "n 29 2"]:
+        """The true points in pixels of each crop; the corners of a mirrored one are numbered as there."""
+        if points is None:
+            raise ValueError(
+                f"points must be given to {self.contract.system!r}, which only lifts them into space; use "
+                "`knuckle eval --crops truth`, which knows them"
+            )
+        order = [*range(21), *(21 + corner for corner in MIRRORED_BOX_CORNERS)]
+        return np.stack(
+            [
+                apply_affine(affine, points[order] if mirrored else points)
+                for affine, (_, mirrored) in zip(affines, crops, strict=True)
+            ]
+        )
 
     def refine(self, picture: np.ndarray, camera: Camera, previous: list[CropEstimate]) -> list[CropEstimate]:
         """Another pass, through the crops around the estimated joints: a detector's box may have cut off fingers."""
@@ -144,8 +171,13 @@ class CropPasses:
         if "uncertainty" in outputs:
             uncertainty = unit * outputs["uncertainty"].astype(float)
         corners = to_picture(outputs["corners"]) if "corners" in outputs else None
+        corner_uncertainty = None
+        if "corner_uncertainty" in outputs:
+            corner_uncertainty = unit * outputs["corner_uncertainty"].astype(float)
         if corners is not None and mirrored:
             corners = corners[list(MIRRORED_BOX_CORNERS)]
+            if corner_uncertainty is not None:
+                corner_uncertainty = corner_uncertainty[list(MIRRORED_BOX_CORNERS)]
         log_odds = _log_odds(float(outputs["left"])) if "left" in outputs else 0.0
         return CropEstimate(
             square,
@@ -157,6 +189,8 @@ class CropPasses:
             to_picture(outputs["vertices"]) if "vertices" in outputs else None,
             corners,
             outputs["category"].astype(float) if "category" in outputs else None,
+            corner_uncertainty,
+            float(outputs["holds"]) if "holds" in outputs else 1.0,
         )
 
     def _suggested(self, estimate: CropEstimate) -> Square:
@@ -185,7 +219,8 @@ def _mean_estimate(old: CropEstimate, new: CropEstimate, share: float) -> CropEs
     def mean(name: str) -> np.ndarray:
         return np.asarray(share * getattr(old, name) + (1.0 - share) * getattr(new, name))
 
-    optional = [name for name in ("vertices", "corners", "category") if getattr(new, name) is not None]
+    names = ("vertices", "corners", "category", "corner_uncertainty")
+    optional = [name for name in names if getattr(new, name) is not None]
     return CropEstimate(
         new.square,
         mean("joints"),
@@ -193,6 +228,7 @@ def _mean_estimate(old: CropEstimate, new: CropEstimate, share: float) -> CropEs
         relative_uncertainty=float(mean("relative_uncertainty")),
         left_log_odds=old.left_log_odds + new.left_log_odds,
         presence=float(mean("presence")),
+        holds=float(mean("holds")),
         **{name: mean(name) for name in optional},
     )
 

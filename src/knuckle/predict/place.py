@@ -6,6 +6,7 @@ the outputs do not depend on the hand's position in the picture, its distance, o
 """
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -95,15 +96,24 @@ def place_hand(
         np.maximum(uncertainty, 1e-3),
         estimate.left_log_odds,
         None if estimate.vertices is None else placed[21 : 21 + len(estimate.vertices)],
-        None if estimate.corners is None else _held_object(placed[-8:], estimate.category, contract.categories),
+        None if estimate.corners is None else _held_object(contract, estimate, placed[-8:], metres_per_pixel),
     )
 
 
-def _held_object(corners: Float[np.ndarray, "8 3"], category: np.ndarray | None, names: tuple[str, ...]) -> HeldObject:
-    if category is None:
-        return HeldObject.from_corners(corners)
-    best = int(np.argmax(category))
-    return HeldObject.from_corners(corners, names[best], float(np.clip(category[best], 0.0, 1.0)))
+def _held_object(
+    contract: Contract, estimate: CropEstimate, corners: Float[np.ndarray, "8 3"], metres_per_pixel: float
+) -> HeldObject:
+    held = HeldObject.from_corners(corners)
+    if estimate.category is not None:
+        best = int(np.argmax(estimate.category))
+        probability = float(np.clip(estimate.category[best], 0.0, 1.0))
+        held = replace(held, category=contract.categories[best], category_probability=probability)
+    if "holds" in contract.outputs:
+        held = replace(held, probability=float(np.clip(estimate.holds, 0.0, 1.0)))
+    if estimate.corner_uncertainty is not None:
+        # As that of the joints.
+        held = replace(held, corner_uncertainty_mm=2e3 * metres_per_pixel * estimate.corner_uncertainty)
+    return held
 
 
 def to_sight(

@@ -23,7 +23,7 @@ from knuckle.predict.passes import CropPasses
 from knuckle.predict.person import checked_shape
 from knuckle.predict.place import place_hand
 from knuckle.predict.solve import FitToJoints
-from knuckle.sample import Hand
+from knuckle.sample import Hand, HeldObject
 from knuckle.skeleton import BONES
 from knuckle.weights import weights_path
 
@@ -41,6 +41,8 @@ class Predictor:
         hand: an ONNX file with a contract, as `knuckle export` writes it, or a `HandNetwork`; the package's if None.
         explain: turns the network's estimate into a `Hand`; fits the open hand if None.
         guide: a hand network that needs no guide itself; the package's if None. Used only where `hand` needs one.
+        objects: a hand network that gives the corners of held objects: run once on each hand that is found, of which
+            it gives `Hand.object` alone, brought to the hand's place and size. None leaves objects to `hand`.
         threads: of the processor, for each network opened here.
         device: where those run: "cpu", or "cuda", "coreml", "directml" where ONNX Runtime was built for it.
         shape: (S,) of the one person whose hands are shown, where it is known: hands have it, and its size.
@@ -59,6 +61,7 @@ class Predictor:
         explain: Explain | None = None,
         *,
         guide: Path | str | HandNetwork | None = None,
+        objects: Path | str | HandNetwork | None = None,
         threads: int = 2,
         device: Device = "cpu",
         shape: Float[np.ndarray, " s"] | None = None,
@@ -82,6 +85,9 @@ class Predictor:
             self._guide = self._passes(guide, threads, device)
             if self._guide.contract.needs_guide:
                 raise ValueError(f"guide must give side and presence by itself but got {self._guide.contract}")
+        self._objects = None if objects is None else self._passes(objects, threads, device)
+        if self._objects is not None and "corners" not in self._objects.contract.outputs:
+            raise ValueError(f"objects must be a network that gives corners but got {self._objects.contract}")
         parents, children = np.array(BONES).T
         rest = np.asarray(self.model.shaped_joints(shape), float)
         self._bone_lengths = np.linalg.norm(rest[children] - rest[parents], axis=1)
@@ -114,8 +120,11 @@ class Predictor:
         known_length: float | None = None,
         shape: Float[np.ndarray, " s"] | None = None,
         known_depth: float | None = None,
+        corners_image: Float[np.ndarray, "8 2"] | None = None,
     ) -> Hand | None:
         """The hand in the crop around known joints, in one pass without detector and guide, as papers evaluate.
+
+        An object that the network gives is kept, however unlikely the network says it is.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -126,9 +135,12 @@ class Predictor:
                 size; an average adult's if None.
             shape: (S,) of the hand, where it is known.
             known_depth: true depth in metres of the root that the contract names, where it is known too.
+            corners_image: pixels of the true corners of the object's box, for a network that only lifts true points
+                into space.
 
         Returns:
-            The hand; None where too few joints are labelled to define a crop.
+            The hand; None where too few joints are labelled to define a crop, or points that the network must be given
+            are not known.
 
         Raises:
             ValueError: as in `__call__`; or known_length is given for a network whose coordinates are metric, or
@@ -138,7 +150,13 @@ class Predictor:
         square = square_of_labels(joints_image, self._hand.rule)
         if square is None:
             return None
-        (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))])
+        points = None
+        if "points" in self._hand.contract.inputs:
+            corners = np.full((8, 2), np.nan) if corners_image is None else corners_image
+            points = np.concatenate([joints_image, corners]).astype(float)
+            if not np.isfinite(points).all():
+                return None
+        (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))], points)
         side = self._side(estimate, side)
         contract, lengths = self._hand.contract, self._bone_lengths
         found = place_hand(contract, camera, estimate, lengths, 1.0, side, known_length, known_depth)
@@ -155,7 +173,8 @@ class Predictor:
         squares = [square_of_box(d.box, d.direction, self._guide.rule) for d in detections]
         found = self.estimate(image, camera, squares, [d.score for d in detections])
         found = self.without_duplicates(found)[:max_hands]
-        return self._run_guided(image, camera, found) if self._guided else found
+        found = self._run_guided(image, camera, found) if self._guided else found
+        return self._with_objects(image, camera, found)
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"], max_hands: int) -> list[Detection]:
         """Detections, best first; somewhat more than `max_hands`, as the hand network rejects false ones."""
@@ -228,7 +247,7 @@ class Predictor:
             found = self._run_guided(
                 image, camera, [replace(new, side=side) for new, side in zip(found, kept, strict=True)]
             )
-        remaining = iter(found)
+        remaining = iter(self._with_objects(image, camera, found))
         return [next(remaining) if there else None for there in present]
 
     def _run_guided(self, image: np.ndarray, camera: Camera, found: list[HandEstimate]) -> list[HandEstimate]:
@@ -246,6 +265,33 @@ class Predictor:
                 new = replace(new, left_log_odds=hand.left_log_odds)
             placed.append(new)
         return placed
+
+    def _with_objects(self, image: np.ndarray, camera: Camera, found: list[HandEstimate]) -> list[HandEstimate]:
+        """The hands with what they hold, by the network of objects where there is one; without what is unlikely."""
+        if self._objects is not None:
+            found = self._run_objects(self._objects, image, camera, found)
+        threshold = self.config.object_threshold
+        return [
+            replace(hand, object=None)
+            if hand.object is not None and hand.object.probability is not None and hand.object.probability < threshold
+            else hand
+            for hand in found
+        ]
+
+    def _run_objects(
+        self, network: CropPasses, image: np.ndarray, camera: Camera, found: list[HandEstimate]
+    ) -> list[HandEstimate]:
+        """One pass of a network of objects for each hand."""
+        crops = [
+            (square_of_joints(hand.uv, rule=network.rule), network.rule.hands == "right" and hand.side == "left")
+            for hand in found
+        ]
+        held = []
+        for hand, estimate in zip(found, network.run(image, camera, crops), strict=True):
+            own = place_hand(network.contract, camera, estimate, self._bone_lengths, hand.score, hand.side)
+            assert own.object is not None, "the contract has corners"
+            held.append(replace(hand, object=_brought_to(own.object, own.joints_camera, hand.joints_camera)))
+        return held
 
     def _mirrors(self, side: Literal["left", "right"]) -> bool:
         return self._hand.rule.hands == "right" and side == "left"
@@ -274,6 +320,14 @@ class Predictor:
         c = self.config
         box, boxes = box_of_joints(hand.uv), np.array([box_of_joints(other.uv) for other in others]).reshape(-1, 4)
         return bool(((overlap(box, boxes) > c.same_hand_overlap) | (nested(box, boxes) > c.same_hand_nested)).any())
+
+
+def _brought_to(held: HeldObject, own: Float[np.ndarray, "21 3"], joints: Float[np.ndarray, "21 3"]) -> HeldObject:
+    """An object beside another network's joints: moved and scaled as its own network's joints would have to be."""
+    middle, wanted = own.mean(0), joints.mean(0)
+    scale = float(np.linalg.norm(joints - wanted)) / max(float(np.linalg.norm(own - middle)), 1e-9)
+    placed = HeldObject.from_corners(wanted + scale * (held.corners_camera - middle))
+    return replace(held, corners_camera=placed.corners_camera, T_camera_object=placed.T_camera_object)
 
 
 def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:

@@ -112,7 +112,7 @@ class VideoPredictor:
         """The hand of the frame before, of a track that may be seen in the last frame as well."""
         if track.seen != self._time or track.before is None:
             return hand
-        return reposed(self._predictor.model, hand, track.before, self._config.min_depth)
+        return reposed(self._predictor.model, hand, track.before, self._config)
 
     def _follow(self, image: np.ndarray, camera: Camera, now: float) -> list[tuple[Track, HandEstimate]]:
         """One look at every track; those that are hardly true are not believed but returned."""

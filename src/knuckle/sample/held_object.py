@@ -1,18 +1,23 @@
 """The object held by a hand: its bounding box, pose and category, and their form in JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from knuckle.sample.validate import check_array, check_finite, check_rigid
-from knuckle.skeleton import BOX_CORNERS
+from knuckle.skeleton import BOX_CORNERS, JOINT_NAMES
 
-_KEYS = ("corners_camera", "T_camera_object", "category", "category_probability")
+_KEYS = (
+    *("corners_camera", "T_camera_object", "category", "category_probability"),
+    *("probability", "corner_uncertainty_mm", "contacts_camera"),
+)
 # As for a hand: micrometres, and rotations as precise at a lever arm of a metre.
-_DECIMALS = {"corners_camera": 6, "T_camera_object": 8}
+_DECIMALS = {"corners_camera": 6, "T_camera_object": 8, "corner_uncertainty_mm": 3}
+_NO_CONTACTS: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +30,9 @@ class HeldObject:
             where the corners do not determine it.
         category: its name; None where it is not predicted.
         category_probability: 0 to 1, of that category.
+        probability: 0 to 1, that the hand holds an object at all; None where it is not predicted.
+        corner_uncertainty_mm: (8,) expected distance of each corner from the truth, millimetres, where it is predicted.
+        contacts_camera: (3,) metres, where joints of the hand touch the box, by their names.
 
     Raises:
         ValueError: a field has another shape, type or range than described here, or is not finite.
@@ -34,6 +42,9 @@ class HeldObject:
     T_camera_object: np.ndarray | None = None
     category: str | None = None
     category_probability: float | None = None
+    probability: float | None = None
+    corner_uncertainty_mm: np.ndarray | None = None
+    contacts_camera: Mapping[str, np.ndarray] = field(default_factory=lambda: _NO_CONTACTS)
 
     def __post_init__(self) -> None:
         check_array("corners_camera", self.corners_camera, (8, 3))
@@ -42,11 +53,34 @@ class HeldObject:
             check_rigid("T_camera_object", self.T_camera_object)
         if self.category is not None and not (isinstance(self.category, str) and self.category):
             raise ValueError(f"category must be a name or None but got {self.category!r}")
+        for name in ("category_probability", "probability"):
+            probability = getattr(self, name)
+            if probability is not None and not 0 <= probability <= 1:
+                raise ValueError(f"{name} must be between 0 and 1 but got {probability}")
         probability = self.category_probability
-        if probability is not None and not 0 <= probability <= 1:
-            raise ValueError(f"category_probability must be between 0 and 1 but got {probability}")
         if probability is not None and self.category is None:
             raise ValueError(f"category must be named where its probability ({probability}) is given but is None")
+        if self.corner_uncertainty_mm is not None:
+            check_array("corner_uncertainty_mm", self.corner_uncertainty_mm, (8,))
+            check_finite("corner_uncertainty_mm", self.corner_uncertainty_mm)
+        for name, point in self.contacts_camera.items():
+            if name not in JOINT_NAMES:
+                raise ValueError(f"contacts_camera must be named as skeleton.JOINT_NAMES but got {name!r}")
+            check_array("contacts_camera", point, (3,))
+            check_finite("contacts_camera", point)
+        object.__setattr__(self, "contacts_camera", MappingProxyType(dict(self.contacts_camera)))
+
+    def __reduce__(self) -> tuple:
+        # pickle, and with it every process pool, does not support read-only mappings
+        values = [getattr(self, f.name) for f in fields(self)]
+        return type(self), tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
+
+    @property
+    def size(self) -> np.ndarray:
+        """(3,) metres: the mean lengths of the box's edges along its x, y and z axis."""
+        ends = np.array([[(i, i | bit) for i in range(8) if not i & bit] for bit in (4, 2, 1)])
+        edges = self.corners_camera[ends[..., 1]] - self.corners_camera[ends[..., 0]]
+        return np.linalg.norm(edges, axis=-1).mean(-1)
 
     @classmethod
     def from_corners(
@@ -59,15 +93,27 @@ class HeldObject:
         return cls(corners_camera, box_pose(corners_camera), category, category_probability)
 
     def to_json(self) -> dict[str, Any]:
-        """corners_camera (8 x 3 m), T_camera_object (4 x 4 or null), category, category_probability (or null)."""
-        arrays = {
-            name: None if value is None else (np.round(value.astype(np.float64), _DECIMALS[name]) + 0.0).tolist()
-            for name, value in (("corners_camera", self.corners_camera), ("T_camera_object", self.T_camera_object))
-        }
-        probability = self.category_probability
-        return arrays | {
+        """Numbers, lists and texts.
+
+        Returns:
+            corners_camera (8 x 3 m), T_camera_object (4 x 4 or null), category, category_probability (or null),
+            probability (or null), corner_uncertainty_mm (8, or null), contacts_camera (names of joints: 3 m).
+        """
+
+        def rounded(name: str, value: np.ndarray | None) -> list | None:
+            return None if value is None else (np.round(value.astype(np.float64), _DECIMALS[name]) + 0.0).tolist()
+
+        def share(value: float | None) -> float | None:
+            return None if value is None else round(float(value), 4)
+
+        return {
+            "corners_camera": rounded("corners_camera", self.corners_camera),
+            "T_camera_object": rounded("T_camera_object", self.T_camera_object),
             "category": self.category,
-            "category_probability": None if probability is None else round(float(probability), 4),
+            "category_probability": share(self.category_probability),
+            "probability": share(self.probability),
+            "corner_uncertainty_mm": rounded("corner_uncertainty_mm", self.corner_uncertainty_mm),
+            "contacts_camera": {name: rounded("corners_camera", p) for name, p in self.contacts_camera.items()},
         }
 
     @classmethod
@@ -84,9 +130,13 @@ class HeldObject:
             corners = np.asarray(data["corners_camera"], dtype=np.float64)
             pose = data["T_camera_object"]
             pose = None if pose is None else np.asarray(pose, dtype=np.float64)
+            uncertainty = data["corner_uncertainty_mm"]
+            uncertainty = None if uncertainty is None else np.asarray(uncertainty, dtype=np.float64)
+            contacts = {name: np.asarray(p, dtype=np.float64) for name, p in dict(data["contacts_camera"]).items()}
         except (TypeError, ValueError) as error:
             raise ValueError(f"object must hold lists of numbers but does not ({error})") from error
-        return cls(corners, pose, data["category"], data["category_probability"])
+        shares = (data["category"], data["category_probability"], data["probability"])
+        return cls(corners, pose, *shares, uncertainty, contacts)
 
 
 def box_pose(corners: Float[np.ndarray, "8 3"]) -> Float[np.ndarray, "4 4"] | None:

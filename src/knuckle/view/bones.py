@@ -82,6 +82,27 @@ def draw_box(
     return drawn
 
 
+def draw_contacts(
+    image: UInt8[np.ndarray, "h w 3"], points_image: Float[np.ndarray, "n 2"], *, radius: float | None = None
+) -> UInt8[np.ndarray, "h w 3"]:
+    """A copy of the picture with discs at the points where a hand touches a box.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        points_image: (N, 2) pixels; points that are not finite are left out.
+        radius: of a disc in pixels; None takes 1/160 of the picture's longer side, at least 2.5.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    drawn = image.copy()
+    radius = max(2.5, max(image.shape[:2]) / 160) if radius is None else radius
+    for point in points_image:
+        _disc(drawn, point, 1.4 * radius, (20, 20, 20), 1.0)
+        _disc(drawn, point, radius, BOX_COLOR, 1.0)
+    return drawn
+
+
 def _default_thickness(image: UInt8[np.ndarray, "h w 3"], joints_image: Float[np.ndarray, "21 2"]) -> float:
     """A thickness visible in a large picture that does not cover a small hand."""
     seen = joints_image[np.isfinite(joints_image).all(axis=1)]

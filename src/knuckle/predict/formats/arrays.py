@@ -88,6 +88,8 @@ def _object_arrays(objects: Sequence[HeldObject | None]) -> dict[str, np.ndarray
         "T_camera_object": stacked("T_camera_object", (4, 4)),
         "object_category": np.array([(held and held.category) or "" for held in objects], str),
         "object_category_probability": stacked("category_probability", ()),
+        "object_probability": stacked("probability", ()),
+        "object_corner_uncertainty_mm": stacked("corner_uncertainty_mm", (8,)),
     }
 
 

@@ -10,13 +10,13 @@ from knuckle.files import atomic_write
 from knuckle.handmodel import HandModel
 from knuckle.predict.output import AddFrame, Format, PictureResult, Target, VideoInfo
 from knuckle.sample import Hand
-from knuckle.view.bones import draw_box, draw_skeleton
+from knuckle.view.bones import draw_box, draw_contacts, draw_skeleton
 from knuckle.view.labels import accent, draw_label
 from knuckle.view.mesh import overlay_mesh
 
 
 def draw_hands(image: np.ndarray, hands: Sequence[Hand], model: HandModel, mesh: bool = True) -> np.ndarray:
-    """A copy of the picture with the hands' skeletons and held objects' boxes, the nearest hand last.
+    """A copy of the picture with the hands' skeletons, held objects' boxes and contacts, the nearest hand last.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -31,6 +31,8 @@ def draw_hands(image: np.ndarray, hands: Sequence[Hand], model: HandModel, mesh:
         image = draw_skeleton(image, hand.joints_image)
         if hand.object is not None:
             image = draw_box(image, hand.camera.project(hand.object.corners_camera))
+            if hand.object.contacts_camera:
+                image = draw_contacts(image, hand.camera.project(np.array(list(hand.object.contacts_camera.values()))))
     return image
 
 
