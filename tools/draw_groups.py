@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from knuckle.handmodel import HandModel
+from knuckle.networks.joint_groups import JointGroupsNetwork
 from knuckle.skeleton import BONES, JOINT_NAMES
-from knuckle.systems.joint_groups import JointGroupsConfig, manual_groups
+from knuckle.systems.joint_groups import manual_groups
 from knuckle.train.export import open_checkpoint
 
 # As the paper's figure begins: red, green, blue.
@@ -49,9 +50,9 @@ def learned_groups(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         ValueError: the folder is no checkpoint of `joint-groups`.
     """
     system, network = open_checkpoint(folder)
-    if not isinstance(system.config, JointGroupsConfig):
+    if not isinstance(network, JointGroupsNetwork):
         raise ValueError(f"{folder} must be a checkpoint of joint-groups but is of {type(system).__name__}")
-    probabilities = network.selector.probabilities().detach().numpy()  # pyright: ignore[reportCallIssue]
+    probabilities = network.selector.probabilities().detach().numpy()
     return probabilities.argmax(1), probabilities.max(1)
 
 
