@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     for line in report(groups, probabilities):
         print(line)
     if options.out is not None:
-        names = [f"{folder.parent.name}" for folder in options.checkpoints]
+        # In the tables' folders: the row and the seed.
+        names = ["/".join(folder.parts[-3:-1]) for folder in options.checkpoints]
         picture = np.hstack([draw(one, name) for one, name in zip(groups, names, strict=True)])
         cv2.imwrite(str(options.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         print(f"wrote {options.out}")

@@ -109,8 +109,9 @@ def predictions_of(
         return run_model(path, source, run, advance)
     for field in fields(run):
         if (value := getattr(run, field.name)) != field.default:
+            given = " ".join(map(str, value)) if isinstance(value, tuple) else value
             raise ValueError(
-                f"--{field.name.replace('_', '-')} {value} is for a model that is run, but {path} holds predictions; "
+                f"--{field.name.replace('_', '-')} {given} is for a model that is run, but {path} holds predictions; "
                 "leave it out"
             )
     return read_predictions(path, source.truth, format=format, conventions=conventions, advance=advance)
