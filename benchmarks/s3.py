@@ -220,7 +220,8 @@ PAPER = Paper(
             ),
             "Aligned as by FreiHAND's script; the paper prints centimetres under the heading mm. Pictures of the "
             f"preset `{_TINY.preset}` (tiny) and `{_SCALES[1].preset}` (full) stand for FreiHAND's. The ensemble is "
-            "the mean of the outputs of three networks that differ in the seed; the paper does not say which its are.",
+            "the mean of the outputs of three networks that differ in the seed: the work that the paper cites for it "
+            "(Liu and Liu, 2018) has separately trained models; which checkpoints its own are, it does not say.",
         ),
         Table(
             "Table 2: effect of groups and of fusion",

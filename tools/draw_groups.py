@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 
 from knuckle.handmodel import HandModel
+from knuckle.networks.joint_groups import JointGroupsNetwork
 from knuckle.skeleton import BONES, JOINT_NAMES
-from knuckle.systems.joint_groups import JointGroupsConfig, manual_groups
+from knuckle.systems.joint_groups import manual_groups
 from knuckle.train.export import open_checkpoint
 
 # As the paper's figure begins: red, green, blue.
@@ -36,7 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
     for line in report(groups, probabilities):
         print(line)
     if options.out is not None:
-        names = [f"{folder.parent.name}" for folder in options.checkpoints]
+        # In the tables' folders: the row and the seed.
+        names = ["/".join(folder.parts[-3:-1]) for folder in options.checkpoints]
         picture = np.hstack([draw(one, name) for one, name in zip(groups, names, strict=True)])
         cv2.imwrite(str(options.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         print(f"wrote {options.out}")
@@ -49,9 +51,9 @@ def learned_groups(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         ValueError: the folder is no checkpoint of `joint-groups`.
     """
     system, network = open_checkpoint(folder)
-    if not isinstance(system.config, JointGroupsConfig):
+    if not isinstance(network, JointGroupsNetwork):
         raise ValueError(f"{folder} must be a checkpoint of joint-groups but is of {type(system).__name__}")
-    probabilities = network.selector.probabilities().detach().numpy()  # pyright: ignore[reportCallIssue]
+    probabilities = network.selector.probabilities().detach().numpy()
     return probabilities.argmax(1), probabilities.max(1)
 
 

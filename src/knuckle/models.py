@@ -120,8 +120,9 @@ def predictions_of(
         return run_model(path, source, run, workers, kept, advance)
     for field in fields(run):
         if (value := getattr(run, field.name)) != field.default:
+            given = " ".join(map(str, value)) if isinstance(value, tuple) else value
             raise ValueError(
-                f"--{field.name.replace('_', '-')} {value} is for a model that is run, but {path} holds predictions; "
+                f"--{field.name.replace('_', '-')} {given} is for a model that is run, but {path} holds predictions; "
                 "leave it out"
             )
     if kept is not None or not (workers is None or workers.here):

@@ -188,6 +188,18 @@ def test_the_hourglass_alone_is_the_same_hourglass():
     assert torch.equal(alone.hourglass.uv, whole.hourglass.uv)
 
 
+def test_what_groups_cost():
+    """docs/joint_groups.md has these numbers."""
+
+    def millions(module):
+        return round(sum(p.numel() for p in module.parameters()) / 1e6, 2)
+
+    with torch.device("meta"):
+        baseline = JointGroupsNetwork(1)
+        assert (millions(baseline), millions(baseline.hourglass)) == (7.14, 6.43)
+        assert (millions(JointGroupsNetwork(3, fuse=False)), millions(JointGroupsNetwork(3))) == (7.46, 7.47)
+
+
 @pytest.mark.parametrize("groups", [0, 22])
 def test_there_are_as_many_groups_as_joints_at_most(groups):
     with pytest.raises(ValueError, match=f"groups must be 1 to 21, planes at least 1, but got {groups}, 8"):
