@@ -26,9 +26,10 @@ def predict(
 ) -> int:
     """Find hands in pictures and videos: joints, mesh and angles, in metres, in the camera's frame.
 
-    A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line for each frame. A file that cannot be read is
-    reported in one line and skipped, and of a damaged video what can be read is used; the exit status is then 1. Videos
-    need `pip install 'knuckle[video]'`. A run of many files that was interrupted goes on when its command is repeated.
+    A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line for each frame, a shard a folder of its
+    pictures' results. A file that cannot be read is reported in one line and skipped, and of a damaged video what can
+    be read is used; the exit status is then 1. Videos need `pip install 'knuckle[video]'`. A run of many files that was
+    interrupted goes on when its command is repeated.
 
     Examples:
 
@@ -49,7 +50,7 @@ def predict(
     Parameters
     ----------
     sources
-        Pictures, videos, folders, or patterns.
+        Pictures, videos, shards of `knuckle synth` (.tar), folders, or patterns.
     out
         Folder for the results.
     save
