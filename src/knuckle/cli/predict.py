@@ -122,25 +122,29 @@ def predict(
     with onnx_file(model or weights_path("hand")) as file:
         predictor = Predictor(hand=file, threads=threads, device=device, shape=shape)
         recipe = PredictorRecipe(file.read_bytes(), threads, device, shape)
-    with quiet_libraries(), progress_bar() as progress:
-        task = progress.add_task("predicting", total=None)
-        frames = FrameBar(progress)
+    try:
+        with quiet_libraries(), progress_bar() as progress:
+            task = progress.add_task("predicting", total=None)
+            frames = FrameBar(progress)
 
-        def on_file(done: int) -> None:
-            frames.remove()
-            progress.update(task, completed=done)
+            def on_file(done: int) -> None:
+                frames.remove()
+                progress.update(task, completed=done)
 
-        summary = predict_sources(
-            predictor,
-            recipe,
-            sources,
-            out,
-            options,
-            who,
-            on_start=lambda count: progress.update(task, total=count),
-            on_file=on_file,
-            on_frame=frames.update,
-        )
+            summary = predict_sources(
+                predictor,
+                recipe,
+                sources,
+                out,
+                options,
+                who,
+                on_start=lambda count: progress.update(task, total=count),
+                on_file=on_file,
+                on_frame=frames.update,
+            )
+    except KeyboardInterrupt:
+        print(f"stopped; what is done in {out} is kept, the same command goes on from there", file=sys.stderr)
+        return 130
     for line in summary.problems:
         print(f"knuckle predict: {one_line(line)}", file=sys.stderr)
     print(one_line(f"{summary.line()}, written to {out}"))
