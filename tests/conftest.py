@@ -2,8 +2,11 @@
 
 import importlib
 import importlib.util
+import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,3 +40,33 @@ def to_array(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 def rng() -> np.random.Generator:
     """A generator with the same seed in every test."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """A Ray cluster of two CPUs, which `map_parts` finds this program in."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        object_store_memory=100 * 2**20,
+        # Ray's workers find this file, as processes of pytest do.
+        runtime_env={
+            "env_vars": {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])}
+        },
+    )
+    yield "auto"
+    ray.shutdown()
+
+
+@pytest.fixture(params=["processes", "ray"])
+def others(request: pytest.FixtureRequest) -> Any:
+    """Workers that are other processes: of this machine, and of a Ray cluster."""
+    from knuckle.workers import Workers
+
+    return Workers(2, request.getfixturevalue("cluster") if request.param == "ray" else None)

@@ -28,9 +28,10 @@ def predict(
 ) -> int:
     """Find hands in pictures and videos: joints, mesh and angles, in metres, in the camera's frame.
 
-    A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line for each frame. A file that cannot be read is
-    reported in one line and skipped, and of a damaged video what can be read is used; the exit status is then 1. Videos
-    need `pip install 'knuckle[video]'`. A run of many files that was interrupted goes on when its command is repeated.
+    A picture gives OUT/STEM.json, a video OUT/STEM.jsonl with one line for each frame, a shard a folder of its
+    pictures' results. A file that cannot be read is reported in one line and skipped, and of a damaged video what can
+    be read is used; the exit status is then 1. Videos need `pip install 'knuckle[video]'`. A run of many files that was
+    interrupted goes on when its command is repeated.
 
     Examples:
 
@@ -53,7 +54,7 @@ def predict(
     Parameters
     ----------
     sources
-        Pictures, videos, folders, or patterns.
+        Pictures, videos, shards of `knuckle synth` (.tar), folders, or patterns.
     out
         Folder for the results.
     save
@@ -126,6 +127,7 @@ def predict(
     K = None if camera is None else read_camera(camera)
     options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
     shape = None if person is None else read_person(person, HandModel.open())
+<<<<<<< HEAD
     with ExitStack() as files:
         hand = files.enter_context(onnx_file(model or weights_path("hand")))
         held = None if objects is None else files.enter_context(onnx_file(objects))
@@ -136,22 +138,34 @@ def predict(
     with quiet_libraries(), progress_bar() as progress:
         task = progress.add_task("predicting", total=None)
         frames = FrameBar(progress)
+=======
+    with onnx_file(model or weights_path("hand")) as file:
+        predictor = Predictor(hand=file, threads=threads, device=device, shape=shape)
+        recipe = PredictorRecipe(file.read_bytes(), threads, device, shape)
+    try:
+        with quiet_libraries(), progress_bar() as progress:
+            task = progress.add_task("predicting", total=None)
+            frames = FrameBar(progress)
+>>>>>>> scale
 
-        def on_file(done: int) -> None:
-            frames.remove()
-            progress.update(task, completed=done)
+            def on_file(done: int) -> None:
+                frames.remove()
+                progress.update(task, completed=done)
 
-        summary = predict_sources(
-            predictor,
-            recipe,
-            sources,
-            out,
-            options,
-            who,
-            on_start=lambda count: progress.update(task, total=count),
-            on_file=on_file,
-            on_frame=frames.update,
-        )
+            summary = predict_sources(
+                predictor,
+                recipe,
+                sources,
+                out,
+                options,
+                who,
+                on_start=lambda count: progress.update(task, total=count),
+                on_file=on_file,
+                on_frame=frames.update,
+            )
+    except KeyboardInterrupt:
+        print(f"stopped; what is done in {out} is kept, the same command goes on from there", file=sys.stderr)
+        return 130
     for line in summary.problems:
         print(f"knuckle predict: {one_line(line)}", file=sys.stderr)
     print(one_line(f"{summary.line()}, written to {out}"))

@@ -139,6 +139,10 @@ def _from_folder(path: Path, truth: Truth, format: str | None, advance: Callable
         found[name] = _adapt(format, data, file, _size_reader(data, sizes.get(last), file))
         advance()
     assert format is not None
+    # Pictures of shards have no folders in their names, and what `knuckle predict` writes of a shard is in one.
+    flat = {name.rpartition("/")[2]: hands for name, hands in found.items()}
+    if len(flat) == len(found) and not any("/" in name for name in truth.ids):
+        found = flat
     return match_hands(truth, found, format not in RELATIVE, f"{path} ({format}, {len(files)} files)")
 
 

@@ -22,12 +22,12 @@ from knuckle.predict.network import Device
 from knuckle.predict.output import Target
 from knuckle.predict.predictor import Predictor
 from knuckle.predict.run import OnFrame, RunOptions, RunSummary, predict_file
-from knuckle.predict.sources import VIDEOS, expand, stems
+from knuckle.predict.sources import SHARDS, VIDEOS, expand, stems
 from knuckle.version import __version__
 from knuckle.workers import KeptParts, OpenWork, Work, Workers, digest, map_parts
 
 KEPT = ".unfinished-parts"  # a folder in that of the results, while the run lasts
-_PICTURES = 16  # of a part: an eighth of a second's work; a video is a part by itself
+_PICTURES = 16  # of a part: an eighth of a second's work; a video or a shard is a part by itself
 
 # The files of a part, each with the name of its results.
 Part: TypeAlias = tuple[tuple[Path, str], ...]
@@ -127,7 +127,8 @@ def predict_sources(
                 report(number, len(parts[pending[number]]))
     finally:
         kept.remove(probe)
-        remove_leftovers(out)
+        for folder in [out, *(out / stem for part in parts for path, stem in part if path.suffix.lower() in SHARDS)]:
+            remove_leftovers(folder)
     kept.clear()
     summary = RunSummary(problems=problems)
     for number in range(len(parts)):
@@ -136,15 +137,15 @@ def predict_sources(
 
 
 def _parts_of(files: Sequence[Path]) -> list[Part]:
-    """Pictures in groups, each video alone."""
+    """Pictures in groups, each video and each shard alone."""
     parts: list[list[tuple[Path, str]]] = []
     full = True
     for path, stem in zip(files, stems(list(files)), strict=True):
-        video = path.suffix.lower() in VIDEOS
-        if full or video:
+        alone = path.suffix.lower() in VIDEOS | SHARDS
+        if full or alone:
             parts.append([])
         parts[-1].append((path, stem))
-        full = video or len(parts[-1]) == _PICTURES
+        full = alone or len(parts[-1]) == _PICTURES
     return [tuple(part) for part in parts]
 
 

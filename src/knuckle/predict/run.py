@@ -1,22 +1,24 @@
 """Predicting lists of files: results are written beside each other; a file that fails does not stop the others."""
 
 import errno
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from knuckle.files import remove_leftovers
+from knuckle.files import number_array, remove_leftovers
 from knuckle.image.read import PictureError, decode_picture, picture_bytes
-from knuckle.predict.cameras import camera_of
+from knuckle.predict.cameras import SourcedCamera, camera_of
 from knuckle.predict.formats import FORMATS
 from knuckle.predict.output import Format, PictureResult, Target
 from knuckle.predict.predictor import Predictor
-from knuckle.predict.sources import VIDEOS, stems
+from knuckle.predict.sources import SHARDS, VIDEOS, stems
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of a label, that can name a file
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 # Takes the path of a video, the number of frames that are done, and the expected number or None.
 OnFrame = Callable[[Path, int, int | None], None]
@@ -89,9 +91,11 @@ def predict_files(
 ) -> RunSummary:
     """Predicts every file that can be read and writes `out/<stem>.json` (`.jsonl` for a video) and the other formats.
 
+    A shard of `knuckle synth` has a folder of its own, `out/<stem>/`, with the results of each of its pictures.
+
     Args:
         predictor: finds the hands.
-        files: pictures and videos.
+        files: pictures, videos and shards.
         out: the folder for results.
         options: what to write.
         on_file: called after each file.
@@ -118,7 +122,7 @@ def predict_file(
 
     Args:
         predictor: finds the hands.
-        path: of a picture or a video.
+        path: of a picture, a video or a shard.
         target: where to write.
         options: what to write.
         on_frame: called after each frame of a video.
@@ -128,6 +132,9 @@ def predict_file(
     """
     summary = RunSummary()
     try:
+        if path.suffix.lower() in SHARDS:
+            _predict_shard(predictor, path, target, options, summary, partial(on_frame, path))
+            return summary
         if path.suffix.lower() in VIDEOS:
             _predict_video(predictor, path, target, options, summary, partial(on_frame, path))
         else:
@@ -147,12 +154,54 @@ def _predict_picture(
     data = picture_bytes(path)
     image = decode_picture(data)
     camera = camera_of((image.shape[1], image.shape[0]), data, options.K, options.fov)
-    result = PictureResult(path.name, image, camera, predictor(image, camera.camera, options.max_hands))
+    _write_picture(predictor, path.name, image, camera, target, options, summary)
+
+
+def _write_picture(
+    predictor: Predictor,
+    name: str,
+    image: np.ndarray,
+    camera: SourcedCamera,
+    target: Target,
+    options: RunOptions,
+    summary: RunSummary,
+) -> None:
+    result = PictureResult(name, image, camera, predictor(image, camera.camera, options.max_hands))
     for format in options.formats:
         format.picture(result, target)
     # What could not be written is no result.
     summary.pictures += 1
     summary.hands += len(result.hands)
+
+
+def _predict_shard(
+    predictor: Predictor,
+    path: Path,
+    target: Target,
+    options: RunOptions,
+    summary: RunSummary,
+    on_frame: Callable[[int, int | None], None],
+) -> None:
+    """Each picture's results are in a folder named after the shard, and named after the picture's label."""
+    # Here, as most people have none.
+    from knuckle.datasets.shards import read_pictures
+
+    remove_leftovers(target.out)
+    for number, picture in enumerate(read_pictures(path, masks=False)):
+        label = picture.label
+        size = (picture.image.shape[1], picture.image.shape[0])
+        # The labels know the camera.
+        K = (
+            options.K
+            if options.K is not None or options.fov
+            else number_array(label.get("K"), f"K of a label of {path}")
+        )
+        name = str(label.get("id"))
+        name = name if _NAME.fullmatch(name) else f"{number:06d}"
+        inside = replace(target, out=target.out / name)
+        camera = camera_of(size, b"", K, options.fov)
+        _write_picture(predictor, f"{name}.jpg", picture.image, camera, inside, options, summary)
+        on_frame(number + 1, None)
 
 
 def _predict_video(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 VIDEOS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
+SHARDS = frozenset({".tar"})
+_MANIFEST = "manifest.json"  # beside the shards of `knuckle synth`
 # Bytes. File systems allow names of 255, and the longest suffix is .overlay.mp4.
 _MAX_STEM = 242
 
@@ -15,14 +17,15 @@ _MAX_STEM = 242
 def expand(sources: list[str]) -> tuple[list[Path], list[str]]:
     """The files that the sources match, in order, and one line for each source that matches none.
 
-    A folder matches the pictures and videos directly in it.
+    A folder matches the pictures and videos directly in it; one that `knuckle synth` wrote, its shards.
     """
     files: list[Path] = []
     problems: list[str] = []
     for source in sources:
         path = Path(source)
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES | VIDEOS)
+            kinds = SHARDS if (path / _MANIFEST).is_file() and any(path.glob("shard-*.tar")) else PICTURES | VIDEOS
+            found = sorted(p for p in path.iterdir() if p.suffix.lower() in kinds)
         elif path.exists():
             found = [path]
         else:

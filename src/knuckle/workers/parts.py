@@ -47,7 +47,7 @@ class Workers:
 
 def map_parts(
     open_work: OpenWork, parts: Sequence[Any], workers: Workers, report: Report = lambda number, done: None
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any], None, None]:
     """Works on every part and yields (its number, its result) as they are finished, in any order.
 
     Args:
@@ -61,7 +61,7 @@ def map_parts(
         ImportError: Ray is not installed.
         ConnectionError: there is no Ray cluster at the address.
         ChildProcessError: several workers died of the same part, or as they were started.
-        Exception: whatever the work raises, in any of the workers. What they all did until then has been yielded.
+        Exception: whatever the work raises, in any of the workers.
     """
     if not parts:
         return
@@ -133,8 +133,8 @@ def _map_in_pool(pool: Pool, parts: Sequence[Any], report: Report) -> Iterator[t
             else:
                 deaths[-1] = 0
             if pending:
-                working[worker] = pending.popleft()
-                pool.give(worker, parts[working[worker]])
+                working[worker] = following = pending.popleft()
+                pool.give(worker, parts[following])
             else:
                 del working[worker]
                 pool.stop(worker)
