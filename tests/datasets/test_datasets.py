@@ -300,7 +300,7 @@ class TestObMan:
         truth = tiny_sets.obman(tmp_path / "set")
         folder = truth.root / "ShapeNetCore.v2" / "02876657" / "abc" / "models"
         folder.mkdir(parents=True)
-        corners, faces = tiny_sets.box_corners([0.5, 0.25, 0.125]), "f 1 2 4\nf 1 4 3\n"
+        corners, faces = tiny_sets.box_corners([0.5, 0.25, 0.125]), "f 1 2 4\nf 1 4 3\nf 5 7 8\nf 5 8 6\n"
         for volume, flat in ((False, [1.0, 1.0, 0.0]), (True, [1.0, 1.0, 1.0])):
             _box_of.cache_clear()
             lines = "".join(f"v {x} {y} {z}\n" for x, y, z in corners * flat)

@@ -158,7 +158,8 @@ class TestEverySet:
         truth = truths(name)
         report = evaluate(truth, as_predictions(truth), PROTOCOLS[name], resamples=20)
         for row in report.rows:
-            if row.unit in ("mm", "px"):
+            # How deep a hand is in a box is no error.
+            if row.unit in ("mm", "px") and not row.key.startswith("penetration"):
                 assert row.value < 1e-4, row
                 assert row.high < 1e-4, row
             if "AUC" in row.label:

@@ -20,6 +20,8 @@ from knuckle.networks.graph import JOINTS, POINTS, LiftGraph, PointGraph
 
 # The backbone that is not timm's.
 OWN = "knuckle"
+# Of a depth's logarithm: a seventh to seven times the depth that points begin at.
+_FARTHEST = 2.0
 
 
 class Encoded(NamedTuple):
@@ -51,11 +53,15 @@ class Units:
         focal: points in the picture are those of a camera with this focal length in pixels, from its principal point.
         length: metres of one unit in space.
         depth: metres; where points begin.
+        sight_lines: the lift's numbers are no coordinates but, of each point, how far it is from its sight line, in
+            such units at a distance of a metre, and the logarithm of its depth over `depth`. What the picture shows
+            need not be learned again then.
     """
 
     focal: float
     length: float
     depth: float = 0.0
+    sight_lines: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,13 +151,20 @@ class HandObjectNetwork(nn.Module):
         # Pixel centres are at integers.
         rays = viewing_rays(K, uv * self.size - 0.5).float()
         lifted = self.lift(units.focal * rays[..., :2])
-        start = rays.new_tensor([0.0, 0.0, units.depth])
-        initial, points = (units.length * found + start for found in lifted)
+        initial, points = (self._placed(found, rays) for found in lifted)
         if self.lift.unet is None and self.lift.hand is None:
             # Joints that are not lifted lie on their sight lines, at the depth of the object.
             flat = rays[:, :JOINTS] * points[:, JOINTS:, 2:].mean(1, keepdim=True)
             initial, points = (torch.cat([flat, found[:, JOINTS:]], dim=1) for found in (initial, points))
         return initial, points
+
+    def _placed(self, lifted: Tensor, rays: Tensor) -> Tensor:
+        """Metres of what the lift gives for points on sight lines."""
+        units = self.units
+        if not units.sight_lines:
+            return units.length * lifted + rays.new_tensor([0.0, 0.0, units.depth])
+        depth = units.depth * lifted[..., 2:].clamp(-_FARTHEST, _FARTHEST).exp()
+        return depth * torch.cat([rays[..., :2] + units.length * lifted[..., :2], torch.ones_like(depth)], dim=-1)
 
 
 class FeatureEncoder(nn.Module):

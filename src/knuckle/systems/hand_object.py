@@ -82,7 +82,7 @@ class HandObjectConfig:
             the paper's Table 2. `knuckle eval --crops truth` gives them.
         lift, dropout, refine_only: see `knuckle.networks.graph.LiftGraph`; lift is "context", "separate", "hand",
             "object" or "u-net".
-        focal, length, depth: units in which points are lifted, see `knuckle.networks.hand_object.Units`.
+        focal, length, depth, sight_lines: units in which points are lifted, see `knuckle.networks.hand_object.Units`.
         form, duplicates, reach: of the affinity, see `knuckle.losses.affinity.affinity`.
         uncertainty: learn what errors to expect, of points relative to the middle of all.
         empty_hands: learn from hands that hold nothing too, and tell: a hand without a labelled box is then taken to
@@ -101,6 +101,7 @@ class HandObjectConfig:
     focal: float = _FOCAL
     length: float = 1e-3
     depth: float = 0.0
+    sight_lines: bool = False
     form: AffinityForm = "printed"
     duplicates: bool = True
     reach: float = REACH
@@ -125,6 +126,8 @@ class HandObjectConfig:
                 f"crop.needs must be {' and '.join(sorted(wanted))}, and crop.labels have {_CORNERS}, but got "
                 f"{self.crop.needs} and {self.crop.labels}"
             )
+        if self.sight_lines and self.depth <= 0:
+            raise ValueError(f"depth must be above 0 where sight_lines is on but got {self.depth}")
         unknown = set(self.only) - {stage.name for stage in self.stages}
         if unknown:
             names = ", ".join(stage.name for stage in self.stages)
@@ -163,7 +166,7 @@ class HandObject:
         found = c.points == "found"
         heads = Heads(c.uncertainty, c.empty_hands, len(c.categories)) if found else None
         lift = LiftGraph(c.lift, c.dropout, c.refine_only)
-        units = Units(c.focal, c.length, c.depth)
+        units = Units(c.focal, c.length, c.depth, c.sight_lines)
         return HandObjectNetwork(
             c.backbone if found else "", pretrained and found, c.crop.size, lift, units, c.residual, heads
         )
@@ -330,6 +333,7 @@ def small_config() -> HandObjectConfig:
         focal=4.0,
         length=0.1,
         depth=0.5,
+        sight_lines=True,
         uncertainty=True,
         empty_hands=True,
         crop=crop,
