@@ -162,36 +162,6 @@ def evaluate(
         remove_leftovers(place)
     rules = PROTOCOLS[protocol]
     conventions = Conventions(order, unit, axes, None if mano is None else HandModel.load(mano), flat_hand_mean)
-<<<<<<< HEAD
-    with quiet_libraries(), progress_bar() as progress:
-        task = progress.add_task("reading labels", total=None)
-        source = read_source(
-            rules, root, lambda done, total: progress.update(task, completed=done, total=total or None)
-        )
-        progress.remove_task(task)
-        task = progress.add_task("reading predictions, or predicting", total=len(source.truth))
-        answers = predictions_of(
-            predictions,
-            source,
-            format=format,
-            conventions=conventions,
-            run=Run(crops, scale, shape, hand, ik, depth, tuple(ensemble or ())),
-            workers=who,
-            kept=None if parts is None else KeptParts(parts),
-            advance=lambda: progress.advance(task),
-        )
-        progress.remove_task(task)
-        task = progress.add_task("scoring", total=len(source.truth))
-        report = score(
-            source.truth,
-            answers,
-            rules,
-            missing=missing,
-            generator=np.random.default_rng(seed),
-            resamples=resamples,
-            advance=lambda hands: progress.advance(task, hands),
-        )
-=======
     try:
         with quiet_libraries(), progress_bar() as progress:
             task = progress.add_task("reading labels", total=None)
@@ -205,7 +175,7 @@ def evaluate(
                 source,
                 format=format,
                 conventions=conventions,
-                run=Run(crops, scale, shape, hand, ik),
+                run=Run(crops, scale, shape, hand, ik, depth, tuple(ensemble or ())),
                 workers=who,
                 kept=None if parts is None else KeptParts(parts),
                 advance=lambda: progress.advance(task),
@@ -226,7 +196,6 @@ def evaluate(
             raise
         print(f"stopped; what is done is kept in {parts}, the same command goes on from there", file=sys.stderr)
         return 130
->>>>>>> scale
     console = Console()
     print_report(report, console)
     if source.official_count is not None and source.official_count != len(source.truth):

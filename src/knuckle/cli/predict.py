@@ -127,7 +127,6 @@ def predict(
     K = None if camera is None else read_camera(camera)
     options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
     shape = None if person is None else read_person(person, HandModel.open())
-<<<<<<< HEAD
     with ExitStack() as files:
         hand = files.enter_context(onnx_file(model or weights_path("hand")))
         held = None if objects is None else files.enter_context(onnx_file(objects))
@@ -135,18 +134,10 @@ def predict(
         recipe = PredictorRecipe(
             hand.read_bytes(), threads, device, shape, objects=None if held is None else held.read_bytes()
         )
-    with quiet_libraries(), progress_bar() as progress:
-        task = progress.add_task("predicting", total=None)
-        frames = FrameBar(progress)
-=======
-    with onnx_file(model or weights_path("hand")) as file:
-        predictor = Predictor(hand=file, threads=threads, device=device, shape=shape)
-        recipe = PredictorRecipe(file.read_bytes(), threads, device, shape)
     try:
         with quiet_libraries(), progress_bar() as progress:
             task = progress.add_task("predicting", total=None)
             frames = FrameBar(progress)
->>>>>>> scale
 
             def on_file(done: int) -> None:
                 frames.remove()
