@@ -59,10 +59,11 @@ def _picture() -> np.ndarray:
 
 
 def pictures() -> list[bytes]:
-    """JPEG, also progressive, PNG, also with alpha and of 16 bits, WebP and BMP."""
+    """JPEG, also progressive, PNG, also with alpha and of 16 bits, WebP, BMP, TIFF and GIF."""
     image = _picture()
     alpha, deep = np.dstack([image, image[..., 0]]), image.astype(np.uint16) * 257
     kinds = [(".jpg", image), (".png", image), (".webp", image), (".bmp", image), (".png", alpha), (".png", deep)]
+    kinds += [(".tiff", image), (".gif", image)]
     found = [cv2.imencode(kind, pixels)[1].tobytes() for kind, pixels in kinds]
     found.append(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes())
     first = struct.pack("<HHHIHH", 2, 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", 0x8769, 4, 1, 38)

@@ -40,12 +40,14 @@ def person(
     # Here, so that `knuckle --help` does not wait for OpenCV and ONNX Runtime.
     import sys
 
+    from knuckle.cli.options import check_sources
     from knuckle.image.read import PictureError, decode_picture
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import camera_of, read_camera
     from knuckle.predict.person import measure_shape, write_person
     from knuckle.predict.sources import VIDEOS, expand
 
+    check_sources(sources)
     K = None if camera is None else read_camera(camera)
     predictor = Predictor(threads=threads)
     files, problems = expand(list(sources))

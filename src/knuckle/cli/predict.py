@@ -1,6 +1,5 @@
 """`knuckle predict`: from pictures and videos to hands."""
 
-import math
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +12,7 @@ def predict(
     out: Path,
     save: str = "json",
     camera: Path | None = None,
-    fov: Annotated[float, Parameter(name="--fov")] = 0.0,
+    fov: Annotated[float | None, Parameter(name="--fov")] = None,
     max_hands: int = 4,
     overlay: Literal["skeleton", "mesh"] | None = None,
     show: bool = False,
@@ -81,8 +80,9 @@ def predict(
     # Here, so that `knuckle --help` does not wait for OpenCV and ONNX Runtime.
     import cv2
 
+    from knuckle.cli.options import check_max_hands, check_sources, fov_radians
     from knuckle.cli.progress import FrameBar, progress_bar
-    from knuckle.cli.terminal import one_line, quiet_libraries
+    from knuckle.cli.terminal import listed, one_line, quiet_libraries
     from knuckle.cli.viewer import open_viewer, require_viewer
     from knuckle.handmodel import HandModel
     from knuckle.models import onnx_file
@@ -93,6 +93,8 @@ def predict(
     from knuckle.predict.run import RunOptions, predict_sources
     from knuckle.weights import weights_path
 
+    check_sources(sources)
+    check_max_hands(max_hands)
     check_threads(threads)
     cv2.setNumThreads(threads)
     # OpenCV logs every file that it cannot read; the summary reports it once, in one line.
@@ -101,7 +103,7 @@ def predict(
     if show:
         require_viewer()
     K = None if camera is None else read_camera(camera)
-    options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
+    options = RunOptions(kinds, K, 0.0 if fov is None else fov_radians(fov), max_hands, overlay)
     shape = None if person is None else read_person(person, HandModel.open())
     with onnx_file(model or weights_path("hand")) as file:
         predictor = Predictor(hand=file, threads=threads, device=device, shape=shape)
@@ -125,6 +127,8 @@ def predict(
     for line in summary.problems:
         print(f"knuckle predict: {one_line(line)}", file=sys.stderr)
     print(one_line(f"{summary.line()}, written to {out}"))
+    if summary.empty:
+        print(one_line(f"no hand in {listed(summary.empty)}"))
     if show and summary.targets:
         open_viewer([target.named(".rrd") for target in summary.targets])
-    return 1 if summary.problems or not sources else 0
+    return 1 if summary.problems else 0

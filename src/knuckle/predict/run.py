@@ -57,12 +57,21 @@ class RunSummary:
 
     Attributes:
         targets: of the files that have a result.
+        empty: names of the pictures and videos in which no hand was found.
     """
 
     pictures: int = 0
     hands: int = 0
     problems: list[str] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+    def add(self, path: Path, pictures: int, hands: int) -> None:
+        """Counts a file whose result was written."""
+        self.pictures += pictures
+        self.hands += hands
+        if pictures and not hands:
+            self.empty.append(str(path))
 
     def line(self) -> str:
         """The counts in words."""
@@ -143,8 +152,7 @@ def _predict_picture(
     for format in options.formats:
         format.picture(result, target)
     # What could not be written is no result.
-    summary.pictures += 1
-    summary.hands += len(result.hands)
+    summary.add(path, 1, len(result.hands))
 
 
 def _predict_video(
@@ -165,6 +173,5 @@ def _predict_video(
     frames, hands, problems = predict_video(
         predictor, path, target, options.formats, options.K, options.fov, options.max_hands, on_frame
     )
-    summary.pictures += frames
-    summary.hands += hands
+    summary.add(path, frames, hands)
     summary.problems += [f"{path}: {problem}" for problem in problems]

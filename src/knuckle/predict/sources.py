@@ -6,7 +6,7 @@ import sys
 import unicodedata
 from pathlib import Path
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 VIDEOS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
 # Bytes. File systems allow names of 255, and the longest suffix is .overlay.mp4.
 _MAX_STEM = 242
