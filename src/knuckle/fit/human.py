@@ -60,7 +60,9 @@ def fit_human_hand(
     leading = fit.error.shape
     flat = joints.reshape(-1, 21, 3)
     left = np.broadcast_to(side == "left" if isinstance(side, str) else np.asarray(side, bool), leading).reshape(-1)
-    parts = {f.name: getattr(fit, f.name).reshape(-1, *getattr(fit, f.name).shape[len(leading) :]) for f in fields(Fit)}
+    # Fits have no vectors: they are of networks alone.
+    found = {f.name: getattr(fit, f.name) for f in fields(Fit) if getattr(fit, f.name) is not None}
+    parts = {name: value.reshape(-1, *value.shape[len(leading) :]) for name, value in found.items()}
     # A warm start may be what led to an impossible hand; per-joint options go with their hands.
     options.pop("initial", None)
     uncertainty = options.pop("joint_uncertainty", None)
