@@ -18,6 +18,7 @@ def predict(
     show: bool = False,
     model: Path | None = None,
     person: Path | None = None,
+    mano: Annotated[list[Path] | None, Parameter(negative="")] = None,
     threads: int = 2,
     device: Literal["cpu", "cuda", "coreml", "directml"] = "cpu",
 ) -> int:
@@ -41,6 +42,8 @@ def predict(
 
         knuckle predict clip.mp4 --out hands --person hand.json
 
+        knuckle predict photo.jpg --out hands --save json,mano --mano MANO_RIGHT.pkl
+
     Parameters
     ----------
     sources
@@ -51,7 +54,7 @@ def predict(
         Formats to write, separated by commas. json (of a video jsonl, one line a frame); overlay (.overlay.jpg; of a
         video .overlay.mp4 with its sound); glb (skinned meshes; of a video animated); bvh (an animated skeleton for
         each hand); npz (arrays); csv (one row for each hand and frame); coco (COCO keypoints); rrd (for the Rerun
-        viewer; needs `pip install 'knuckle[show]'`).
+        viewer; needs `pip install 'knuckle[show]'`); mano (MANO's parameters; needs --mano).
     camera
         JSON file with the camera's intrinsics in pixels: fx, fy, cx, cy, or the matrix K.
     fov
@@ -71,6 +74,8 @@ def predict(
     person
         JSON file with the shape of the one person whose hands are shown, as `knuckle person` writes it: all hands then
         have it, and its size.
+    mano
+        A MANO file of yours, MANO_RIGHT.pkl or MANO_LEFT.pkl; repeat the option for both sides.
     threads
         CPU threads of each network, 512 at most.
     device
@@ -103,7 +108,7 @@ def predict(
     if show:
         require_viewer()
     K = None if camera is None else read_camera(camera)
-    options = RunOptions(kinds, K, 0.0 if fov is None else fov_radians(fov), max_hands, overlay)
+    options = RunOptions(kinds, K, 0.0 if fov is None else fov_radians(fov), max_hands, overlay, tuple(mano or ()))
     shape = None if person is None else read_person(person, HandModel.open())
     with onnx_file(model or weights_path("hand")) as file:
         predictor = Predictor(hand=file, threads=threads, device=device, shape=shape)

@@ -11,8 +11,8 @@ from knuckle.camera import Camera
 from knuckle.predict.config import ASSUMED_FOV
 from knuckle.sample import Hand
 
-# Skin of every colour is redder than blue in light that a camera balances: at the joints of the hands found, red
-# minus blue is 35 in the median and below this in 1 of 500 photographs. Of 255.
+# Of 255, red minus blue, the median over the joints. Of 2,388 hands in three sets of photographs it is 46 to 59 in the
+# median and above this in all; with the channels exchanged it is below in 83 to 100 %.
 _BLUER_THAN_SKIN = -25.0
 
 

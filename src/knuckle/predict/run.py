@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 
 from knuckle.files import remove_leftovers
+from knuckle.fit.to_mano import ManoFitter
+from knuckle.handmodel import HandModel
 from knuckle.image.read import PictureError, decode_picture, picture_bytes
 from knuckle.predict.cameras import camera_of
 from knuckle.predict.formats import FORMATS
@@ -30,6 +32,7 @@ class RunOptions:
         fov: its field of view in radians instead, 0 for none.
         max_hands: maximum in one picture.
         overlay: what overlays show; None: meshes over pictures, skeletons over videos.
+        mano: MANO files that "mano" in `save` takes, one for each side.
     """
 
     save: Sequence[str] = ("json",)
@@ -37,6 +40,7 @@ class RunOptions:
     fov: float = 0.0
     max_hands: int = 4
     overlay: Literal["skeleton", "mesh"] | None = None
+    mano: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.save) - set(FORMATS)
@@ -44,6 +48,9 @@ class RunOptions:
             raise ValueError(f"save must be among {', '.join(FORMATS)} but got {', '.join(sorted(unknown))}")
         if self.overlay is not None and "overlay" not in self.save:
             raise ValueError(f"overlay is {self.overlay} but no overlay is to be written; add overlay to save")
+        if bool(self.mano) != ("mano" in self.save):
+            have, lack = ("--mano FILE", "mano in save") if self.mano else ("mano in save", "--mano FILE")
+            raise ValueError(f"{have} must come with {lack} but came without; give both")
 
     @property
     def formats(self) -> list[Format]:
@@ -127,8 +134,9 @@ def predict_files(
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
     summary = RunSummary()
+    fitters = [ManoFitter.of(HandModel.load(file), predictor.model) for file in options.mano]
     for path, stem in zip(files, stems(list(files)), strict=True):
-        target = Target(out / stem, predictor.model, options.overlay)
+        target = Target(out / stem, predictor.model, options.overlay, fitters)
         try:
             if path.suffix.lower() in VIDEOS:
                 _predict_video(predictor, path, target, options, summary, partial(on_frame, path))
