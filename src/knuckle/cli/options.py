@@ -1,6 +1,11 @@
 """Options that several commands have: each is checked here, and a message names it as it is typed."""
 
 import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from knuckle.recording import Recording
 
 
 def fov_radians(degrees: float) -> float:
@@ -32,3 +37,35 @@ def check_max_hands(count: int) -> None:
     """
     if count < 1:
         raise ValueError(f"--max-hands must be at least 1 but got {count}")
+
+
+def chosen_hands(
+    path: Path, side: Literal["left", "right"] | None, track: int | None
+) -> "tuple[Recording, Literal['left', 'right']]":
+    """The hands of a file that --side and --id choose, and their side.
+
+    Raises:
+        ValueError: they choose none, or must choose and do not.
+    """
+    from knuckle import recording
+
+    read = recording.read_recording(path)
+    try:
+        chosen, side = read.of_one_side(side)
+        return chosen.of_one_track(track), side
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+
+
+def named_tips(text: str | None) -> dict[str, str] | None:
+    """--tips thumb=LINK,index=LINK as a mapping.
+
+    Raises:
+        ValueError: it is another text.
+    """
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name.strip() and link.strip() for name, _, link in pairs):
+        raise ValueError(f"--tips must be like thumb=LINK,index=LINK but got {text!r}")
+    return {name.strip(): link.strip() for name, _, link in pairs}
