@@ -1,6 +1,7 @@
 """Robots' hands follow a person's: within limits, fingers in the same directions, at the speed of a camera."""
 
 import csv
+import sys
 import time
 
 import numpy as np
@@ -131,3 +132,9 @@ def test_fit_writes_a_robots_motion(tmp_path, capsys):
     np.testing.assert_allclose([float(row["a1"]) for row in rows], stored["positions"][:, 1], atol=1e-6)
     assert main([*command[:4], "--tips", "thumb=t_end"]) == 2
     assert "give --robot FILE too" in capsys.readouterr().err
+
+
+def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pinocchio", None)
+    with pytest.raises(ModuleNotFoundError, match=r"install it with `pip install 'knuckle\[robot\]'`"):
+        RobotHand.load(written(tmp_path))

@@ -100,8 +100,9 @@ def load_hands(path: Path | str) -> Hands:
             raise ValueError("it holds no list of hands")
         if not data["hands"]:
             return Hands()
-        named = data["camera"]
-        camera = Camera.from_intrinsics(*(float(named[key]) for key in ("fx", "fy", "cx", "cy")), tuple(data["size"]))
+        fx, fy, cx, cy = (float(data["camera"][name]) for name in ("fx", "fy", "cx", "cy"))
+        width, height = data["size"]
+        camera = Camera.from_intrinsics(fx, fy, cx, cy, (width, height))
         return Hands(Hand.from_json(hand, camera) for hand in data["hands"])
     except KeyError as error:
         raise InputError(f"{path} must be JSON that `Hands.save` wrote but lacks {error}; save it again") from None

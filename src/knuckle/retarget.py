@@ -18,7 +18,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -27,9 +27,6 @@ from knuckle.files import InputError, atomic_write, read_text
 from knuckle.geometry.align import align_rigid, align_similarity
 from knuckle.handmodel import HandModel, named_pose
 from knuckle.skeleton import FINGER_JOINTS, FINGERS
-
-if TYPE_CHECKING:
-    import pinocchio
 
 _MAX_BYTES = 2**24
 # Joints that no angle moves, and the thumb's base.
@@ -69,7 +66,7 @@ class RobotHand:
     tips: tuple[str, ...]
     R_robot_hand: Float[np.ndarray, "3 3"]
     lengths: Float[np.ndarray, " F"]
-    model: "pinocchio.Model"
+    model: Any
 
     @classmethod
     def load(
@@ -88,8 +85,6 @@ class RobotHand:
             OSError: it cannot be read.
         """
         model = _reduced(_read_model(Path(path)), path, tips)
-        import pinocchio
-
         data = model.createData()
         ends = _ends(model)
         if tips is not None:
@@ -108,7 +103,7 @@ class RobotHand:
         if other.cost < _OTHER_SIDE * best.cost:
             raise InputError(f"{path} must be a {side} hand but fits the other side better; give the other side's URDF")
         order = sorted(range(len(ends)), key=lambda i: FINGERS.index(best.fingers[i]))
-        pinocchio.framesForwardKinematics(model, data, neutral)
+        _pin().framesForwardKinematics(model, data, neutral)
         bases = [_base(model, data, ends[i], best.bases[i]) for i in order]
         return cls(
             name=model.name,
@@ -127,10 +122,8 @@ class RobotHand:
 
     def chains(self, positions: Float[np.ndarray, " J"]) -> list[Float[np.ndarray, "n 3"]]:
         """The joints of each finger from the palm to its tip, metres, in the frame of the robot's base."""
-        import pinocchio
-
         data = self.model.createData()
-        pinocchio.framesForwardKinematics(self.model, data, positions)
+        _pin().framesForwardKinematics(self.model, data, positions)
         return [_chain(self.model, data, self.model.getFrameId(tip)) for tip in self.tips]
 
 
@@ -216,6 +209,7 @@ class _Solver:
     """Finds the positions of one frame after the other."""
 
     def __init__(self, robot: RobotHand) -> None:
+        self._pin = _pin()
         self._robot, self._model, self._data = robot, robot.model, robot.model.createData()
         self._frames = [self._model.getFrameId(tip) for tip in robot.tips]
         self._bases = [self._model.getJointId(base) for base in robot.bases]
@@ -226,9 +220,7 @@ class _Solver:
 
     def vectors(self, positions: np.ndarray) -> np.ndarray:
         """(F, 3) from the base to the tip of each finger."""
-        import pinocchio
-
-        pinocchio.framesForwardKinematics(self._model, self._data, positions)
+        self._pin.framesForwardKinematics(self._model, self._data, positions)
         return self._places() - self._base_places()
 
     def _places(self) -> np.ndarray:
@@ -263,17 +255,15 @@ class _Solver:
         self, q: np.ndarray, start: np.ndarray, tips: np.ndarray, thumb: np.ndarray
     ) -> tuple[float, np.ndarray, np.ndarray]:
         """Cost, half its gradient and half its Gauss-Newton Hessian."""
-        import pinocchio
-
-        pinocchio.computeJointJacobians(self._model, self._data, q)
-        pinocchio.updateFramePlacements(self._model, self._data)
+        self._pin.computeJointJacobians(self._model, self._data, q)
+        self._pin.updateFramePlacements(self._model, self._data)
         places = self._places()
-        world = pinocchio.LOCAL_WORLD_ALIGNED
+        world = self._pin.LOCAL_WORLD_ALIGNED
         jacobians = np.array(
-            [pinocchio.getFrameJacobian(self._model, self._data, frame, world)[:3] for frame in self._frames]
+            [self._pin.getFrameJacobian(self._model, self._data, frame, world)[:3] for frame in self._frames]
         )
         of_bases = np.array(
-            [pinocchio.getJointJacobian(self._model, self._data, joint, world)[:3] for joint in self._bases]
+            [self._pin.getJointJacobian(self._model, self._data, joint, world)[:3] for joint in self._bases]
         )
         residual, rows = [places - self._base_places() - tips], [jacobians - of_bases]
         if self._thumb is not None:
@@ -289,28 +279,31 @@ class _Solver:
         return cost, gradient, J.T @ J + (self._steady + self._to_middle) * np.eye(len(q))
 
 
-def _read_model(path: Path) -> Any:
+def _pin() -> Any:
+    """Pinocchio; imported when it is needed, as it is an extra."""
     try:
         import pinocchio
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
             "retargeting requires Pinocchio; install it with `pip install 'knuckle[robot]'`"
         ) from None
+    return pinocchio
+
+
+def _read_model(path: Path) -> Any:
+    build = _pin().buildModelFromXML
     text = read_text(path, _MAX_BYTES)
     try:
-        model = pinocchio.buildModelFromXML(text, mimic=True)
+        return build(text, mimic=True)
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(
             f"{path} must be a robot's URDF but cannot be read ({reason}); convert xacro files first"
         ) from None
-    return model
 
 
 def _reduced(model: Any, path: Path | str, tips: Mapping[str, str] | None) -> Any:
     """The model without the joints that move all fingers at once, such as a wrist's."""
-    import pinocchio
-
     ends = _ends(model) if tips is None else _given(tips, model, path)
     if not 2 <= len(ends) <= len(FINGERS):
         found = ", ".join(model.frames[end].name for end in ends) or "none"
@@ -319,7 +312,7 @@ def _reduced(model: Any, path: Path | str, tips: Mapping[str, str] | None) -> An
         )
     supports = [set(model.supports[model.frames[end].parentJoint]) for end in ends]
     shared = sorted(set.intersection(*supports) - {0})
-    reduced = pinocchio.buildReducedModel(model, shared, pinocchio.neutral(model)) if shared else model
+    reduced = _pin().buildReducedModel(model, shared, _pin().neutral(model)) if shared else model
     if reduced.nq != reduced.nv or not np.isfinite([reduced.lowerPositionLimit, reduced.upperPositionLimit]).all():
         raise InputError(f"{path} must have revolute joints with limits but has others; replace continuous ones")
     return reduced
@@ -327,17 +320,15 @@ def _reduced(model: Any, path: Path | str, tips: Mapping[str, str] | None) -> An
 
 def _ends(model: Any) -> list[int]:
     """Frames of the links at which the chain ends, of chains with two moving joints or more of their own."""
-    import pinocchio
-
-    above = {frame.parentFrame for frame in model.frames if frame.type != pinocchio.FrameType.BODY}
-    bodies = [i for i, frame in enumerate(model.frames) if frame.type == pinocchio.FrameType.BODY and i not in above]
+    above = {frame.parentFrame for frame in model.frames if frame.type != _pin().FrameType.BODY}
+    bodies = [i for i, frame in enumerate(model.frames) if frame.type == _pin().FrameType.BODY and i not in above]
     supports = {end: set(model.supports[model.frames[end].parentJoint]) - {0} for end in bodies}
     moving = [end for end in bodies if supports[end]]
     # A link at the palm ends no finger: all its joints are those of others too.
     ends = [end for end in moving if not any(supports[end] < supports[other] for other in moving)]
     # Of several links at one finger's end (a tip, a sensor) the farthest counts.
     data = model.createData()
-    pinocchio.framesForwardKinematics(model, data, pinocchio.neutral(model))
+    _pin().framesForwardKinematics(model, data, _pin().neutral(model))
     best: dict[int, int] = {}
     for end in ends:
         joint = model.frames[end].parentJoint
@@ -373,9 +364,7 @@ def _chain(model: Any, data: Any, end: int, base: int = 1) -> np.ndarray:
 
 def _points(model: Any, data: Any, ends: list[int], q: np.ndarray) -> np.ndarray:
     """(1, 2 F, 3) base and tip of each finger."""
-    import pinocchio
-
-    pinocchio.framesForwardKinematics(model, data, q)
+    _pin().framesForwardKinematics(model, data, q)
     chains = [_chain(model, data, end) for end in ends]
     return np.array([[c[0] for c in chains] + [c[-1] for c in chains]])
 

@@ -31,7 +31,7 @@ class Frame(NamedTuple):
 class VideoPredictor:
     """Finds and tracks hands; call it with the frames in order, from one thread.
 
-        for hands in VideoPredictor(predictor).over(Frame(image) for image in images): ...
+        for hands in VideoPredictor().over(Frame(image) for image in images): ...
 
     `over` knows of each frame the next one too: its hands neither jitter nor lag. A call knows the frames so far, and
     is for what cannot wait.
@@ -40,16 +40,18 @@ class VideoPredictor:
     learned in its first second and then held.
 
     Args:
-        predictor: stateless; may be shared.
+        predictor: stateless; may be shared. One with the package's networks if None.
         fps: frames per second, of frames whose time is not given.
         smoothing: of the hands' poses; None for none: every frame has its own look, fitted.
     """
 
-    def __init__(self, predictor: Predictor, fps: float = 30.0, smoothing: Smoothing | None = DEFAULT) -> None:
+    def __init__(
+        self, predictor: Predictor | None = None, fps: float = 30.0, smoothing: Smoothing | None = DEFAULT
+    ) -> None:
         if not 0 < fps < math.inf:
             raise ValueError(f"fps must be above 0 but got {fps}")
-        self._predictor = predictor
-        self._config = predictor.config
+        self._predictor = predictor or Predictor()
+        self._config = self._predictor.config
         self._period = 1.0 / fps
         self._smoothing = smoothing
         self._tracks: list[Track] = []
