@@ -6,10 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from knuckle.camera import Camera
 from knuckle.cli import main
 from knuckle.fit.to_mano import ManoFitter
 from knuckle.handmodel import HandModel, named_pose
 from knuckle.handmodel.mano import TIP_VERTICES, mano_to_rigid, pose_to_rotations
+from knuckle.predict.cameras import SourcedCamera
+from knuckle.predict.formats import FORMATS
+from knuckle.predict.output import PictureResult, Target, VideoInfo
+from knuckle.sample import Hand
 from mano_fixture import PARENTS, VERTICES, mano_arrays, write_mano_pickle
 
 MODEL = HandModel.open()
@@ -113,6 +118,45 @@ def test_predict_saves_mano(files, tmp_path, capsys):
     assert "mano in save must come with --mano FILE" in capsys.readouterr().err
     assert main([*command, "json", *both]) == 2
     assert "--mano FILE must come with mano in save" in capsys.readouterr().err
+
+
+def test_a_video_has_a_row_for_each_hand_in_each_frame(files, tmp_path):
+    camera = Camera.from_fov((64, 48), 1.0)
+    fitters = [ManoFitter.of(HandModel.load(files / f"MANO_{side}.pkl"), MODEL) for side in ("RIGHT", "LEFT")]
+    target = Target(tmp_path / "clip", MODEL, mano=fitters)
+    image = np.zeros((48, 64, 3), np.uint8)
+    with FORMATS["mano"].video(VideoInfo(tmp_path / "clip.mp4", 25.0), target) as add:
+        add(PictureResult("clip.mp4", image, SourcedCamera(camera, "given"), [], 0, 0.0))
+        hands = [hand(camera, side, number) for number, side in enumerate(("left", "right"))]
+        add(PictureResult("clip.mp4", image, SourcedCamera(camera, "given"), hands, 1, 0.04))
+    stored = np.load(tmp_path / "clip.mano.npz")
+    assert stored["left"].tolist() == [True, False]
+    assert stored["frame"].tolist() == [1, 1]
+    assert stored["time"].tolist() == [0.04, 0.04]
+    assert stored["id"].tolist() == [0, 1]
+    assert (stored["joint_error_mm"] < 3.0).all()
+    with FORMATS["mano"].video(VideoInfo(tmp_path / "none.mp4", 25.0), Target(tmp_path / "none", MODEL)) as add:
+        add(PictureResult("none.mp4", image, SourcedCamera(camera, "given"), [], 0, 0.0))
+    assert np.load(tmp_path / "none.mano.npz")["betas"].shape == (0, 10)
+
+
+def hand(camera, side, number):
+    T = np.eye(4)
+    T[:3, 3] = [0.0, 0.0, 0.5]
+    posed = MODEL(named_pose("peace"), T_camera_hand=T, side=side)
+    return Hand(
+        side=side,
+        score=0.9,
+        box=np.array([1.0, 2.0, 9.0, 8.0]),
+        joints_camera=posed.joints,
+        angles=named_pose("peace"),
+        shape=np.zeros(10),
+        T_camera_hand=T,
+        joint_uncertainty_mm=np.full(21, 4.0),
+        plausibility=0.8,
+        camera=camera,
+        id=number,
+    )
 
 
 def test_only_a_mano_file_can_be_fitted():
