@@ -51,8 +51,8 @@ def errors(predicted: np.ndarray, truth: np.ndarray) -> list[np.ndarray]:
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Spearman's."""
-    ranks = [np.argsort(np.argsort(values.ravel())) for values in (one, other)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (np.argsort(np.argsort(values.ravel())) for values in (one, other))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def main() -> None:
