@@ -102,6 +102,8 @@ def test_a_predictor_given_a_path_names_the_functions_that_take_one(predictor):
 def test_a_picture_in_opencvs_order_is_noticed(predictor):
     with pytest.warns(UserWarning, match="probably BGR, as OpenCV reads pictures"):
         assert predictor(knuckle.example_image()[..., ::-1])
+    # A blue glove in a file is no mistake; warnings are errors here.
+    assert predictor(knuckle.example_image()[..., ::-1], check_channels=False)
 
 
 def test_a_batch_is_what_a_loop_gives(predictor):

@@ -167,7 +167,7 @@ def _open(path: Path, run: Run) -> Predictor:
 
 
 def _in_picture(predictor: Predictor, sample: Sample) -> list[Hand]:
-    return [] if sample.image is None else predictor(sample.image, sample.camera)
+    return [] if sample.image is None else predictor(sample.image, sample.camera, check_channels=False)
 
 
 def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> Hand | None:

@@ -310,7 +310,7 @@ def test_a_video_without_frames_leaves_nothing(model, tmp_path):
 
 def test_a_picture_in_every_format(model, tmp_path):
     class SeesAtOnce(Sees):
-        def __call__(self, image, camera=None, max_hands=4):
+        def __call__(self, image, camera=None, max_hands=4, *, check_channels=True):
             return [self.explain(hand, camera)[0] for hand in self.visible(image, camera)]
 
     assert cv2.imwrite(str(tmp_path / "a.png"), picture(size=(160, 120)))

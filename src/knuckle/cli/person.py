@@ -58,7 +58,9 @@ def person(
                 raise PictureError("is a video; save some of its frames as pictures")
             data = path.read_bytes()
             image = decode_picture(data)
-            found = predictor(image, camera_of((image.shape[1], image.shape[0]), data, K, 0.0).camera, 1)
+            found = predictor(
+                image, camera_of((image.shape[1], image.shape[0]), data, K, 0.0).camera, 1, check_channels=False
+            )
         except (PictureError, OSError, ValueError) as error:
             problems.append(f"{path}: {' '.join(str(error).split())}")
             continue

@@ -69,11 +69,9 @@ def _shared(threads: int) -> Predictor:
 
 def _hands(picture: Any, camera: Camera | None, max_hands: int, predictor: Predictor) -> Hands:
     if isinstance(picture, str | Path):
-        image, camera = _read(Path(picture), camera)
-    else:
-        check_picture(picture)
-        image = picture
-    return predictor(image, camera, max_hands)
+        return predictor(*_read(Path(picture), camera), max_hands, check_channels=False)
+    check_picture(picture)
+    return predictor(picture, camera, max_hands)
 
 
 def _read(path: Path, camera: Camera | None) -> tuple[UInt8[np.ndarray, "h w 3"], Camera]:

@@ -95,13 +95,16 @@ class Predictor:
         network = HandGraph(hand, threads, device) if isinstance(hand, (Path, str)) else hand
         return CropPasses(network, self.config)
 
-    def __call__(self, image: np.ndarray, camera: Camera | None = None, max_hands: int = 4) -> Hands:
+    def __call__(
+        self, image: np.ndarray, camera: Camera | None = None, max_hands: int = 4, *, check_channels: bool = True
+    ) -> Hands:
         """The hands in a picture, best first.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             camera: that took it; if None a field of view of 60 degrees is assumed, and distances are estimates.
             max_hands: maximum number of hands.
+            check_channels: warn where the picture looks like BGR; needless where it is known to be RGB.
 
         Raises:
             TypeError: the picture is no array, such as a path, or the None that cv2.imread gives of a missing file.
@@ -115,7 +118,8 @@ class Predictor:
         if max_hands < 1:
             raise ValueError(f"max_hands must be at least 1 but got {max_hands}")
         hands = Hands(self.explain(found, camera)[0] for found in self.find(image, camera, max_hands))
-        warn_if_bgr(image, hands)
+        if check_channels:
+            warn_if_bgr(image, hands)
         return hands
 
     def batch(

@@ -156,7 +156,9 @@ def _predict_picture(
     data = picture_bytes(path)
     image = decode_picture(data)
     camera = camera_of((image.shape[1], image.shape[0]), data, options.K, options.fov)
-    result = PictureResult(path.name, image, camera, predictor(image, camera.camera, options.max_hands))
+    result = PictureResult(
+        path.name, image, camera, predictor(image, camera.camera, options.max_hands, check_channels=False)
+    )
     for format in options.formats:
         format.picture(result, target)
     # What could not be written is no result.
