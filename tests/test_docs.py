@@ -12,6 +12,7 @@ from knuckle.cli import COMMANDS, main, make_app
 from knuckle.handmodel import HandModel
 from knuckle.predict import Contract, CropRule
 from mano_fixture import mano_arrays, write_mano_pickle
+from robot_fixture import urdf
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,11 +53,12 @@ COMMAND_LINES = sorted(
 
 @pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=lambda page: page.name)
 def test_python_blocks_run(page, tmp_path, monkeypatch, rng):
-    # What the pages speak of and a person has: the repository's examples, a data set, a MANO file, a network.
+    # What the pages speak of and a person has: the repository's examples, a data set, a MANO file, a network, a robot.
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     tiny_sets.freihand(tmp_path / "FreiHAND_pub_v2")
     write_mano_pickle(tmp_path / "MANO_RIGHT.pkl", mano_arrays(rng, left=False))
     write_foreign_network(tmp_path / "mine.onnx")
+    (tmp_path / "hand.urdf").write_text(urdf())
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}  # later blocks of a page go on from earlier ones
     for number, block in enumerate(python_blocks(page), start=1):

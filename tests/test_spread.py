@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -71,6 +72,7 @@ def test_predict_writes_the_same_bytes(others, tmp_path, capsys, monkeypatch):
     for name in ("a.jpg", "b.jpg"):
         shutil.copy(EXAMPLE, pictures / name)
     (pictures / "broken.jpg").write_bytes(b"no picture")
+    cv2.imwrite(str(pictures / "empty.png"), np.full((64, 64, 3), 90, np.uint8))
     common = ["predict", str(pictures), str(tmp_path / "none.jpg"), "--save", "json,npz,glb", "--threads", "1"]
     shown = []
     for name, more in (("one", []), ("two", ["--workers", "2", *(["--ray", others.ray] if others.ray else [])])):
@@ -78,9 +80,10 @@ def test_predict_writes_the_same_bytes(others, tmp_path, capsys, monkeypatch):
         captured = capsys.readouterr()
         shown.append((captured.out.replace(name, ""), captured.err))
     assert shown[0] == shown[1]
-    assert "2 hands in 2 pictures, 2 problems" in shown[0][0]
+    assert "2 hands in 3 pictures, 2 problems" in shown[0][0]
+    assert f"no hand in {pictures / 'empty.png'}" in shown[0][0]
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert len(contents(tmp_path / "one")) == 6
+    assert len(contents(tmp_path / "one")) == 8
 
 
 def test_predict_goes_on_where_it_was_interrupted(tmp_path, capsys, monkeypatch):

@@ -10,18 +10,23 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from knuckle.check import check_poses
 from knuckle.export.bvh import write_bvh
 from knuckle.export.fits import FittedHands
 from knuckle.export.glb import write_glb
 from knuckle.export.hand import motion_of, skinned_mesh_of
 from knuckle.export.obj import write_obj
-from knuckle.files import atomic_write
+from knuckle.files import InputError, atomic_write
 from knuckle.fit import Fit, fit_human_hand
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import ANGLE_NAMES
+from knuckle.retarget import RobotHand, retarget
 from knuckle.view import render_sheet
 
 CHUNK = 256
+# What `knuckle check` may find that makes a fit meaningless, and of how many frames it is asked.
+_CONVENTIONS = ("unit", "order", "root", "side")
+_CHECKED_FRAMES = 32
 # Metres around the joints in a picture: a little more than half a finger's thickness.
 _PICTURE_MARGIN = 0.012
 POSE_SUFFIXES = (".glb", ".obj", ".png")
@@ -112,6 +117,37 @@ def write_recording(
             write_bvh(out / "hand.bvh", skin, motion)
             written.append(out / "hand.bvh")
     return written
+
+
+def require_conventions(joints: Float[np.ndarray, "N 21 3"], side: Literal["left", "right"], path: Path) -> None:
+    """Refuse joints in another unit or order, or of the other side, which would be fitted by an impossible hand.
+
+    Args:
+        joints: finite.
+        side: as which they are to be fitted.
+        path: of their file, for the message.
+
+    Raises:
+        InputError: has what `knuckle check` says of some of the frames.
+    """
+    some = joints[np.unique(np.linspace(0, len(joints) - 1, _CHECKED_FRAMES).astype(int))]
+    findings = [finding for finding in check_poses(some, side).findings if finding.kind in _CONVENTIONS]
+    # Single frames of the other side are a hand's confusion, not the recording's.
+    whole = [finding for finding in findings if len(finding.frames) == len(some)]
+    if whole:
+        raise InputError(f"{path}: {'; '.join(finding.message for finding in whole)} (--force fits it as it is)")
+
+
+def write_robot(robot: RobotHand, joints: Float[np.ndarray, "N 21 3"], out: Path, fps: float) -> list[Path]:
+    """Write robot.npz and robot.csv: positions of a robot's hand that follows the joints.
+
+    Returns:
+        The files written.
+    """
+    motion = retarget(robot, joints)
+    motion.write_npz(out / "robot.npz")
+    motion.write_csv(out / "robot.csv", fps)
+    return [out / "robot.npz", out / "robot.csv"]
 
 
 def write_pose(

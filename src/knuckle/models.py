@@ -65,6 +65,12 @@ def is_model(path: Path) -> bool:
     return path.suffix == ".onnx" or (path / "weights.safetensors").exists()
 
 
+def _last_checkpoint(run: Path) -> str:
+    """Of a run whose folder was given in place of one of its checkpoints, a hint; known without torch."""
+    found = sorted(run.glob("step-*/weights.safetensors"), key=lambda path: (len(path.parent.name), path))
+    return f"; the last one of this run is {found[-1].parent}" if found else ""
+
+
 @contextmanager
 def onnx_file(path: Path) -> Iterator[Path]:
     """The ONNX file of a model, while the context lasts.
@@ -82,6 +88,7 @@ def onnx_file(path: Path) -> Iterator[Path]:
     if not is_model(path):
         raise FileNotFoundError(
             f"{path} must be an .onnx file or a checkpoint's folder (config.json, weights.safetensors) but is neither"
+            f"{_last_checkpoint(path)}"
         )
     # Here, so that exported models need no torch.
     from knuckle.train.export import exported_model
@@ -295,7 +302,7 @@ def _open(hands: Sequence[Path], ik: Path | None, run: Run) -> Predictor:
 
 
 def _in_picture(predictor: Predictor, sample: Sample, run: Run) -> list[Hand]:
-    return [] if sample.image is None else predictor(sample.image, sample.camera)
+    return [] if sample.image is None else predictor(sample.image, sample.camera, check_channels=False)
 
 
 def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> list[Hand]:

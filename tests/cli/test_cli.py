@@ -246,11 +246,11 @@ def test_interrupted_while_writing_leaves_nothing(tmp_path, monkeypatch):
 def test_ctrl_c_from_the_shell_is_status_130(tmp_path):
     # It says when it reads its file, which takes as long as is needed.
     waiting = """
-import time, knuckle.posefile
-def read_poses(path):
+import time, knuckle.recording
+def read_recording(path):
     print("reading", flush=True)
     time.sleep(60)
-knuckle.posefile.read_poses = read_poses
+knuckle.recording.read_recording = read_recording
 """
     command = [*RUN[:-1], waiting + RUN[-1], "fit", str(tmp_path / "recording.npy"), "--out", str(tmp_path / "out")]
     started = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

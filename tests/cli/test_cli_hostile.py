@@ -130,7 +130,10 @@ def test_coordinates_of_no_hand_are_refused(tmp_path, capsys, value):
 def test_a_fit_that_is_metres_off_is_a_finding(tmp_path, capsys):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "noise.npy", rng.normal(size=(1, 21, 3)) * 30)
-    assert main(["fit", str(tmp_path / "noise.npy"), "--out", str(tmp_path / "out")]) == 1
+    command = ["fit", str(tmp_path / "noise.npy"), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "multiply them by" in capsys.readouterr().err
+    assert main([*command, "--force"]) == 1
     assert "mm off on average; `knuckle check" in capsys.readouterr().err
 
 

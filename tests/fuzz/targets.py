@@ -26,6 +26,7 @@ from knuckle.datasets.weak import WeakLabels
 from knuckle.evaluate.data import Truth
 from knuckle.evaluate.predictions import read_predictions
 from knuckle.files import load_pickle
+from knuckle.gestures import Gestures
 from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.handmodel.mano import load_mano
 from knuckle.image import focal_length_pixels, read_picture
@@ -33,7 +34,12 @@ from knuckle.image.video import open_video
 from knuckle.posefile import read_poses
 from knuckle.predict.cameras import read_camera
 from knuckle.predict.contract import METADATA_KEY, Contract
+from knuckle.recording import read_recording
+from knuckle.retarget import RobotHand
+from knuckle.sample import Hand, Hands
+from knuckle.skeleton import JOINT_NAMES
 from mano_fixture import mano_arrays, write_mano_pickle
+from robot_fixture import urdf
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,11 @@ def _picture() -> np.ndarray:
 
 
 def pictures() -> list[bytes]:
-    """JPEG, also progressive, PNG, also with alpha and of 16 bits, WebP and BMP."""
+    """JPEG, also progressive, PNG, also with alpha and of 16 bits, WebP, BMP, TIFF and GIF."""
     image = _picture()
     alpha, deep = np.dstack([image, image[..., 0]]), image.astype(np.uint16) * 257
     kinds = [(".jpg", image), (".png", image), (".webp", image), (".bmp", image), (".png", alpha), (".png", deep)]
+    kinds += [(".tiff", image), (".gif", image)]
     found = [cv2.imencode(kind, pixels)[1].tobytes() for kind, pixels in kinds]
     found.append(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes())
     first = struct.pack("<HHHIHH", 2, 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", 0x8769, 4, 1, 38)
@@ -266,6 +273,54 @@ def _contract(path: Path) -> object:
     return Contract.from_metadata({METADATA_KEY: path.read_bytes().decode("utf-8", "replace")})
 
 
+def _frames_of_json() -> list[dict[str, object]]:
+    """What `knuckle predict` writes of a video of two frames."""
+    camera = Camera.from_fov((60, 40), 1.0)
+    angles = dict.fromkeys(ANGLE_NAMES, 0.1)
+    hands = [
+        Hand(
+            side="left",
+            score=0.9,
+            box=np.array([1.0, 2.0, 9.0, 8.0]),
+            joints_camera=points,
+            angles=angles,
+            shape=np.zeros(10),
+            T_camera_hand=np.eye(4),
+            joint_uncertainty_mm=np.ones(21),
+            plausibility=0.5,
+            camera=camera,
+            id=3,
+        ).to_json()
+        for points in joints()
+    ]
+    K = np.asarray(camera.K)
+    named = {"fx": K[0, 0], "fy": K[1, 1], "cx": K[0, 2], "cy": K[1, 2], "source": "given"}
+    return [
+        {"frame": i, "time": i / 30, "size": [60, 40], "camera": named, "hands": [hand]} for i, hand in enumerate(hands)
+    ]
+
+
+def _recording_npz() -> list[bytes]:
+    arrays = {"joints_camera": joints(), "left": np.array([True, True]), "id": np.array([3, 3]), "time": np.arange(2.0)}
+    return [_saved(lambda f: np.savez(f, **arrays))]
+
+
+def _recording_csv() -> list[bytes]:
+    columns = ["frame", "time", "id", "side", "score", *(f"{joint}_{axis}" for joint in JOINT_NAMES for axis in "xyz")]
+    rows = [[i, i / 30, 3, "left", 0.9, *points.ravel()] for i, points in enumerate(joints())]
+    return ["\n".join(",".join(map(str, row)) for row in [columns, *rows]).encode()]
+
+
+def _chosen(path: Path) -> object:
+    return read_recording(path).of_one_side("left")[0].of_one_track(3).fps(30.0)
+
+
+def _gestures() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        Gestures.learn({"one": np.zeros((2, 23)), "two": np.ones((1, 23))}).save(Path(folder) / "g.json")
+        return [(Path(folder) / "g.json").read_bytes()]
+
+
 def _npy() -> list[bytes]:
     return [
         _saved(lambda f: np.save(f, joints())),
@@ -287,6 +342,12 @@ TARGETS = {
     "data set's picture": Target("x.jpg", pictures, lambda path: dataset_picture(path, "")),
     "exif": Target("x.jpg", pictures, _exif),
     "poses.json": Target("x.json", lambda: _json(joints().tolist(), {"joints": joints().tolist()}), read_poses),
+    "recording.jsonl": Target("x.jsonl", lambda: [b"\n".join(_json(*_frames_of_json()))], _chosen),
+    "recording.npz": Target("x.npz", _recording_npz, _chosen),
+    "recording.csv": Target("x.csv", _recording_csv, _chosen),
+    "hands": Target("x.json", lambda: _json(_frames_of_json()[0]), Hands.load),
+    "gestures": Target("x.json", _gestures, Gestures.load),
+    "urdf": Target("x.urdf", lambda: [urdf().encode(), urdf(mimic=True).encode()], RobotHand.load),
     "poses.npy": Target("x.npy", _npy, read_poses),
     "poses.npz": Target("x.npz", _npz, read_poses),
     "mapped arrays": Target("joints.npy", _npy, lambda path: np.array(map_array(path, (21, 3)))),

@@ -1,11 +1,13 @@
 """Reading pictures nobody vouches for, cutting, and augmentations."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from knuckle.camera import Camera
@@ -45,6 +47,33 @@ def test_grey_16_bit_alpha_and_one_pixel_become_rgb(tmp_path):
     assert read_picture(_write(tmp_path / "one.png", rgb[:1, :1])).shape == (1, 1, 3)
 
 
+def _of_pillow(kind: str, picture: np.ndarray, **options) -> bytes:
+    out = io.BytesIO()
+    PIL.Image.fromarray(picture).save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "packbits"])
+def test_tiff_is_read_as_another_library_writes_it(tmp_path, compression):
+    path = tmp_path / "a.tiff"
+    path.write_bytes(_of_pillow("TIFF", _picture(), compression=compression))
+    np.testing.assert_array_equal(read_picture(path), _picture())
+    deep = _write(tmp_path / "deep.tiff", _picture()[..., ::-1].astype(np.uint16) * 257)
+    np.testing.assert_array_equal(read_picture(deep), _picture())
+    path.write_bytes(_of_pillow("TIFF", _picture(), tiffinfo={274: 6}))
+    assert read_picture(path).shape == (60, 40, 3)
+
+
+def test_of_a_gif_the_first_picture_is_read_on_grey(tmp_path):
+    flat = np.full((40, 60, 4), (200, 100, 50, 255), np.uint8)
+    flat[:, :10, 3] = 0
+    later = PIL.Image.fromarray(np.zeros_like(flat))
+    (tmp_path / "a.gif").write_bytes(_of_pillow("GIF", flat, save_all=True, append_images=[later], duration=50))
+    picture = read_picture(tmp_path / "a.gif")
+    np.testing.assert_array_equal(picture[:, :10], np.full((40, 10, 3), 128))
+    np.testing.assert_allclose(picture[:, 10:], np.broadcast_to(flat[0, 10, :3], (40, 50, 3)), atol=4)
+
+
 def test_exif_turns_the_picture_and_tells_the_focal_length(tmp_path):
     path = _write(tmp_path / "a.jpg", _picture())
     data = path.read_bytes()
@@ -59,6 +88,10 @@ def test_what_is_no_picture_is_named_in_one_line(tmp_path):
     whole = _write(tmp_path / "whole.jpg", _picture()).read_bytes()
     png = _write(tmp_path / "whole.png", _picture()).read_bytes()
     header = struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)
+    tiff, gif = (_of_pillow(kind, _picture()) for kind in ("TIFF", "GIF"))
+    wide = struct.pack("<HHII", 256, 4, 1, 2**31 - 1)
+    tags = tiff.find(struct.pack("<HHI", 256, 4, 1)), tiff.find(struct.pack("<HHI", 256, 3, 1))
+    huge = tiff[: max(tags)] + wide + tiff[max(tags) + 12 :]
     bomb = png[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + png[33:]
     cases = {
         "empty.jpg": (b"", "is empty"),
@@ -66,6 +99,11 @@ def test_what_is_no_picture_is_named_in_one_line(tmp_path):
         "cut.jpg": (whole[: len(whole) // 2], "truncated"),
         "cut.png": (png[: len(png) // 2], "truncated"),
         "bomb.png": (bomb, "at most"),
+        "cut.tiff": (tiff[:-2000], "truncated|cannot be decoded"),
+        "bomb.tiff": (huge, "at most"),
+        "float.tiff": (_of_pillow("TIFF", np.zeros((4, 4), np.float32)), "cannot be decoded"),
+        "header.tiff": (tiff[:9], "truncated"),
+        "cut.gif": (gif[: len(gif) // 2], "truncated"),
     }
     for name, (data, wanted) in cases.items():
         (tmp_path / name).write_bytes(data)

@@ -35,8 +35,8 @@ def camera():
         (["no-such-file.mp4"], "no-such-file.mp4 must be an existing file, or a URL"),
         ([str(Path(__file__))], "must be a video or a picture"),
         (["--size", "640"], "--size must be like 640x480"),
-        (["--max-hands", "0"], "max_hands must be at least 1"),
-        (["--fov", "200"], "below 180 degrees"),
+        (["--max-hands", "0"], "--max-hands must be at least 1"),
+        (["--fov", "200"], "--fov must be between 0 and 180 degrees"),
     ],
 )
 def test_a_source_that_is_not_there_is_one_line(arguments, message, capfd):

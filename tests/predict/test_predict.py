@@ -208,7 +208,7 @@ def test_cameras_given_by_file_by_angle_or_assumed(tmp_path):
     assert camera_of((640, 480)).source == "assumed"
     assert focal_length_pixels(b"", 640, 480) is None
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(ValueError, match="fx, fy, cx, cy or K"):
+    with pytest.raises(ValueError, match=r"must be JSON with fx, fy, cx, cy .*lacks fx, fy, cx, cy"):
         read_camera(tmp_path / "bad.json")
 
 

@@ -40,6 +40,8 @@ def test_two_builds_have_the_same_bytes(tmp_path):
     assert one.name == other.name
     assert one.read_bytes() == other.read_bytes()
     with zipfile.ZipFile(one) as wheel:
+        # What the README's first lines open, wherever the package is installed.
+        assert wheel.read("knuckle/image/example.jpg") == (ROOT / "examples" / "hand.jpg").read_bytes()
         lines = wheel.read("knuckle/weights/SHA256SUMS").decode().splitlines()
         for digest, name in (line.split() for line in lines):
             assert hashlib.sha256(wheel.read(f"knuckle/weights/{name}")).hexdigest() == digest

@@ -20,7 +20,7 @@ from knuckle.camera import Camera
 from knuckle.image.read import decode_picture, read_picture
 from knuckle.predict import PredictorConfig
 from knuckle.predict.crop import square_of_box
-from knuckle.predict.predictor import checked_camera
+from knuckle.predict.pictures import checked_camera
 from knuckle.predict.video import VideoPredictor
 from timings.timing import Task
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "live": ("knuckle.cli.live:live", "Hands in a browser page while a camera sees them: skeleton, 3D, angles."),
     "person": ("knuckle.cli.person:person", "Measure a person's hand from pictures, to predict with."),
     "fit": ("knuckle.cli.fit:fit", "Fit angles, shape and placement to recorded joints; .npz, .glb, .bvh, .json."),
+    "gestures": ("knuckle.cli.gestures:gestures", "Names of gestures in pictures; names of your own from examples."),
     "pose": ("knuckle.cli.pose:pose", "A named pose as a mesh or a picture."),
     "check": ("knuckle.cli.check:check", "Find anatomically impossible poses in a recording, and why."),
     "limits": ("knuckle.cli.limits:limits", "Learn the limits of hands from a data set or a recording."),

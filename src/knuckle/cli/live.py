@@ -1,6 +1,5 @@
 """`knuckle live`: hands in a browser page while a camera sees them."""
 
-import math
 import os
 import sys
 import webbrowser
@@ -83,6 +82,7 @@ def live(
         if (error.name or "").partition(".")[0] != "websockets":
             raise
         raise ModuleNotFoundError("knuckle live requires websockets; `pip install 'knuckle[live]'`") from None
+    from knuckle.cli.options import check_max_hands, fov_radians
     from knuckle.live.sources import open_source
     from knuckle.live.stream import FindOptions
     from knuckle.models import onnx_file
@@ -91,11 +91,12 @@ def live(
     from knuckle.predict.video import VideoPredictor
     from knuckle.weights import weights_path
 
+    check_max_hands(max_hands)
     check_threads(threads)
     cv2.setNumThreads(threads)
     # OpenCV logs every attempt to open a camera that is not there; one line says so here.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    options = ServerOptions(host, port, allow_origin, FindOptions(max_hands, math.radians(fov)))
+    options = ServerOptions(host, port, allow_origin, FindOptions(max_hands, fov_radians(fov)))
     frames = None if source is None and camera == "browser" else open_source(_source(source, camera), _size(size))
     with onnx_file(model or weights_path("hand")) as file:
         predictor = Predictor(hand=file, threads=threads, device=device)

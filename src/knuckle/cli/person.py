@@ -40,12 +40,14 @@ def person(
     # Here, so that `knuckle --help` does not wait for OpenCV and ONNX Runtime.
     import sys
 
+    from knuckle.cli.options import check_sources
     from knuckle.image.read import PictureError, decode_picture
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import camera_of, read_camera
     from knuckle.predict.person import measure_shape, write_person
     from knuckle.predict.sources import VIDEOS, expand
 
+    check_sources(sources)
     K = None if camera is None else read_camera(camera)
     predictor = Predictor(threads=threads)
     files, problems = expand(list(sources))
@@ -56,7 +58,9 @@ def person(
                 raise PictureError("is a video; save some of its frames as pictures")
             data = path.read_bytes()
             image = decode_picture(data)
-            found = predictor(image, camera_of((image.shape[1], image.shape[0]), data, K, 0.0).camera, 1)
+            found = predictor(
+                image, camera_of((image.shape[1], image.shape[0]), data, K, 0.0).camera, 1, check_channels=False
+            )
         except (PictureError, OSError, ValueError) as error:
             problems.append(f"{path}: {' '.join(str(error).split())}")
             continue

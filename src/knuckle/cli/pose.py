@@ -21,7 +21,7 @@ def pose(
 
         knuckle pose fist --out fist.glb
 
-        knuckle pose pinch --out pinch.png --side left
+        knuckle pose pinch_index --out pinch.png --side left
 
     Parameters
     ----------

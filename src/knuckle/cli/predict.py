@@ -1,6 +1,5 @@
 """`knuckle predict`: from pictures and videos to hands."""
 
-import math
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,13 +13,14 @@ def predict(
     out: Path,
     save: str = "json",
     camera: Path | None = None,
-    fov: Annotated[float, Parameter(name="--fov")] = 0.0,
+    fov: Annotated[float | None, Parameter(name="--fov")] = None,
     max_hands: int = 4,
     overlay: Literal["skeleton", "mesh"] | None = None,
     show: bool = False,
     model: Path | None = None,
     person: Path | None = None,
     objects: Path | None = None,
+    mano: Annotated[list[Path] | None, Parameter(negative="")] = None,
     threads: int = 2,
     workers: int | None = None,
     ray: str | None = None,
@@ -50,6 +50,7 @@ def predict(
         knuckle predict "/shared/pictures/*.jpg" --out /shared/hands --ray auto
 
         knuckle predict photo.jpg --out hands --save json,overlay,glb --objects objects.onnx
+        knuckle predict photo.jpg --out hands --save json,mano --mano MANO_RIGHT.pkl
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def predict(
         Formats to write, separated by commas. json (of a video jsonl, one line a frame); overlay (.overlay.jpg; of a
         video .overlay.mp4 with its sound); glb (skinned meshes; of a video animated); bvh (an animated skeleton for
         each hand); npz (arrays); csv (one row for each hand and frame); coco (COCO keypoints); rrd (for the Rerun
-        viewer; needs `pip install 'knuckle[show]'`).
+        viewer; needs `pip install 'knuckle[show]'`); mano (MANO's parameters; needs --mano).
     camera
         JSON file with the camera's intrinsics in pixels: fx, fy, cx, cy, or the matrix K.
     fov
@@ -85,6 +86,8 @@ def predict(
         A network of held objects, an .onnx file or a checkpoint of hand-object, run on each hand that is found: what it
         holds is a box with eight corners, its pose and size, how sure that is, and where the hand's joints touch it.
         Experimental: no such network is in the package. A --model that gives objects needs none.
+    mano
+        A MANO file of yours, MANO_RIGHT.pkl or MANO_LEFT.pkl; repeat the option for both sides.
     threads
         CPU threads of each network, 512 at most.
     workers
@@ -100,8 +103,9 @@ def predict(
     # Here, so that `knuckle --help` does not wait for OpenCV and ONNX Runtime.
     import cv2
 
+    from knuckle.cli.options import check_max_hands, check_sources, fov_radians
     from knuckle.cli.progress import FrameBar, progress_bar
-    from knuckle.cli.terminal import one_line, quiet_libraries
+    from knuckle.cli.terminal import listed, one_line, quiet_libraries
     from knuckle.cli.viewer import open_viewer, require_viewer
     from knuckle.cli.workers import chosen_workers
     from knuckle.handmodel import HandModel
@@ -114,6 +118,8 @@ def predict(
     from knuckle.predict.run import RunOptions
     from knuckle.weights import weights_path
 
+    check_sources(sources)
+    check_max_hands(max_hands)
     check_threads(threads)
     who = chosen_workers(workers, ray, cpus=threads)
     if ray is not None and device != "cpu":
@@ -125,7 +131,7 @@ def predict(
     if show:
         require_viewer()
     K = None if camera is None else read_camera(camera)
-    options = RunOptions(kinds, K, math.radians(fov), max_hands, overlay)
+    options = RunOptions(kinds, K, 0.0 if fov is None else fov_radians(fov), max_hands, overlay, tuple(mano or ()))
     shape = None if person is None else read_person(person, HandModel.open())
     with ExitStack() as files:
         hand = files.enter_context(onnx_file(model or weights_path("hand")))
@@ -160,6 +166,8 @@ def predict(
     for line in summary.problems:
         print(f"knuckle predict: {one_line(line)}", file=sys.stderr)
     print(one_line(f"{summary.line()}, written to {out}"))
+    if summary.empty:
+        print(one_line(f"no hand in {listed(summary.empty)}"))
     if show and summary.targets:
         open_viewer([target.named(".rrd") for target in summary.targets])
-    return 1 if summary.problems or not sources else 0
+    return 1 if summary.problems else 0

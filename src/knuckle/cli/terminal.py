@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -10,6 +10,12 @@ def one_line(text: object) -> str:
     """Text in one line, control characters written out: names of files can hold those that a terminal obeys."""
     line = " ".join(str(text).split())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def listed(names: Sequence[str], shown: int = 10) -> str:
+    """The first names, separated by commas, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 @contextmanager

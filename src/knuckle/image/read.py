@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from knuckle.files import InputError, RefusedFile, read_bytes
+from knuckle.image.tiff import is_tiff, read_tiff_header
 
 # 100 megapixels: more than almost every camera has, and 300 MB when decoded.
 MAX_PIXELS = 100_000_000
@@ -21,7 +22,10 @@ MAX_PICTURE_BYTES = 2**28
 # Progressive JPEG files are decoded as often as they have scans; encoders write about ten.
 _MAX_SCANS = 100
 
+# Bits of a pixel that OpenCV's TIFF decoder reads: four channels of 64-bit numbers.
+_MAX_TIFF_BITS = 256
 _PNG = b"\x89PNG\r\n\x1a\n"
+_GIF = (b"GIF87a", b"GIF89a")
 
 
 class PictureError(InputError):
@@ -31,10 +35,11 @@ class PictureError(InputError):
 def read_picture(path: str | Path, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h w 3"]:
     """Reads a picture as 8-bit RGB, rotated upright by its EXIF orientation.
 
-    Greyscale, 16-bit and CMYK pictures are converted; transparent pictures are composited on mid grey.
+    Greyscale, 16-bit and CMYK pictures are converted; transparent pictures are composited on mid grey. Of several
+    pictures in a TIFF or GIF file the first is taken.
 
     Args:
-        path: a JPEG, PNG, WebP or BMP file.
+        path: a JPEG, PNG, WebP, BMP, TIFF or GIF file.
         max_pixels: maximum of width times height.
 
     Raises:
@@ -65,7 +70,7 @@ def picture_bytes(path: str | Path) -> bytes:
 
 def decode_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h w 3"]:
     """As `read_picture`, from the bytes of the file."""
-    transparent = data.startswith(_PNG) and data[25:26] in (b"\4", b"\6")
+    transparent = (data.startswith(_PNG) and data[25:26] in (b"\4", b"\6")) or data.startswith(_GIF)
     picture = decode_pixels(data, cv2.IMREAD_UNCHANGED if transparent else cv2.IMREAD_COLOR, max_pixels)
     if picture.dtype == np.uint16:
         picture = (picture // 256).astype(np.uint8)
@@ -108,10 +113,10 @@ def decode_pixels(data: bytes, flags: int, max_pixels: int = MAX_PIXELS) -> np.n
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height in the header of a JPEG, PNG, WebP or BMP file, before any EXIF rotation.
+    """Width and height in the header of a JPEG, PNG, WebP, BMP, TIFF or GIF file, before any rotation.
 
     Raises:
-        PictureError: the bytes are empty or of another format.
+        PictureError: the bytes are empty, or of another format.
     """
     if not data:
         raise PictureError("is empty; copy or download it again")
@@ -126,7 +131,26 @@ def picture_size(data: bytes) -> tuple[int, int]:
             return struct.unpack("<HH", data[18:22])
         width, height = struct.unpack("<ii", data[18:26])
         return width, abs(height)
-    raise PictureError("must be a JPEG, PNG, WebP or BMP picture but its first bytes are of none; convert it")
+    if is_tiff(data):
+        return _tiff_size(data)
+    if data.startswith(_GIF) and len(data) >= 13:
+        return struct.unpack("<HH", data[6:10])
+    raise PictureError(
+        "must be a JPEG, PNG, WebP, BMP, TIFF or GIF picture but its first bytes are of none; convert it"
+    )
+
+
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    try:
+        header = read_tiff_header(data)
+    except ValueError as error:
+        raise PictureError(str(error)) from None
+    if header.tile > MAX_PIXELS or header.bits > _MAX_TIFF_BITS:
+        raise PictureError(
+            f"must have tiles of at most {MAX_PIXELS} pixels and pixels of at most {_MAX_TIFF_BITS} bits but got "
+            f"{header.tile} and {header.bits}; convert it to PNG"
+        )
+    return header.width, header.height
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
@@ -176,6 +200,10 @@ def _check_complete(data: bytes, pixels: int) -> None:
             raise PictureError(f"must be stored in at most {_MAX_SCANS} scans but has more; save it again")
     elif data.startswith(_PNG):
         complete = _png_is_complete(data)
+    elif is_tiff(data):
+        complete = len(data) >= read_tiff_header(data).end
+    elif data.startswith(_GIF):
+        complete = data.rstrip(b"\0").endswith(b";")
     else:
         complete = data[:4] != b"RIFF" or len(data) >= struct.unpack("<I", data[4:8])[0]
     if not complete:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.files import InputError, load_json, number_array
+from knuckle.files import InputError, RefusedFile, load_json, number_array
 from knuckle.image.exif import focal_length_pixels
 from knuckle.predict.config import ASSUMED_FOV
 
@@ -34,15 +34,23 @@ def read_camera(path: Path) -> np.ndarray:
 
     Raises:
         InputError: the file has neither.
+        OSError: it cannot be read.
     """
     try:
         data = load_json(path, _MAX_BYTES)
+        if not isinstance(data, dict):
+            raise ValueError("is no object with names")
+        missing = [] if "K" in data else [name for name in ("fx", "fy", "cx", "cy") if name not in data]
+        if missing:
+            raise ValueError(f"lacks {', '.join(missing)}")
         rows = data["K"] if "K" in data else [[data["fx"], 0, data["cx"]], [0, data["fy"], data["cy"]], [0, 0, 1]]
         K = number_array(rows, "K")
         Camera(K)  # raises where it is no matrix of intrinsics
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except RefusedFile:
+        raise
+    except (ValueError, TypeError) as error:
         raise InputError(
-            f"{path} must be JSON with fx, fy, cx, cy or K but cannot be used ({str(error) or error!r}); write it again"
+            f"{path} must be JSON with fx, fy, cx, cy in pixels, or with K, but cannot be used ({error}); mend it"
         ) from None
     return K
 

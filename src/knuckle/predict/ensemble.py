@@ -41,7 +41,10 @@ class Ensemble:
         affines: list[Float[np.ndarray, "2 3"]],
         K: Float[np.ndarray, "n 3 3"] | None = None,
         boxes: Float[np.ndarray, "n 4"] | None = None,
+        points: Float[np.ndarray, "n 29 2"] | None = None,
     ) -> dict[str, np.ndarray]:
         """See `HandNetwork`."""
-        found = [network(picture, affines, K, boxes) for network in self._networks]
+        # Points only where the contract has them: other networks need not take them.
+        asked = {} if points is None else {"points": points}
+        found = [network(picture, affines, K, boxes, **asked) for network in self._networks]
         return {name: np.mean([outputs[name] for outputs in found], axis=0) for name in found[0]}

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from knuckle.fit.to_mano import ManoFitter
 from knuckle.handmodel import HandModel
 from knuckle.predict.cameras import SourcedCamera
 from knuckle.sample import Hand
@@ -52,11 +53,13 @@ class Target:
         out: folder and name of the result, without a suffix.
         model: the hand that the results' angles and shapes are of.
         overlay: what overlays show; None: meshes over pictures, skeletons over videos, which must not take long.
+        mano: for each side of which there is a MANO file.
     """
 
     out: Path
     model: HandModel
     overlay: Literal["skeleton", "mesh"] | None = None
+    mano: Sequence[ManoFitter] = ()
 
     def named(self, suffix: str) -> Path:
         """The path of the result with this suffix; `with_suffix` would cut a name that has a dot in it."""

@@ -18,10 +18,11 @@ import cv2
 import numpy as np
 
 from knuckle.files import parse_json, remove_leftovers
+from knuckle.fit.to_mano import ManoFitter
 from knuckle.predict.network import Device
 from knuckle.predict.output import Target
 from knuckle.predict.predictor import Predictor
-from knuckle.predict.run import OnFrame, RunOptions, RunSummary, predict_file
+from knuckle.predict.run import OnFrame, RunOptions, RunSummary, mano_fitters, predict_file
 from knuckle.predict.sources import SHARDS, VIDEOS, expand, stems
 from knuckle.version import __version__
 from knuckle.workers import KeptParts, OpenWork, Work, Workers, digest, map_parts
@@ -95,6 +96,8 @@ def predict_sources(
         ImportError, ChildProcessError: as of `map_parts`.
     """
     workers = workers or Workers(0)
+    # Once, here, where the files are; workers get what was made of them.
+    fitters = mano_fitters(options, predictor.model)
     files, problems = expand(list(sources))
     on_start(len(files))
     out.mkdir(parents=True, exist_ok=True)
@@ -113,10 +116,10 @@ def predict_sources(
     probe = f"probe-{secrets.token_hex(6)}"
     try:
         if workers.here:
-            open_work: OpenWork = partial(partial, _predict_part, predictor, out, options, on_frame)
+            open_work: OpenWork = partial(partial, _predict_part, predictor, out, options, fitters, on_frame)
         else:
             kept.save(probe, b"")
-            open_work = partial(_open, recipe, out.absolute(), probe, options)
+            open_work = partial(_open, recipe, out.absolute(), probe, options, fitters)
         results = map_parts(open_work, [parts[number] for number in pending], workers, report)
         with closing(results):
             for number, result in results:
@@ -163,10 +166,11 @@ def _about(part: Part) -> list[Any]:
 
 def _described(options: RunOptions) -> list[Any]:
     K = None if options.K is None else options.K.tolist()
-    return [sorted(options.save), K, options.fov, options.max_hands, options.overlay]
+    mano = [digest(file.read_bytes()) for file in options.mano]
+    return [sorted(options.save), K, options.fov, options.max_hands, options.overlay, mano]
 
 
-def _open(recipe: PredictorRecipe, out: Path, probe: str, options: RunOptions) -> Work:
+def _open(recipe: PredictorRecipe, out: Path, probe: str, options: RunOptions, fitters: Sequence[ManoFitter]) -> Work:
     """A worker's own predictor.
 
     Raises:
@@ -178,23 +182,28 @@ def _open(recipe: PredictorRecipe, out: Path, probe: str, options: RunOptions) -
         )
     cv2.setNumThreads(recipe.threads)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    return partial(_predict_part, recipe.open(), out, options, lambda path, done, expected: None)
+    return partial(_predict_part, recipe.open(), out, options, fitters, lambda path, done, expected: None)
 
 
 def _predict_part(
-    predictor: Predictor, out: Path, options: RunOptions, on_frame: OnFrame, part: Part
+    predictor: Predictor,
+    out: Path,
+    options: RunOptions,
+    fitters: Sequence[ManoFitter],
+    on_frame: OnFrame,
+    part: Part,
 ) -> Generator[int, None, bytes]:
     """Predicts the files of a part; returns its summary as JSON."""
     summary = RunSummary()
     for done, (path, stem) in enumerate(part, start=1):
-        target = Target(out / stem, predictor.model, options.overlay)
+        target = Target(out / stem, predictor.model, options.overlay, fitters)
         summary.add(predict_file(predictor, path, target, options, on_frame))
         yield done
-    packed = {"pictures": summary.pictures, "hands": summary.hands, "problems": summary.problems}
+    packed = {name: getattr(summary, name) for name in ("pictures", "hands", "problems", "empty")}
     return json.dumps(packed | {"written": [target.out.name for target in summary.targets]}).encode()
 
 
 def _unpacked(data: bytes, predictor: Predictor, out: Path, options: RunOptions) -> RunSummary:
     packed = parse_json(data, KEPT)
     targets = [Target(out / stem, predictor.model, options.overlay) for stem in packed["written"]]
-    return RunSummary(packed["pictures"], packed["hands"], packed["problems"], targets)
+    return RunSummary(packed["pictures"], packed["hands"], packed["problems"], targets, packed["empty"])

@@ -1,6 +1,9 @@
 """From a picture to hands: detection, passes of the hand network, placement, fit."""
 
 import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,7 +14,7 @@ from jaxtyping import Float, UInt8
 from knuckle.camera import Camera
 from knuckle.fit import FitConstants
 from knuckle.handmodel import HandModel
-from knuckle.predict.config import ASSUMED_FOV, PredictorConfig
+from knuckle.predict.config import PredictorConfig
 from knuckle.predict.contract import Contract
 from knuckle.predict.crop import Square, square_of_box, square_of_joints, square_of_labels
 from knuckle.predict.detect import Detection, box_of_joints, nested, overlap
@@ -21,9 +24,10 @@ from knuckle.predict.ik import IKGraph
 from knuckle.predict.network import DetectorGraph, Device, HandDetector, HandGraph, HandNetwork
 from knuckle.predict.passes import CropPasses
 from knuckle.predict.person import checked_shape
+from knuckle.predict.pictures import checked_camera, warn_if_bgr
 from knuckle.predict.place import place_hand
 from knuckle.predict.solve import FitToJoints
-from knuckle.sample import Hand, HeldObject
+from knuckle.sample import Hand, Hands, HeldObject
 from knuckle.skeleton import BONES
 from knuckle.weights import weights_path
 
@@ -97,19 +101,59 @@ class Predictor:
         network = HandGraph(hand, threads, device) if isinstance(hand, (Path, str)) else hand
         return CropPasses(network, self.config)
 
-    def __call__(self, image: np.ndarray, camera: Camera | None = None, max_hands: int = 4) -> list[Hand]:
+    def __call__(
+        self, image: np.ndarray, camera: Camera | None = None, max_hands: int = 4, *, check_channels: bool = True
+    ) -> Hands:
         """The hands in a picture, best first.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             camera: that took it; if None a field of view of 60 degrees is assumed, and distances are estimates.
             max_hands: maximum number of hands.
+            check_channels: warn where the picture looks like BGR; needless where it is known to be RGB.
 
         Raises:
-            ValueError: the picture is not an (H, W, 3) array of uint8, or the camera has another size.
+            TypeError: the picture is no array, such as a path, or the None that cv2.imread gives of a missing file.
+            ValueError: the picture is not an (H, W, 3) array of uint8, the camera has another size, or max_hands is
+                below 1.
+
+        Warns:
+            UserWarning: the hands are bluer than skin is: the picture is probably BGR, as OpenCV reads it.
         """
         camera = checked_camera(image, camera)
-        return [self.explain(found, camera)[0] for found in self.find(image, camera, max_hands)]
+        if max_hands < 1:
+            raise ValueError(f"max_hands must be at least 1 but got {max_hands}")
+        hands = Hands(self.explain(found, camera)[0] for found in self.find(image, camera, max_hands))
+        if check_channels:
+            warn_if_bgr(image, hands)
+        return hands
+
+    def batch(
+        self,
+        images: Sequence[np.ndarray],
+        cameras: Sequence[Camera | None] | None = None,
+        max_hands: int = 4,
+        workers: int = 0,
+    ) -> list[Hands]:
+        """The hands in many pictures, several at a time: faster than a loop, with the same results.
+
+        Args:
+            images: (H, W, 3) uint8 RGB each, of any sizes.
+            cameras: of each picture, as in `__call__`; None where all are unknown.
+            max_hands: maximum number of hands in each.
+            workers: pictures at a time; as many as there are processors if 0. Fastest with `Predictor(threads=1)`.
+
+        Returns:
+            The hands of each picture, in the order of the pictures.
+
+        Raises:
+            TypeError, ValueError: as in `__call__`; or there is another number of cameras.
+        """
+        cameras = [None] * len(images) if cameras is None else list(cameras)
+        if len(cameras) != len(images):
+            raise ValueError(f"cameras must be as many as images, {len(images)}, but got {len(cameras)}")
+        with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+            return list(pool.map(lambda image, camera: self(image, camera, max_hands), images, cameras))
 
     def at_joints(
         self,
@@ -328,21 +372,3 @@ def _brought_to(held: HeldObject, own: Float[np.ndarray, "21 3"], joints: Float[
     scale = float(np.linalg.norm(joints - wanted)) / max(float(np.linalg.norm(own - middle)), 1e-9)
     placed = HeldObject.from_corners(wanted + scale * (held.corners_camera - middle))
     return replace(held, corners_camera=placed.corners_camera, T_camera_object=placed.T_camera_object)
-
-
-def checked_camera(image: np.ndarray, camera: Camera | None) -> Camera:
-    """The given camera, checked against the picture, or the assumed one.
-
-    Raises:
-        ValueError: the picture is not an (H, W, 3) array of uint8, or the camera has another size.
-    """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ValueError(
-            f"image must be (height, width, 3) RGB of uint8 but got {image.shape} of {image.dtype}; convert it"
-        )
-    size = (image.shape[1], image.shape[0])
-    if camera is None:
-        return Camera.from_fov(size, ASSUMED_FOV)
-    if camera.size is not None and tuple(camera.size) != size:
-        raise ValueError(f"camera must be of the picture's size {size} but got {camera.size}; scale it first")
-    return replace(camera, size=size)

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 
 from knuckle.files import number_array, remove_leftovers
+from knuckle.fit.to_mano import ManoFitter
+from knuckle.handmodel import HandModel
 from knuckle.image.read import PictureError, decode_picture, picture_bytes
 from knuckle.predict.cameras import SourcedCamera, camera_of
 from knuckle.predict.formats import FORMATS
@@ -34,6 +36,7 @@ class RunOptions:
         fov: its field of view in radians instead, 0 for none.
         max_hands: maximum in one picture.
         overlay: what overlays show; None: meshes over pictures, skeletons over videos.
+        mano: MANO files that "mano" in `save` takes, one for each side.
     """
 
     save: Sequence[str] = ("json",)
@@ -41,6 +44,7 @@ class RunOptions:
     fov: float = 0.0
     max_hands: int = 4
     overlay: Literal["skeleton", "mesh"] | None = None
+    mano: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
         unknown = set(self.save) - set(FORMATS)
@@ -48,6 +52,9 @@ class RunOptions:
             raise ValueError(f"save must be among {', '.join(FORMATS)} but got {', '.join(sorted(unknown))}")
         if self.overlay is not None and "overlay" not in self.save:
             raise ValueError(f"overlay is {self.overlay} but no overlay is to be written; add overlay to save")
+        if bool(self.mano) != ("mano" in self.save):
+            have, lack = ("--mano FILE", "mano in save") if self.mano else ("mano in save", "--mano FILE")
+            raise ValueError(f"{have} must come with {lack} but came without; give both")
 
     @property
     def formats(self) -> list[Format]:
@@ -61,12 +68,21 @@ class RunSummary:
 
     Attributes:
         targets: of the files that have a result.
+        empty: names of the pictures and videos in which no hand was found.
     """
 
     pictures: int = 0
     hands: int = 0
     problems: list[str] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+    def count(self, path: Path, pictures: int, hands: int) -> None:
+        """Counts a file whose result was written."""
+        self.pictures += pictures
+        self.hands += hands
+        if pictures and not hands:
+            self.empty.append(str(path))
 
     def add(self, other: "RunSummary") -> None:
         """Adds the files of another run."""
@@ -74,11 +90,21 @@ class RunSummary:
         self.hands += other.hands
         self.problems += other.problems
         self.targets += other.targets
+        self.empty += other.empty
 
     def line(self) -> str:
         """The counts in words."""
         trouble = f", {len(self.problems)} problems" if self.problems else ""
         return f"{self.hands} hands in {self.pictures} pictures{trouble}"
+
+
+def mano_fitters(options: RunOptions, model: HandModel) -> list[ManoFitter]:
+    """What "mano" in `save` takes, of each of the options' MANO files.
+
+    Raises:
+        ValueError, OSError: a file is none of MANO's, or cannot be read.
+    """
+    return [ManoFitter.of(HandModel.load(file), model) for file in options.mano]
 
 
 def predict_files(
@@ -104,8 +130,9 @@ def predict_files(
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
     summary = RunSummary()
+    fitters = mano_fitters(options, predictor.model)
     for path, stem in zip(files, stems(list(files)), strict=True):
-        target = Target(out / stem, predictor.model, options.overlay)
+        target = Target(out / stem, predictor.model, options.overlay, fitters)
         summary.add(predict_file(predictor, path, target, options, on_frame))
         on_file(path)
     return summary
@@ -154,11 +181,12 @@ def _predict_picture(
     data = picture_bytes(path)
     image = decode_picture(data)
     camera = camera_of((image.shape[1], image.shape[0]), data, options.K, options.fov)
-    _write_picture(predictor, path.name, image, camera, target, options, summary)
+    _write_picture(predictor, path, path.name, image, camera, target, options, summary)
 
 
 def _write_picture(
     predictor: Predictor,
+    path: Path,
     name: str,
     image: np.ndarray,
     camera: SourcedCamera,
@@ -166,12 +194,12 @@ def _write_picture(
     options: RunOptions,
     summary: RunSummary,
 ) -> None:
-    result = PictureResult(name, image, camera, predictor(image, camera.camera, options.max_hands))
+    hands = predictor(image, camera.camera, options.max_hands, check_channels=False)
+    result = PictureResult(name, image, camera, hands)
     for format in options.formats:
         format.picture(result, target)
     # What could not be written is no result.
-    summary.pictures += 1
-    summary.hands += len(result.hands)
+    summary.count(path, 1, len(hands))
 
 
 def _predict_shard(
@@ -200,7 +228,8 @@ def _predict_shard(
         name = name if _NAME.fullmatch(name) else f"{number:06d}"
         inside = replace(target, out=target.out / name)
         camera = camera_of(size, b"", K, options.fov)
-        _write_picture(predictor, f"{name}.jpg", picture.image, camera, inside, options, summary)
+        name = f"{name}.jpg"
+        _write_picture(predictor, path / name, name, picture.image, camera, inside, options, summary)
         on_frame(number + 1, None)
 
 
@@ -222,6 +251,5 @@ def _predict_video(
     frames, hands, problems = predict_video(
         predictor, path, target, options.formats, options.K, options.fov, options.max_hands, on_frame
     )
-    summary.pictures += frames
-    summary.hands += hands
+    summary.count(path, frames, hands)
     summary.problems += [f"{path}: {problem}" for problem in problems]

@@ -6,7 +6,7 @@ import sys
 import unicodedata
 from pathlib import Path
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 VIDEOS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
 SHARDS = frozenset({".tar"})
 _MANIFEST = "manifest.json"  # beside the shards of `knuckle synth`

@@ -11,9 +11,10 @@ from jaxtyping import UInt8
 from knuckle.camera import Camera
 from knuckle.predict.estimate import HandEstimate
 from knuckle.predict.explain import Pose, palm_of, reposed
-from knuckle.predict.predictor import Predictor, checked_camera
+from knuckle.predict.pictures import checked_camera
+from knuckle.predict.predictor import Predictor
 from knuckle.predict.tracks import Track
-from knuckle.sample import Hand
+from knuckle.sample import Hand, Hands
 from knuckle.track import Smoothing, match
 
 DEFAULT = Smoothing()
@@ -30,7 +31,7 @@ class Frame(NamedTuple):
 class VideoPredictor:
     """Finds and tracks hands; call it with the frames in order, from one thread.
 
-        for hands in VideoPredictor(predictor).over(Frame(image) for image in images): ...
+        for hands in VideoPredictor().over(Frame(image) for image in images): ...
 
     `over` knows of each frame the next one too: its hands neither jitter nor lag. A call knows the frames so far, and
     is for what cannot wait.
@@ -39,16 +40,18 @@ class VideoPredictor:
     learned in its first second and then held.
 
     Args:
-        predictor: stateless; may be shared.
+        predictor: stateless; may be shared. One with the package's networks if None.
         fps: frames per second, of frames whose time is not given.
         smoothing: of the hands' poses; None for none: every frame has its own look, fitted.
     """
 
-    def __init__(self, predictor: Predictor, fps: float = 30.0, smoothing: Smoothing | None = DEFAULT) -> None:
+    def __init__(
+        self, predictor: Predictor | None = None, fps: float = 30.0, smoothing: Smoothing | None = DEFAULT
+    ) -> None:
         if not 0 < fps < math.inf:
             raise ValueError(f"fps must be above 0 but got {fps}")
-        self._predictor = predictor
-        self._config = predictor.config
+        self._predictor = predictor or Predictor()
+        self._config = self._predictor.config
         self._period = 1.0 / fps
         self._smoothing = smoothing
         self._tracks: list[Track] = []
@@ -63,7 +66,7 @@ class VideoPredictor:
         camera: Camera | None = None,
         max_hands: int = 4,
         time: float | None = None,
-    ) -> list[Hand]:
+    ) -> Hands:
         """The hands in the next frame, in the order of their ids.
 
         Args:
@@ -87,9 +90,9 @@ class VideoPredictor:
         if self._must_search(max_hands, now) or doubtful:
             self._search(image, camera, max_hands, doubtful, now)
         self._part(now)
-        return [self._finish(track, camera, seconds) for track in self._tracks]
+        return Hands(self._finish(track, camera, seconds) for track in self._tracks)
 
-    def over(self, frames: Iterable[Frame], max_hands: int = 4) -> Iterator[list[Hand]]:
+    def over(self, frames: Iterable[Frame], max_hands: int = 4) -> Iterator[Hands]:
         """The hands in each frame, one frame later: each is corrected by where its hand goes on to.
 
         Args:
@@ -103,10 +106,10 @@ class VideoPredictor:
         for frame in frames:
             hands = self(frame.image, frame.camera, max_hands, frame.time)
             if before is not None:
-                yield [self._corrected(track, hand) for track, hand in before]
+                yield Hands(self._corrected(track, hand) for track, hand in before)
             before = list(zip(self._tracks, hands, strict=True))
         if before is not None:
-            yield [hand for _, hand in before]
+            yield Hands(hand for _, hand in before)
 
     def _corrected(self, track: Track, hand: Hand) -> Hand:
         """The hand of the frame before, of a track that may be seen in the last frame as well."""

@@ -1,15 +1,19 @@
 """A hand as prediction returns it, and its form in JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from types import MappingProxyType
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Int, UInt8
 
 from knuckle.camera import Camera
-from knuckle.handmodel import ANGLE_NAMES, HandLimits
+from knuckle.gestures import named_gestures
+from knuckle.handmodel import HandLimits, HandModel
 from knuckle.handmodel.ranges import Excess, excess
+from knuckle.sample.angles import Angles
 from knuckle.sample.held_object import HeldObject
 from knuckle.sample.validate import check_array, check_box, check_finite, check_rigid, check_side
 
@@ -40,7 +44,7 @@ class Hand:
         score: 0 to 1, confidence that this is a hand.
         box: (4,) x0, y0, x1, y1 in pixels of the picture.
         joints_camera: (21, 3) metres.
-        angles: radians by name, all of handmodel.ANGLE_NAMES; a sequence of 23 in that order is taken too.
+        angles: `Angles`: 23 radians as an array and by name; a sequence or mapping of 23 is taken too.
         shape: (10,) of the open hand.
         T_camera_hand: (4, 4) proper for both sides.
         joint_uncertainty_mm: (21,) expected distance of each joint from the truth, millimetres.
@@ -99,12 +103,30 @@ class Hand:
             raise ValueError(f"object must be a HeldObject or None but got {type(self.object).__name__}")
         if self.id is not None and (type(self.id) is not int or self.id < 0):
             raise ValueError(f"id must be an integer from 0, or None in a picture, but got {self.id!r}")
-        object.__setattr__(self, "angles", _named_angles(self.angles))
+        if not isinstance(self.angles, Angles):
+            object.__setattr__(self, "angles", Angles(self.angles))
 
-    def __reduce__(self) -> tuple:
-        # pickle, and with it every process pool, does not support read-only mappings
-        values = [getattr(self, f.name) for f in fields(self)]
-        return type(self), tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
+    @property
+    def faces(self) -> Int[np.ndarray, "F 3"]:
+        """(F, 3) indices of vertices_camera, counter-clockwise seen from outside; read-only."""
+        return _faces(self.side)
+
+    @property
+    def gesture(self) -> str | None:
+        """Name of the nearest of the 100 named poses, None where none is near; see `Gestures` for names of yours."""
+        return named_gestures().name(self.angles)
+
+    def draw(self, image: UInt8[np.ndarray, "h w 3"], mesh: bool = True) -> UInt8[np.ndarray, "h w 3"]:
+        """A copy of the picture with the hand drawn over it; see `Hands.draw`."""
+        from knuckle.results import draw_hands
+
+        return draw_hands(image, [self], mesh)
+
+    def save(self, path: Path | str) -> Path:
+        """Write the hand to a .glb, .obj, .json or .npz file; see `Hands.save`."""
+        from knuckle.results import save_hands
+
+        return save_hands([self], path)
 
     @property
     def joints_image(self) -> np.ndarray:
@@ -187,16 +209,8 @@ class Hand:
         return hand
 
 
-def _named_angles(angles: Any) -> Mapping[str, float]:
-    if not isinstance(angles, Mapping):
-        if len(angles) != len(ANGLE_NAMES):
-            raise ValueError(f"angles must be {len(ANGLE_NAMES)} but got {len(angles)}")
-        angles = dict(zip(ANGLE_NAMES, angles, strict=True))
-    if set(angles) != set(ANGLE_NAMES):
-        wrong = sorted(set(angles) ^ set(ANGLE_NAMES))
-        raise ValueError(f"angles must be named as handmodel.ANGLE_NAMES but differ in {', '.join(wrong)}")
-    named = {name: float(angles[name]) for name in ANGLE_NAMES}
-    for name, value in named.items():
-        if not np.isfinite(value):
-            raise ValueError(f"angles must be finite but got {value} for {name}")
-    return MappingProxyType(named)
+@cache
+def _faces(side: Literal["left", "right"]) -> Int[np.ndarray, "F 3"]:
+    faces = np.asarray(HandModel.open().faces_of(side)).astype(np.int64)
+    faces.flags.writeable = False
+    return faces

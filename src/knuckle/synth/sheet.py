@@ -1,5 +1,6 @@
 """A contact sheet of rendered pictures with their labels drawn on them."""
 
+import math
 import os
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from knuckle.synth.generate import Generator, Picture, Settings
 from knuckle.view import draw_skeleton
 
 _TILE = 256
+_BLANK = 255
 _BOX_COLOUR = (255, 220, 60)
 _MASK_COLOURS = np.array([(0, 0, 0), (70, 200, 90), (80, 140, 255), (255, 110, 180)], np.uint8)
 _FOREARM_COLOUR, _OBJECT_COLOUR = (60, 90, 70), (220, 60, 50)
@@ -20,7 +22,7 @@ def contact_sheet(pictures: Sequence[Picture], columns: int = 8) -> np.ndarray:
     """The pictures in rows; below each, the same picture with its labels drawn on it, and its masks.
 
     Args:
-        pictures: one or more. columns: pictures per row.
+        pictures: one or more. columns: at most so many pictures per row; fewer where rows would be less full.
 
     Returns:
         (H, W, 3) uint8 RGB; 256 px per tile.
@@ -30,10 +32,11 @@ def contact_sheet(pictures: Sequence[Picture], columns: int = 8) -> np.ndarray:
     """
     if not pictures:
         raise ValueError("pictures must be at least one but got none; render some first")
-    blank = np.zeros((3 * _TILE, _TILE, 3), np.uint8)
+    blank = np.full((3 * _TILE, _TILE, 3), _BLANK, np.uint8)
     tiles = [np.vstack([_tile(picture.image), labelled(picture), _tile(_masks(picture))]) for picture in pictures]
-    tiles += [blank] * (-len(tiles) % min(columns, len(tiles)))
-    width = min(columns, len(tiles))
+    rows = math.ceil(len(tiles) / columns)
+    width = math.ceil(len(tiles) / rows)
+    tiles += [blank] * (rows * width - len(tiles))
     return np.vstack([np.hstack(tiles[i : i + width]) for i in range(0, len(tiles), width)])
 
 

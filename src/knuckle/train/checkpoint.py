@@ -102,7 +102,9 @@ def load(folder: Path) -> Checkpoint:
         InputError: a file of it is damaged.
     """
     if not (folder / "config.json").exists() or not (folder / "weights.safetensors").exists():
-        raise FileNotFoundError(f"{folder} must be a checkpoint (config.json, weights.safetensors) but is none")
+        last = newest(folder)
+        hint = f"; the last one of this run is {last}" if last else ""
+        raise FileNotFoundError(f"{folder} must be a checkpoint (config.json, weights.safetensors) but is none{hint}")
     state = folder / "state.safetensors"
     try:
         about = load_json(folder / "config.json", _MAX_CONFIG)

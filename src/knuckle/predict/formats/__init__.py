@@ -7,6 +7,7 @@ from knuckle.predict.formats.bvh import BVH
 from knuckle.predict.formats.coco import COCO
 from knuckle.predict.formats.glb import GLB
 from knuckle.predict.formats.lines import LINES
+from knuckle.predict.formats.mano import MANO
 from knuckle.predict.formats.overlay import OVERLAY
 from knuckle.predict.formats.rrd import RRD
 from knuckle.predict.formats.table import TABLE
@@ -22,4 +23,5 @@ FORMATS: Mapping[str, Format] = {
     "csv": TABLE,
     "coco": COCO,
     "rrd": RRD,
+    "mano": MANO,
 }

@@ -6,19 +6,16 @@ Of a picture also the boxes of held objects, with the points where hands touch t
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
-
 from knuckle.export.glb import Box, write_glb
 from knuckle.predict.formats.recording import HandRecording
 from knuckle.predict.output import AddFrame, Format, PictureResult, Target, VideoInfo
+from knuckle.results import boxes_of
 
 
 def _picture(result: PictureResult, target: Target) -> None:
     recording = HandRecording()
     recording.add(result)
-    held = [hand.object for hand in result.hands if hand.object is not None]
-    boxes = [Box(o.corners_camera, np.reshape(list(o.contacts_camera.values()), (-1, 3))) for o in held]
-    _write(recording, target, boxes)
+    _write(recording, target, boxes_of(result.hands))
 
 
 @contextmanager
