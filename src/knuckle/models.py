@@ -171,7 +171,8 @@ def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> Hand | None:
         return None
     length = _true_length(sample, predictor.contract.bone) if run.scale == "truth" else None
     shape = _true_shape(sample, predictor) if run.shape == "truth" else None
-    return predictor.at_joints(sample.image, joints, sample.side or "right", sample.camera, length, shape)
+    side, seen = sample.side or "right", sample.visibility
+    return predictor.at_joints(sample.image, joints, side, sample.camera, length, shape, seen)
 
 
 def _true_shape(sample: Sample, predictor: Predictor) -> np.ndarray:

@@ -20,6 +20,7 @@ ProtocolName = Literal[
     "interhand",
     "own",
     "own-spurr",
+    "own-hop",
 ]
 SubmissionName = Literal["freihand", "ho3d-v2", "ho3d-v3"]
 FormatName = Literal["arrays", "submission", "dexycb", "mano", "knuckle", "mediapipe", "mmpose", "openpose"]
@@ -52,7 +53,7 @@ def evaluate(
     Protocols: freihand (leaderboard), rhd-zimmermann, stb-zimmermann (palm root, scale given, AUC 20-50),
     dexter-object (fingertips), ho3d-v2, ho3d-v3 (leaderboards), fpha-ho (with objects), fpha-subjects, obman, hop,
     dexycb-s0, interhand, own (your own data: shards, truth.json, .npy arrays or COCO-WholeBody hands), own-spurr (the
-    same, root-relative).
+    same, root-relative), own-hop (the same as HOP, with masks and categories).
 
     The protocol's rules (root, alignment, thresholds, units) are printed above its numbers. All numbers are in
     millimetres and pixels; 95 % intervals are bootstrapped, over whole videos where there are many.

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from knuckle.datasets.layout import BrokenDataset
 from knuckle.evaluate.adapters import PredictedHand
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import picture_of
+from knuckle.evaluate.measures import measures_of, stacked
 from knuckle.sample import Hand, Sample
 
 # What of a hand is scored: the network's own joints and mesh; the posed hand's; or the posed hand's joints and the
@@ -145,15 +147,17 @@ def run_on_crops(
         BrokenDataset: there are not as many samples as the truth has hands.
     """
     chosen: list[PredictedHand | None] = []
+    measured: list[dict[str, float]] = []
     placed = True
     for sample in samples:
         placed &= sample.camera is not None
         hand = predict(sample)
+        measured.append(measures_of(hand, sample))
         chosen.append(None if hand is None else _found(hand, truth, scored))
         advance()
     if len(chosen) != len(truth):
         raise BrokenDataset(f"{source} must be run on {len(truth)} hands, one per label, but there were {len(chosen)}")
-    return _answers(chosen, placed, source)
+    return replace(_answers(chosen, placed, source), measures=stacked(measured))
 
 
 def _found(hand: Hand, truth: Truth, scored: Scored = "both") -> PredictedHand:

@@ -131,7 +131,8 @@ def _mapped(reader: ArrayFolder) -> Truth:
 def _shards(root: Path, advance: Callable[[int, int], None]) -> Source:
     def samples(model: HandModel | None = None) -> Iterator[Sample]:
         for path in shard_paths(root):
-            for sample in read_samples(path, hands="all", masks=False, model=model):
+            # Masks are compared with those of a model that is run on the pictures.
+            for sample in read_samples(path, hands="all", masks=model is None, model=model):
                 # "000012-2": the second hand of a picture; a hand's part of an id is set off by a colon here.
                 picture, _, number = str(sample.id).rpartition("-")
                 yield replace(sample, id=f"{picture}:{number}")

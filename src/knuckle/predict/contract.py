@@ -7,6 +7,9 @@ listed here; the first axis of each is the batch.
     image       (B, H, W, 3)      uint8 RGB, the crop
     K           (B, 3, 3)         float32, intrinsics of the crop, mirrored where the crop is
     box         (B, 4)            float32, the crop's square x0, y0, x1, y1 in the picture, before it is rotated
+    side        (B, 2)            float32, (1, 0) for a left hand and (0, 1) for a right one, as the crop shows it
+    joints_image (B, 21, 2)       float32, joints in pixels of the crop, NaN for those that are not known: those of the
+                                  network that guides this one, or true ones
 
     output      shape             what, of a hand network
     joints      (B, 21, 3)        in the contract's `coordinates`; required
@@ -17,7 +20,8 @@ listed here; the first axis of each is the batch.
     vertices    (B, V, 3)         of a mesh, in the same coordinates
     corners     (B, 8, 3)         of the held object's box (skeleton.BOX_CORNERS), in the same coordinates
     category    (B, C)            probabilities of the held object's categories
-    mask        (B, h, w)         probability that a cell shows the hand; not used in prediction
+    mask        (B, h, w)         probability that a cell of the crop shows the hand
+    mask_complete (B, h, w)       probability that it lies on the hand, whatever is in front of that
 
     output      shape             what, of a detector
     maps        (B, 8, h, w)      see knuckle.predict.detect
@@ -50,9 +54,13 @@ from knuckle.skeleton import BONES
 METADATA_KEY = "knuckle"
 VERSION = 1
 LARGEST_CROP = 4096  # pixels a side; more is a damaged file's, and would fill the memory
-INPUTS = {"hand": ("image", "K", "box"), "detector": ("image", "K", "box"), "ik": ("joints", "shape")}
+INPUTS = {
+    "hand": ("image", "K", "box", "side", "joints_image"),
+    "detector": ("image", "K", "box"),
+    "ik": ("joints", "shape"),
+}
 OUTPUTS = {
-    "hand": ("joints", "uncertainty", "left", "presence", "vertices", "corners", "category", "mask"),
+    "hand": ("joints", "uncertainty", "left", "presence", "vertices", "corners", "category", "mask", "mask_complete"),
     "detector": ("maps",),
     "ik": ("angles", "vectors", "shape", "turn"),
 }
@@ -146,7 +154,8 @@ class Contract:
     @property
     def needs_guide(self) -> bool:
         """Whether another network must first give the place and the side of a hand."""
-        return self.crop.hands == "right" or not {"left", "presence"} <= set(self.outputs)
+        told = self.crop.hands == "right" or {"side", "joints_image"} & set(self.inputs)
+        return bool(told) or not {"left", "presence"} <= set(self.outputs)
 
     @property
     def predicts_side(self) -> bool:

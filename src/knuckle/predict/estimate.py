@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.predict.crop import Square
-from knuckle.sample import HeldObject
+from knuckle.sample import HandMasks, HeldObject
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class CropEstimate:
         vertices: (V, 3) in the coordinates of the joints, where the network predicts them.
         corners: (8, 3) of the held object's box, likewise, in the order of skeleton.BOX_CORNERS.
         category: (C,) probabilities of the held object's categories.
+        masks: of the picture, where the network predicts them.
     """
 
     square: Square
@@ -37,6 +38,7 @@ class CropEstimate:
     vertices: Float[np.ndarray, "v 3"] | None = None
     corners: Float[np.ndarray, "8 3"] | None = None
     category: Float[np.ndarray, " c"] | None = None
+    masks: HandMasks | None = None
 
     @property
     def uv(self) -> Float[np.ndarray, "21 2"]:
@@ -57,6 +59,7 @@ class HandEstimate:
         left_log_odds: log-odds of a left hand, summed over all passes; 0 where the side is not predicted.
         vertices_camera: (V, 3) metres, the network's own mesh, where it predicts one.
         object: the held object, where the network predicts one.
+        masks: of the picture, where the network predicts them.
     """
 
     side: Literal["left", "right"]
@@ -67,3 +70,4 @@ class HandEstimate:
     left_log_odds: float = 0.0
     vertices_camera: Float[np.ndarray, "v 3"] | None = None
     object: HeldObject | None = None
+    masks: HandMasks | None = None

@@ -122,6 +122,7 @@ class FitExplain:
             joints_network=estimate.joints_camera,
             vertices_network=estimate.vertices_camera,
             object=estimate.object,
+            masks=estimate.masks,
         )
         return hand, fitted
 

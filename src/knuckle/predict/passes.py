@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from knuckle.camera import Camera
 from knuckle.image.cut import apply_affine, invert_affine
@@ -12,9 +14,22 @@ from knuckle.predict.config import PredictorConfig
 from knuckle.predict.contract import CropRule
 from knuckle.predict.crop import Square, square_of_joints
 from knuckle.predict.estimate import CropEstimate
+from knuckle.predict.masks import masks_in_picture
 from knuckle.predict.network import HandNetwork
 from knuckle.predict.place import focal_length
 from knuckle.skeleton import MIRRORED_BOX_CORNERS
+
+
+class KnownHand(NamedTuple):
+    """What a network can be told of a hand.
+
+    Attributes:
+        side: of the hand in the picture.
+        uv: (21, 2) pixels of the picture, NaN for joints that are not known.
+    """
+
+    side: Literal["left", "right"]
+    uv: Float[np.ndarray, "21 2"]
 
 
 class CropPasses:
@@ -37,13 +52,20 @@ class CropPasses:
         """How the input is cropped."""
         return self.contract.crop
 
-    def run(self, picture: np.ndarray, camera: Camera, crops: Sequence[tuple[Square, bool]]) -> list[CropEstimate]:
+    def run(
+        self,
+        picture: np.ndarray,
+        camera: Camera,
+        crops: Sequence[tuple[Square, bool]],
+        known: Sequence[KnownHand] | None = None,
+    ) -> list[CropEstimate]:
         """One pass through each crop.
 
         Args:
             picture: (h, w, 3) uint8 RGB.
             camera: that took it.
             crops: squares of the picture, and whether to mirror them.
+            known: side and joints of each hand, for a contract that asks for them.
         """
         if not crops:
             return []
@@ -62,13 +84,35 @@ class CropPasses:
             affines,
             np.stack([crop.K for crop in cameras]) if "K" in self.contract.inputs else None,
             np.stack([square.box for square, _ in crops]) if "box" in self.contract.inputs else None,
+            **self._told(affines, crops, known),
         )
         return [
-            self._space_estimate(each, camera, cameras[i], *crops[i])
-            if self.contract.in_space
-            else self._pixel_estimate(each, affines[i], *crops[i])
+            replace(
+                self._space_estimate(each, camera, cameras[i], *crops[i])
+                if self.contract.in_space
+                else self._pixel_estimate(each, affines[i], *crops[i]),
+                masks=masks_in_picture(each, affines[i], size, (picture.shape[1], picture.shape[0])),
+            )
             for i, each in enumerate(_rows(outputs, len(crops)))
         ]
+
+    def _told(
+        self, affines: list[np.ndarray], crops: Sequence[tuple[Square, bool]], known: Sequence[KnownHand] | None
+    ) -> dict[str, np.ndarray]:
+        """The inputs that another network, or the truth, must say."""
+        asked = {"side", "joints_image"} & set(self.contract.inputs)
+        if not asked:
+            return {}
+        if known is None or len(known) != len(crops):
+            raise ValueError(f"known must say {' and '.join(sorted(asked))} of each of {len(crops)} hands but does not")
+        told: dict[str, np.ndarray] = {}
+        if "side" in asked:
+            left = [(hand.side == "left") != mirrored for hand, (_, mirrored) in zip(known, crops, strict=True)]
+            told["side"] = np.array([[float(value), float(not value)] for value in left])
+        if "joints_image" in asked:
+            uv = [apply_affine(affine, hand.uv) for hand, affine in zip(known, affines, strict=True)]
+            told["joints_image"] = np.stack(uv)
+        return told
 
     def refine(self, picture: np.ndarray, camera: Camera, previous: list[CropEstimate]) -> list[CropEstimate]:
         """Another pass, through the crops around the estimated joints: a detector's box may have cut off fingers."""

@@ -81,15 +81,21 @@ def place_hand(
         np.maximum(uncertainty, 1e-3),
         estimate.left_log_odds,
         None if estimate.vertices is None else placed[21 : 21 + len(estimate.vertices)],
-        None if estimate.corners is None else _held_object(placed[-8:], estimate.category, contract.categories),
+        _held_object(None if estimate.corners is None else placed[-8:], estimate.category, contract.categories),
+        estimate.masks,
     )
 
 
-def _held_object(corners: Float[np.ndarray, "8 3"], category: np.ndarray | None, names: tuple[str, ...]) -> HeldObject:
+def _held_object(
+    corners: Float[np.ndarray, "8 3"] | None, category: np.ndarray | None, names: tuple[str, ...]
+) -> HeldObject | None:
     if category is None:
-        return HeldObject.from_corners(corners)
+        return None if corners is None else HeldObject.from_corners(corners)
     best = int(np.argmax(category))
-    return HeldObject.from_corners(corners, names[best], float(np.clip(category[best], 0.0, 1.0)))
+    name, probability = names[best], float(np.clip(category[best], 0.0, 1.0))
+    if corners is None:
+        return HeldObject(category=name, category_probability=probability)
+    return HeldObject.from_corners(corners, name, probability)
 
 
 def to_sight(

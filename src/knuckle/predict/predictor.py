@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from knuckle.camera import Camera
 from knuckle.fit import FitConstants
@@ -19,7 +19,7 @@ from knuckle.predict.estimate import CropEstimate, HandEstimate
 from knuckle.predict.explain import Explain, FitExplain
 from knuckle.predict.ik import IKGraph
 from knuckle.predict.network import DetectorGraph, Device, HandDetector, HandGraph, HandNetwork
-from knuckle.predict.passes import CropPasses
+from knuckle.predict.passes import CropPasses, KnownHand
 from knuckle.predict.person import checked_shape
 from knuckle.predict.place import place_hand
 from knuckle.predict.solve import FitToJoints
@@ -113,17 +113,20 @@ class Predictor:
         camera: Camera | None = None,
         known_length: float | None = None,
         shape: Float[np.ndarray, " s"] | None = None,
+        visibility: Bool[np.ndarray, "21"] | None = None,
     ) -> Hand | None:
         """The hand in the crop around known joints, in one pass without detector and guide, as papers evaluate.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            joints_image: pixels of the true joints, NaN where there is no label; used for the crop only.
+            joints_image: pixels of the true joints, NaN where there is no label; used for the crop only, unless the
+                contract asks for joints in the picture.
             side: the true side, used for mirroring; the result has the network's own where it predicts the side.
             camera: as in `__call__`.
             known_length: true length in metres of the bone that the contract names, for a network that predicts no
                 size; an average adult's if None.
             shape: (S,) of the hand, where it is known.
+            visibility: (21,) which joints such a network is told of; all if None.
 
         Returns:
             The hand; None where too few joints are labelled to define a crop.
@@ -135,7 +138,8 @@ class Predictor:
         square = square_of_labels(joints_image, self._hand.rule)
         if square is None:
             return None
-        (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))])
+        told = joints_image if visibility is None else np.where(visibility[:, None], joints_image, np.nan)
+        (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))], [KnownHand(side, told)])
         side = self._side(estimate, side)
         found = place_hand(self._hand.contract, camera, estimate, self._bone_lengths, 1.0, side, known_length)
         return self.explain(found, camera, shape=shape)[0]
@@ -235,7 +239,8 @@ class Predictor:
         network = self._hand
         crops = [(square_of_joints(hand.uv, rule=network.rule), self._mirrors(hand.side)) for hand in found]
         placed = []
-        for hand, estimate in zip(found, network.run(image, camera, crops), strict=True):
+        known = [KnownHand(hand.side, hand.uv) for hand in found]
+        for hand, estimate in zip(found, network.run(image, camera, crops, known), strict=True):
             side = self._side(estimate, hand.side)
             new = place_hand(network.contract, camera, estimate, self._bone_lengths, hand.score, side)
             if not network.contract.predicts_side:

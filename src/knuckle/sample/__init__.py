@@ -1,8 +1,9 @@
-"""One hand in one picture with its labels (Sample), many as tensors (Batch), and results (Hand, HeldObject)."""
+"""One hand in one picture with its labels (Sample), many as tensors (Batch), and results (Hand, HandMasks, HeldObject)."""
 
 from knuckle.sample.batch import Batch, collate
 from knuckle.sample.hand import Hand
+from knuckle.sample.hand_masks import HandMasks
 from knuckle.sample.held_object import HeldObject
 from knuckle.sample.sample import Sample
 
-__all__ = ["Batch", "Hand", "HeldObject", "Sample", "collate"]
+__all__ = ["Batch", "Hand", "HandMasks", "HeldObject", "Sample", "collate"]

@@ -10,6 +10,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.handmodel import ANGLE_NAMES, HandLimits
 from knuckle.handmodel.ranges import Excess, excess
+from knuckle.sample.hand_masks import HandMasks
 from knuckle.sample.held_object import HeldObject
 from knuckle.sample.validate import check_array, check_box, check_finite, check_rigid, check_side
 
@@ -51,6 +52,7 @@ class Hand:
         joints_network: (21, 3) metres, the network's own output in the camera's frame, before the fit.
         vertices_network: (V, 3) metres, likewise the network's own mesh, in its own topology.
         object: the held object; None where there is none, or the network does not predict one.
+        masks: of the picture, as the network predicts them; None where it does not, and if read from JSON.
         id: of the track in a video, from 0; None in a picture.
 
     Raises:
@@ -71,6 +73,7 @@ class Hand:
     joints_network: np.ndarray | None = field(default=None, repr=False)
     vertices_network: np.ndarray | None = field(default=None, repr=False)
     object: HeldObject | None = None
+    masks: HandMasks | None = field(default=None, repr=False)
     id: int | None = None
 
     def __post_init__(self) -> None:

@@ -20,7 +20,8 @@ class HeldObject:
     """A held object, in metres, in the frame of the camera that took the picture.
 
     Attributes:
-        corners_camera: (8, 3) of its bounding box, in the order of skeleton.BOX_CORNERS.
+        corners_camera: (8, 3) of its bounding box, in the order of skeleton.BOX_CORNERS; None where only its category is
+            predicted.
         T_camera_object: (4, 4) proper, from the box's own frame: origin in its centre, axes along its edges. None
             where the corners do not determine it.
         category: its name; None where it is not predicted.
@@ -30,14 +31,17 @@ class HeldObject:
         ValueError: a field has another shape, type or range than described here, or is not finite.
     """
 
-    corners_camera: np.ndarray
+    corners_camera: np.ndarray | None = None
     T_camera_object: np.ndarray | None = None
     category: str | None = None
     category_probability: float | None = None
 
     def __post_init__(self) -> None:
-        check_array("corners_camera", self.corners_camera, (8, 3))
-        check_finite("corners_camera", self.corners_camera)
+        if self.corners_camera is not None:
+            check_array("corners_camera", self.corners_camera, (8, 3))
+            check_finite("corners_camera", self.corners_camera)
+        elif self.category is None or self.T_camera_object is not None:
+            raise ValueError("an object must have corners_camera, or a category alone, but has neither")
         if self.T_camera_object is not None:
             check_rigid("T_camera_object", self.T_camera_object)
         if self.category is not None and not (isinstance(self.category, str) and self.category):
@@ -59,7 +63,7 @@ class HeldObject:
         return cls(corners_camera, box_pose(corners_camera), category, category_probability)
 
     def to_json(self) -> dict[str, Any]:
-        """corners_camera (8 x 3 m), T_camera_object (4 x 4 or null), category, category_probability (or null)."""
+        """corners_camera (8 x 3 m or null), T_camera_object (4 x 4 or null), category, category_probability (or null)."""
         arrays = {
             name: None if value is None else (np.round(value.astype(np.float64), _DECIMALS[name]) + 0.0).tolist()
             for name, value in (("corners_camera", self.corners_camera), ("T_camera_object", self.T_camera_object))
@@ -81,7 +85,8 @@ class HeldObject:
             came = sorted(data) if isinstance(data, Mapping) else data
             raise ValueError(f"object must be null or have the keys {', '.join(_KEYS)} but got {came!r}")
         try:
-            corners = np.asarray(data["corners_camera"], dtype=np.float64)
+            corners = data["corners_camera"]
+            corners = None if corners is None else np.asarray(corners, dtype=np.float64)
             pose = data["T_camera_object"]
             pose = None if pose is None else np.asarray(pose, dtype=np.float64)
         except (TypeError, ValueError) as error:

@@ -16,6 +16,8 @@ SYSTEMS = {
     "biomechanical-small": "knuckle.systems.biomechanical:SmallBiomechanical",
     "lite-mesh": "knuckle.systems.lite_mesh:LiteMesh",
     "lite-mesh-small": "knuckle.systems.lite_mesh:SmallLiteMesh",
+    "object-aware": "knuckle.systems.object_aware:ObjectAware",
+    "object-aware-small": "knuckle.systems.object_aware:SmallObjectAware",
     "ik": "knuckle.systems.ik:InverseKinematics",
 }
 

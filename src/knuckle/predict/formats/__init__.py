@@ -7,6 +7,7 @@ from knuckle.predict.formats.bvh import BVH
 from knuckle.predict.formats.coco import COCO
 from knuckle.predict.formats.glb import GLB
 from knuckle.predict.formats.lines import LINES
+from knuckle.predict.formats.mask import MASK
 from knuckle.predict.formats.overlay import OVERLAY
 from knuckle.predict.formats.rrd import RRD
 from knuckle.predict.formats.table import TABLE
@@ -21,5 +22,6 @@ FORMATS: Mapping[str, Format] = {
     "npz": ARRAYS,
     "csv": TABLE,
     "coco": COCO,
+    "mask": MASK,
     "rrd": RRD,
 }

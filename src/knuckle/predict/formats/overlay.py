@@ -29,7 +29,7 @@ def draw_hands(image: np.ndarray, hands: Sequence[Hand], model: HandModel, mesh:
             faces = np.asarray(model.faces_of(hand.side)).astype(np.int64)
             image = overlay_mesh(image, hand.vertices_camera, faces, hand.camera, alpha=0.45)
         image = draw_skeleton(image, hand.joints_image)
-        if hand.object is not None:
+        if hand.object is not None and hand.object.corners_camera is not None:
             image = draw_box(image, hand.camera.project(hand.object.corners_camera))
     return image
 
