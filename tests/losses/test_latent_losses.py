@@ -34,23 +34,23 @@ def test_a_triplet_costs_ln_2_at_worst_and_nothing_where_the_other_is_far():
     code = line(0.0, 1.0, 0.0)
     loss = triplet_loss(code, category)
     # From the first: the other category lies upon it. From the second: at the same distance as its own.
-    assert float(loss.weight) == 2
+    assert loss.weight.item() == 2
     expected = math.log(2.0) + math.log(2 - 1 / (1 + MARGIN))
-    assert float(loss.total) == pytest.approx(expected, rel=1e-5)
+    assert loss.total.item() == pytest.approx(expected, rel=1e-5)
     loss.total.backward()
     # A step against the gradient takes the other category away, and brings its own nearer.
     near = line(0.0, 1.0, 0.5)
     triplet_loss(near, category).total.backward()
     assert near.grad[2, 0] < 0 or near.grad[0, 0] != 0
     moved = (near - 0.05 * near.grad).detach()
-    assert float(triplet_loss(moved, category).total) < float(triplet_loss(near, category).total)
+    assert triplet_loss(moved, category).total.item() < triplet_loss(near, category).total.item()
 
     far = line(0.0, 1.0, 1.0 + math.sqrt(1 + MARGIN) + 1e-3)
     loss = triplet_loss(far, category)
-    assert float(loss.total) == 0.0
+    assert loss.total.item() == 0.0
     loss.total.backward()
     assert not far.grad.any()
-    assert float(pair_loss(far, category).value) == pytest.approx(1.0)
+    assert pair_loss(far, category).value.item() == pytest.approx(1.0)
 
 
 def test_names_of_categories_do_not_matter_and_unknown_ones_take_no_part():
@@ -64,7 +64,7 @@ def test_names_of_categories_do_not_matter_and_unknown_ones_take_no_part():
     for alone in ([0, 1, 2], [0, 0, 0], [-1, -1, -1]):
         some = torch.randn(3, 4, requires_grad=True)
         loss = triplet_loss(some, torch.tensor(alone))
-        assert (float(loss.total), float(loss.weight)) == (0.0, 0.0)
+        assert (loss.total.item(), loss.weight.item()) == (0.0, 0.0)
         loss.total.backward()
         assert some.grad.isfinite().all()
 
@@ -72,7 +72,7 @@ def test_names_of_categories_do_not_matter_and_unknown_ones_take_no_part():
 def test_equal_codes_of_a_category_are_finite():
     code = line(0.0, 0.0, 0.0)
     loss = triplet_loss(code, torch.tensor([0, 0, 1]))
-    assert float(loss.value) == pytest.approx(math.log(2.0))
+    assert loss.value.item() == pytest.approx(math.log(2.0))
     loss.total.backward()
     assert code.grad.isfinite().all()
 
@@ -80,11 +80,11 @@ def test_equal_codes_of_a_category_are_finite():
 def test_a_centre_moves_to_the_mean_of_its_codes():
     code = line(1.0, 2.0, 6.0)
     centres = torch.nn.Parameter(torch.tensor([[0.5, 0.0], [7.0, 0.0]]))
-    assert float(cluster_loss(centres.detach(), centres).value) == 0.0
+    assert cluster_loss(centres.detach(), centres).value.item() == 0.0
     losses = []
     for _ in range(60):
         loss = cluster_loss(code.detach(), centres).total
-        losses.append(float(loss))
+        losses.append(loss.item())
         (gradient,) = torch.autograd.grad(loss, centres)
         centres.data -= 0.1 * gradient
     assert losses == sorted(losses, reverse=True)
@@ -97,7 +97,7 @@ def test_dead_centres_are_drawn_to_where_codes_are_badly_served():
     code = line(0.0, 0.2, 5.0, 9.0).detach()
     centres = torch.nn.Parameter(torch.tensor([[0.1, 0.0], [50.0, 0.0], [60.0, 0.0]]))
     loss = reseeding_loss(code, centres)
-    assert float(loss.weight) == 2
+    assert loss.weight.item() == 2
     (gradient,) = torch.autograd.grad(loss.total, centres)
     assert not gradient[0].any(), "a living centre is left alone"
     # The first to the farthest code, the second to the next.
@@ -107,5 +107,5 @@ def test_dead_centres_are_drawn_to_where_codes_are_badly_served():
         optimiser.zero_grad()
         (cluster_loss(code, centres).value + reseeding_loss(code, centres).value).backward()
         optimiser.step()
-    assert float(cluster_loss(code, centres).value) < 0.1
-    assert float(reseeding_loss(code, centres).weight) == 0
+    assert cluster_loss(code, centres).value.item() < 0.1
+    assert reseeding_loss(code, centres).weight.item() == 0

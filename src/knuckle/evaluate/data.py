@@ -63,8 +63,8 @@ class Predictions:
     joints: (N, 21, 3) metres, or None for predictions in 2D alone. absolute: whether joints are in the camera
     frame; False for root-relative joints (MediaPipe), which have no camera-space errors.
     vertices: (N, V, 3), any topology (may be memory-mapped). joints_image: (N, 21, 2) pixels. left: (N,) the predicted
-    side. corners: (N, 8, 3). measures: (N,) by name, what was measured of each hand already, NaN where it could not be: see
-    knuckle.evaluate.measures. source: where they are from, for the report.
+    side. corners: (N, 8, 3). measures: (N,) by name, what was measured of each hand already, NaN where it could not be
+    (see knuckle.evaluate.measures). source: where they are from, for the report.
     """
 
     present: Bool[np.ndarray, " n"]

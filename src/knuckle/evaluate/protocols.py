@@ -251,8 +251,8 @@ _ALL = (
         bone=(9, 10),
         image_thresholds=MappingProxyType({"AUC 0-20 px": HOP_20PX}),
         pooled_median=True,
-        note="root is the wrist; 2D errors are pixels of the whole picture; masks and categories are scored where labels "
-        "and network have them, masks within the held object on the parts of the hand behind it alone",
+        note="root is the wrist; 2D errors are pixels of the whole picture; masks and categories are scored where "
+        "labels and network have them, masks within the held object on the parts of the hand behind it alone",
     ),
     Protocol(
         "dexycb-s0",

@@ -152,12 +152,12 @@ def gaussian_maps(
     return lines[..., 1, :, None] * lines[..., 0, None, :]
 
 
-def map_peaks(maps: Float[Array, "*batch height width"], radius: int = 2) -> Float[Array, "*batch 3"]:
-    """The highest cell of each map, refined by the centre of mass of what is positive around it.
+def map_peaks(maps: Float[Array, "*batch height width"], radius: int = 3) -> Float[Array, "*batch 3"]:
+    """The highest cell of each map, refined by the centre of mass of what around it is higher than half of that.
 
     Args:
         maps: (..., height, width).
-        radius: cells around the highest one that count.
+        radius: cells around the highest one that count; half of a `gaussian_maps` of 32 cells lies within 3.
 
     Returns:
         (..., 3) x, y in cells, the first cell's centre being 0, and the height of the highest cell.
@@ -171,7 +171,7 @@ def map_peaks(maps: Float[Array, "*batch height width"], radius: int = 2) -> Flo
     near_x = xp.abs(x - (top % width)[..., None]) <= radius
     near_y = xp.abs(y - (top // width)[..., None]) <= radius
     # Above 0 even where nothing is, so that the mean exists.
-    weights = xp.clip(maps, min=0.0) + 1e-9
+    weights = xp.clip(maps - 0.5 * peak[..., None, None], min=0.0) + 1e-9
     weights = xp.where(near_y[..., :, None] & near_x[..., None, :], weights, xp.zeros_like(weights))
     across, down = xp.sum(weights, axis=-2), xp.sum(weights, axis=-1)
     total = xp.sum(across, axis=-1)

@@ -2,8 +2,8 @@
 
 Distances are squared Euclidean ones, summed over the code's coordinates, as the source prints them.
 
-Source: Gao et al., Variational Object-aware 3D Hand Pose from a Single RGB Image, RA-L 2019, Eq. 2, 5 and 6; the ratio
-of the triplet loss is Wohlhart and Lepetit's (CVPR 2015), whose margin of 0.01 stands for the one the source leaves out.
+Source: Gao et al., Variational Object-aware 3D Hand Pose from a Single RGB Image, RA-L 2019, Eq. 2, 5 and 6. The ratio
+of the triplet loss is Wohlhart and Lepetit's (CVPR 2015), whose margin of 0.01 stands for the one that is not printed.
 """
 
 import torch
@@ -64,7 +64,7 @@ def cluster_loss(code: Float[Tensor, "b d"], centres: Float[Tensor, "k d"]) -> M
 
 
 def reseeding_loss(code: Float[Tensor, "b d"], centres: Float[Tensor, "k d"]) -> Mean:
-    """Brings dead centres back: squared distance of centres that are no code's nearest from codes that are far from all.
+    """Brings dead centres back: squared distance of centres that are no code's nearest from codes far from all.
 
     `cluster_loss` has no gradient for such a centre, which would stay where it is for ever. The first dead centre is
     drawn to the code that is farthest from its own centre, the second to the second farthest, and so on. Codes have no

@@ -11,9 +11,9 @@ _MOMENTUM = 0.05
 class Categories(nn.Module):
     """Learned centres where there are any, and what they say about the category of a code.
 
-    With centres, each stands for the categories of the codes that came nearest to it in training; without, each category
-    has one, the running mean of its codes. Labels are only counted here, as statistics of normalisation are: nothing is
-    learned from them.
+    With centres, each stands for the categories of the codes that came nearest to it in training; without, each
+    category has one, the running mean of its codes. Labels are only counted here, as statistics of normalisation are:
+    nothing is learned from them.
 
     Args:
         count: of categories.

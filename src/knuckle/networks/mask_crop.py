@@ -1,7 +1,7 @@
 """Crops within a crop: the square around the largest piece of a mask, what it shows, and points in and out of it.
 
-A square is (u, v, side): its centre and side in pixels of the outer crop, whose pixel centres are at integers. All of it
-exports to ONNX; the square of a mask has no gradient.
+A square is (u, v, side): its centre and side in pixels of the outer crop, whose pixel centres are at integers. All of
+it exports to ONNX; the square of a mask has no gradient.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""One hand in one picture with its labels (Sample), many as tensors (Batch), and results (Hand, HandMasks, HeldObject)."""
+"""One hand in one picture with its labels (Sample), many as tensors (Batch), and results (Hand and its parts)."""
 
 from knuckle.sample.batch import Batch, collate
 from knuckle.sample.hand import Hand

@@ -20,8 +20,8 @@ class HeldObject:
     """A held object, in metres, in the frame of the camera that took the picture.
 
     Attributes:
-        corners_camera: (8, 3) of its bounding box, in the order of skeleton.BOX_CORNERS; None where only its category is
-            predicted.
+        corners_camera: (8, 3) of its bounding box, in the order of skeleton.BOX_CORNERS; None where only its category
+            is predicted.
         T_camera_object: (4, 4) proper, from the box's own frame: origin in its centre, axes along its edges. None
             where the corners do not determine it.
         category: its name; None where it is not predicted.
@@ -63,7 +63,7 @@ class HeldObject:
         return cls(corners_camera, box_pose(corners_camera), category, category_probability)
 
     def to_json(self) -> dict[str, Any]:
-        """corners_camera (8 x 3 m or null), T_camera_object (4 x 4 or null), category, category_probability (or null)."""
+        """corners_camera (8 x 3 m), T_camera_object (4 x 4), category, category_probability; null where missing."""
         arrays = {
             name: None if value is None else (np.round(value.astype(np.float64), _DECIMALS[name]) + 0.0).tolist()
             for name, value in (("corners_camera", self.corners_camera), ("T_camera_object", self.T_camera_object))

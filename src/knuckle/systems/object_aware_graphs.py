@@ -22,9 +22,9 @@ def object_aware_graph(
 ) -> Graph:
     """The graph of a network's parts, with its contract.
 
-    Joints of the whole chain and of the lift are the pose in space, moved to where the heatmaps see it. Without the lift
-    they are those in the picture, at one depth. The lift is given joints in the picture: true ones, or those of the
-    network that guides it. Where crops are not mirrored by side, the side is an input.
+    Joints of the whole chain and of the lift are the pose in space, moved to where the heatmaps see it. Without the
+    lift they are those in the picture, at one depth. The lift is given joints in the picture: true ones, or those of
+    the network that guides it. Where crops are not mirrored by side, the side is an input.
     """
     parts, size = network.sizes.parts, crop.size
     image = torch.zeros(2, size, size, 3, dtype=torch.uint8)

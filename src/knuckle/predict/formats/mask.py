@@ -1,7 +1,8 @@
-"""Masks of hands: of a picture two PNG for each hand, of a video one compressed .npz."""
+"""Masks of hands: two PNG for each hand in a picture, one for each hand in each frame of a video."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from knuckle.files import atomic_write
 from knuckle.predict.masks import hand_masks
 from knuckle.predict.output import AddFrame, Format, PictureResult, Target, VideoInfo
 
-# The bits of a pixel's byte; eight hands would take more than a byte of two bits each.
+# Bits of a pixel.
 VISIBLE, COMPLETE = 1, 2
 
 
@@ -27,30 +28,31 @@ def mask_bytes(result: PictureResult, target: Target) -> list[np.ndarray]:
     return found
 
 
+def _write(pixels: np.ndarray, path: Path) -> None:
+    done, encoded = cv2.imencode(".png", pixels)
+    if not done:
+        raise ValueError(f"the mask of {pixels.shape[1]} x {pixels.shape[0]} pixels could not be encoded")
+    with atomic_write(path) as unfinished:
+        unfinished.write_bytes(encoded.tobytes())
+
+
 def _picture(result: PictureResult, target: Target) -> None:
-    """STEM.mask-1.visible.png and STEM.mask-1.complete.png of the first hand in the JSON, and so on; 255 on the hand."""
-    for number, packed in enumerate(mask_bytes(result, target), start=1):
+    """STEM.hand-0.visible.png and STEM.hand-0.complete.png of the first hand in the JSON, and so on; 255: hand."""
+    for number, packed in enumerate(mask_bytes(result, target)):
         for name, bit in (("visible", VISIBLE), ("complete", COMPLETE)):
-            done, encoded = cv2.imencode(".png", np.where(packed & bit, np.uint8(255), np.uint8(0)))
-            if not done:
-                raise ValueError(f"the mask of {packed.shape[1]} x {packed.shape[0]} pixels could not be encoded")
-            with atomic_write(target.named(f".mask-{number}.{name}.png")) as unfinished:
-                unfinished.write_bytes(encoded.tobytes())
+            pixels = np.where(packed & bit, np.uint8(255), np.uint8(0))
+            _write(pixels, target.named(f".hand-{number}.{name}.png"))
 
 
 @contextmanager
 def _video(video: VideoInfo, target: Target) -> Iterator[AddFrame]:
-    """One PNG for each hand in each frame, STEM.masks/FRAME-ID.png: bit 1 of a pixel is visible, bit 2 complete."""
+    """STEM.masks/FRAME-ID.png for each hand in each frame: bit 1 of a pixel is visible, bit 2 complete."""
     folder = target.named(".masks")
     folder.mkdir(parents=True, exist_ok=True)
 
     def add(result: PictureResult) -> None:
         for hand, packed in zip(result.hands, mask_bytes(result, target), strict=True):
-            done, encoded = cv2.imencode(".png", packed)
-            if not done:
-                raise ValueError(f"the mask of {packed.shape[1]} x {packed.shape[0]} pixels could not be encoded")
-            with atomic_write(folder / f"{result.frame:06d}-{hand.id or 0}.png") as unfinished:
-                unfinished.write_bytes(encoded.tobytes())
+            _write(packed, folder / f"{result.frame:06d}-{hand.id or 0}.png")
 
     yield add
 
