@@ -53,7 +53,7 @@ def source_of(folder, samples, config=TINY):
 
 def batch_of(source, rows=None):
     rows = range(len(source)) if rows is None else rows
-    return source.collate([source.sample(i, np.random.default_rng(i)) for i in rows])
+    return source.collate([source.sample(int(i), np.random.default_rng(int(i))) for i in rows])
 
 
 def at(stage) -> Moment:
@@ -112,7 +112,7 @@ def test_the_truth_has_no_error(batch):
     found = system.errors(ObjectAwareOutput(masks, None, (), None, None, None, None, None), batch)
     assert found["mask_iou"].value.item() == 1
     assert found["hidden_iou"].value.item() == 1
-    assert overlap(torch.zeros_like(logits) > 0, batch.mask_complete, torch.ones(8)).value.item() == 0
+    assert overlap(torch.zeros_like(logits) > 0, batch.mask_complete, torch.ones(8, dtype=torch.bool)).value.item() == 0
 
 
 def test_hidden_joints_have_empty_true_maps(batch):

@@ -170,8 +170,8 @@ def map_peaks(maps: Float[Array, "*batch height width"], radius: int = 3) -> Flo
     x, y = _bins(maps, width), _bins(maps, height)
     near_x = xp.abs(x - (top % width)[..., None]) <= radius
     near_y = xp.abs(y - (top // width)[..., None]) <= radius
-    # Above 0 even where nothing is, so that the mean exists.
-    weights = xp.clip(maps - 0.5 * peak[..., None, None], min=0.0) + 1e-9
+    # Above 0 even where nothing is, so that the mean exists; far enough that no exporter takes it for 0.
+    weights = xp.clip(maps - 0.5 * peak[..., None, None], min=0.0) + 1e-6
     weights = xp.where(near_y[..., :, None] & near_x[..., None, :], weights, xp.zeros_like(weights))
     across, down = xp.sum(weights, axis=-2), xp.sum(weights, axis=-1)
     total = xp.sum(across, axis=-1)
