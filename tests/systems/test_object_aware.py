@@ -1,8 +1,10 @@
 """The object-aware system: what each stage learns and sees, balanced batches, and from labels to scores."""
 
+import importlib
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -209,8 +211,7 @@ def test_a_run_that_was_stopped_goes_on_exactly(tmp_path):
         assert (whole / name).read_bytes() == (parts / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("only", ["", "masks,heatmaps", "lifting"])
-@pytest.mark.parametrize("hands", ["right", "either"])
+@pytest.mark.parametrize(("only", "hands"), [("", "right"), ("masks,heatmaps", "either"), ("lifting", "either")])
 def test_the_exported_graph_equals_torch(tmp_path, only, hands):
     system = ObjectAware(replace(TINY, only=only, crop=replace(TINY.crop, hands=hands)))
     network = system.network().eval()
@@ -236,7 +237,7 @@ def test_the_exported_graph_equals_torch(tmp_path, only, hands):
         np.testing.assert_allclose(found[name], values, atol=2e-3, err_msg=name)
 
 
-def test_from_labels_to_scores(tmp_path, capsys):
+def test_from_labels_to_scores(tmp_path, monkeypatch):
     """Trained on shards with categories, in stages; predicted with, masks saved; scored on masks and categories."""
     samples = held_samples(8)
     data = write_shard(tmp_path / "set", samples)
@@ -250,6 +251,12 @@ def test_from_labels_to_scores(tmp_path, capsys):
     assert {"loss/triplet", "loss/cluster", "pose_mm", "category"} <= set(lines[3])
     model = tmp_path / "hand.onnx"
     (checkpoint,) = run.glob("step-*4")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    drawn = importlib.import_module("draw_object_aware").main
+    assert drawn(["codes", str(checkpoint), str(checkpoint), "--data", data, "--out", str(tmp_path / "a.png")]) == 0
+    line = ["line", str(checkpoint), "--data", data, "--ends", "0,3", "--count", "3", "--out", str(tmp_path / "b.png")]
+    assert drawn(line) == 0
+    assert cv2.imread(str(tmp_path / "b.png")).shape == (256, 768, 3)
     assert main(["export", str(checkpoint), "--out", str(model)]) == 0
     picture = tmp_path / "hand.png"
     cv2.imwrite(str(picture), np.asarray(samples[0].image)[..., ::-1])

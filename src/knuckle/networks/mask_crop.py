@@ -13,7 +13,7 @@ _CELLS = 32
 _SMALLEST = 0.15
 
 
-def largest_piece(mask: Tensor, steps: int = 2 * _CELLS) -> Tensor:
+def largest_piece(mask: Tensor, steps: int = 48) -> Tensor:
     """The largest connected piece of each mask; diagonal neighbours are connected.
 
     Args:

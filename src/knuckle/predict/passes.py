@@ -237,6 +237,7 @@ def _mean_estimate(old: CropEstimate, new: CropEstimate, share: float) -> CropEs
         relative_uncertainty=float(mean("relative_uncertainty")),
         left_log_odds=old.left_log_odds + new.left_log_odds,
         presence=float(mean("presence")),
+        masks=new.masks,
         **{name: mean(name) for name in optional},
     )
 

@@ -252,7 +252,7 @@ class ObjectAware:
             masks = network.masks_of(batch.image, drawn)
         if "joints" in parts:
             # Where masks are not at hand, what they are to give: the square around the hand, not quite exactly.
-            square = square_of(masks) if masks is not None else self._true_square(network, batch, now)
+            square = self._near_square(_joints(batch), network, now) if masks is None else square_of(masks)
             maps = tuple(network.maps_of(batch.image, square))
             uv, _ = joints_of(maps[-1], square, c.crop.size)
         if "lift" in parts:
@@ -344,10 +344,8 @@ class ObjectAware:
         whole = torch.where(bare[:, None, None], batch.mask_visible.to(like.dtype), whole)
         return whole, batch.rows("mask_complete") | bare
 
-    def _true_square(self, network: nn.Module, batch: Batch, now: Moment) -> Tensor:
-        """The square (B, 3) around the true joints; in training not quite."""
-        uv = batch.joints_image
-        uv = torch.full((len(batch), 21, 2), torch.nan, device=batch.image.device) if uv is None else uv
+    def _near_square(self, uv: Tensor, network: nn.Module, now: Moment) -> Tensor:
+        """The square (B, 3) around joints (B, 21, 2); in training not quite."""
         square = square_of_points(uv, self._config.crop.size)
         if not network.training:
             return square
@@ -357,16 +355,15 @@ class ObjectAware:
         return torch.cat([square[:, :2] + side * noise[:, :2], side * (2 * noise[:, 2:]).exp()], dim=1)
 
     def _true_maps(self, network: nn.Module, batch: Batch, now: Moment) -> Tensor:
-        """Heatmaps (B, 21, 32, 32) of the true joints; in training not quite."""
-        c, square = self._config, self._true_square(network, batch, now)
-        uv = batch.joints_image
-        uv = torch.full((len(batch), 21, 2), torch.nan, device=square.device) if uv is None else uv
-        if network.training:
-            noise = torch.randn(uv.shape, generator=now.generator, device=uv.device).clamp(-2.0, 2.0)
-            uv = uv + c.pixel_noise / 256 * square[:, None, 2:] * noise
+        """Heatmaps (B, 21, 32, 32) of the joints that are seen, in the square around these; in training not quite."""
+        c, uv = self._config, _joints(batch)
         if c.hidden and batch.visibility is not None:
             seen = batch.visibility | ~batch.rows("visibility")[:, None]
             uv = torch.where(seen[..., None], uv, torch.full_like(uv, torch.nan))
+        square = self._near_square(uv, network, now)
+        if network.training:
+            noise = torch.randn(uv.shape, generator=now.generator, device=uv.device).clamp(-2.0, 2.0)
+            uv = uv + c.pixel_noise / 256 * square[:, None, 2:] * noise
         inner = into_square(uv, square, c.crop.size)
         return gaussian_maps(inner, c.crop.size, CELLS, c.sigma * c.crop.size / 256)
 
@@ -446,6 +443,13 @@ def overlap(guess: Tensor, truth: Tensor, known: Tensor) -> Mean:
 def _cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
     """(B,) mean over the pixels."""
     return functional.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none").mean((1, 2))
+
+
+def _joints(batch: Batch) -> Tensor:
+    """(B, 21, 2) pixels of the crop, NaN where there is no label."""
+    if batch.joints_image is None:
+        return torch.full((len(batch), 21, 2), torch.nan, device=batch.image.device)
+    return batch.joints_image
 
 
 def _nothing(like: Tensor | None) -> Mean:
