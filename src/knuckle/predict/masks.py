@@ -1,7 +1,6 @@
 """Masks of hands in pictures: from what a network says of crops, else from the meshes of the hands found."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -48,7 +47,7 @@ def hand_masks(hands: Sequence[Hand], model: HandModel, size: tuple[int, int]) -
         size: (width, height) of the picture.
 
     Returns:
-        Both masks for each hand, except that visible is None where a network gives the complete mask alone.
+        Both masks for each hand; where a network gives one alone, both are that.
     """
     depths = [_depths(hand, model, size) if hand.masks is None else None for hand in hands]
     found = []
@@ -61,7 +60,11 @@ def hand_masks(hands: Sequence[Hand], model: HandModel, size: tuple[int, int]) -
         nearer = np.any([other < depth for other in others], axis=0) if others else np.zeros(depth.shape, bool)
         complete = np.isfinite(depth)
         found.append(HandMasks(complete & ~nearer, complete))
-    return [m if m.complete is not None else replace(m, complete=m.visible) for m in found]
+    return [HandMasks(_either(m.visible, m.complete), _either(m.complete, m.visible)) for m in found]
+
+
+def _either(mask: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    return other if mask is None else mask
 
 
 def _depths(hand: Hand, model: HandModel, size: tuple[int, int]) -> np.ndarray:
