@@ -243,14 +243,14 @@ def test_from_labels_to_scores(tmp_path, monkeypatch):
     data = write_shard(tmp_path / "set", samples)
     words = ["factor=0.0625", "mask_latent=16", "pose_latent=16", "crop.size=64", "crop.patch=100", "augment.cover=0"]
     settings = [word for setting in words for word in ("--set", setting)]
-    command = ["train", "object-aware-small", "--data", data, *settings, "--batch", "4", "--log-every", "1"]
+    command = ["train", "object-aware-small", "--data", data, *settings, "--batch", "8", "--log-every", "1"]
     run, out, scores = tmp_path / "run", tmp_path / "hands", tmp_path / "scores.json"
     assert main([*command, "--out", str(run), "--steps", "4"]) == 0
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert {"loss/mask", "mask_iou"} <= set(lines[0])
     assert {"loss/triplet", "loss/cluster", "pose_mm", "category"} <= set(lines[3])
     model = tmp_path / "hand.onnx"
-    (checkpoint,) = run.glob("step-*4")
+    (checkpoint,) = run.glob("step-*")
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
     drawn = importlib.import_module("draw_object_aware").main
     assert drawn(["codes", str(checkpoint), str(checkpoint), "--data", data, "--out", str(tmp_path / "a.png")]) == 0
@@ -273,7 +273,7 @@ def test_from_labels_to_scores(tmp_path, monkeypatch):
     # The lift alone is told the joints that are visible, and depends on them.
     alone = tmp_path / "lift"
     assert main([*command, "--out", str(alone), "--steps", "2", "--set", "only=lifting"]) == 0
-    (checkpoint,) = alone.glob("step-*2")
+    (checkpoint,) = alone.glob("step-*")
     assert main(["eval", str(checkpoint), *tested, "--json", str(scores)]) == 0
     found = json.loads(scores.read_text())["scores"]
     assert "mask_complete_iou" not in found
