@@ -1,8 +1,8 @@
-"""Masks of hands: two PNG for each hand in a picture, one for each hand in each frame of a video."""
+"""Masks of hands: two PNG for each hand in a picture; of a video an archive, one PNG for each hand in each frame."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from zipfile import ZipFile, ZipInfo
 
 import cv2
 import numpy as np
@@ -28,12 +28,11 @@ def mask_bytes(result: PictureResult, target: Target) -> list[np.ndarray]:
     return found
 
 
-def _write(pixels: np.ndarray, path: Path) -> None:
+def _encoded(pixels: np.ndarray) -> bytes:
     done, encoded = cv2.imencode(".png", pixels)
     if not done:
         raise ValueError(f"the mask of {pixels.shape[1]} x {pixels.shape[0]} pixels could not be encoded")
-    with atomic_write(path) as unfinished:
-        unfinished.write_bytes(encoded.tobytes())
+    return encoded.tobytes()
 
 
 def _picture(result: PictureResult, target: Target) -> None:
@@ -41,20 +40,21 @@ def _picture(result: PictureResult, target: Target) -> None:
     for number, packed in enumerate(mask_bytes(result, target)):
         for name, bit in (("visible", VISIBLE), ("complete", COMPLETE)):
             pixels = np.where(packed & bit, np.uint8(255), np.uint8(0))
-            _write(pixels, target.named(f".hand-{number}.{name}.png"))
+            with atomic_write(target.named(f".hand-{number}.{name}.png")) as unfinished:
+                unfinished.write_bytes(_encoded(pixels))
 
 
 @contextmanager
 def _video(video: VideoInfo, target: Target) -> Iterator[AddFrame]:
-    """STEM.masks/FRAME-ID.png for each hand in each frame: bit 1 of a pixel is visible, bit 2 complete."""
-    folder = target.named(".masks")
-    folder.mkdir(parents=True, exist_ok=True)
+    """STEM.masks.zip with FRAME-ID.png for each hand in each frame: bit 1 of a pixel is visible, bit 2 complete."""
+    with atomic_write(target.named(".masks.zip")) as unfinished, ZipFile(unfinished, "w") as archive:
 
-    def add(result: PictureResult) -> None:
-        for hand, packed in zip(result.hands, mask_bytes(result, target), strict=True):
-            _write(packed, folder / f"{result.frame:06d}-{hand.id or 0}.png")
+        def add(result: PictureResult) -> None:
+            for hand, packed in zip(result.hands, mask_bytes(result, target), strict=True):
+                # PNG is compressed already. An entry has no date: the same masks are the same bytes.
+                archive.writestr(ZipInfo(f"{result.frame:06d}-{hand.id or 0}.png"), _encoded(packed))
 
-    yield add
+        yield add
 
 
 MASK = Format(_picture, _video)
