@@ -28,6 +28,7 @@ from knuckle.fit import fit_hand
 from knuckle.handmodel import HandModel
 from knuckle.image.read import read_picture
 from knuckle.models import onnx_file
+from knuckle.networks.object_aware import ObjectAwareNetwork
 from knuckle.predict import Predictor
 from knuckle.predict.formats.overlay import draw_hands
 from knuckle.predict.masks import hand_masks
@@ -159,18 +160,19 @@ def draw_line(options: argparse.Namespace) -> np.ndarray:
     return np.concatenate(tiles, axis=1)
 
 
-def _hands(checkpoint: Path, data: str, count: int) -> tuple[ObjectAware, torch.nn.Module, Batch]:
+def _hands(checkpoint: Path, data: str, count: int) -> tuple[ObjectAware, ObjectAwareNetwork, Batch]:
     """The system and network of a checkpoint, and crops of the first hands of a set, at evaluation."""
     system, network = open_checkpoint(checkpoint)
     if not isinstance(system, ObjectAware) or "lift" not in system.config.parts:
         raise SystemExit(f"{checkpoint} must be an object-aware network with its lift into space but is not")
+    assert isinstance(network, ObjectAwareNetwork)
     with tempfile.TemporaryDirectory(prefix="knuckle-") as folder:
         source = system.source([DataSet(parse_spec(data), limit=count)], Path(folder), lambda name, found: None)
         rows = np.arange(min(count, len(source)))
         return system, network, make_batch(source, rows, range(len(rows)), (0,))
 
 
-def _codes(system: ObjectAware, network: torch.nn.Module, batch: Batch) -> np.ndarray:
+def _codes(system: ObjectAware, network: ObjectAwareNetwork, batch: Batch) -> np.ndarray:
     """(N, D) of the poses, from true heatmaps."""
     stage = min((s for s in system.stages if "lift" in parts_of(s)), key=lambda s: len(parts_of(s)))
     with torch.no_grad():
