@@ -47,14 +47,14 @@ _SCALES = (
     _Scale(
         name="tiny",
         system="object-aware-small",
-        images=4000,
+        images=2500,
         images_test=300,
         side=128,
         side_test=256,
         # Crops as exact as the test's, and little augmentation of how they look.
         learning=(
             "--set stages.0.batch=16 --set stages.1.batch=16 --set stages.3.batch=16 --set crop.first_pass_share=0 "
-            "--set augment.cover=0 "
+            "--set crop.patch=160 --set augment.cover=0 "
             "--set augment.blur=0 --set augment.noise=0 --set augment.mix_amplitude=0 --set augment.shade=0 "
             "--set augment.jpeg=0"
         ),

@@ -239,7 +239,9 @@ class ObjectAware:
     ) -> Crops | BalancedCrops:
         c = self._config
         needed = ("joints_camera",) if "lift" in c.parts else ()
-        crops = Crops(sets, c.crop, c.augment, cache, needed, advance)
+        # Masks take half of the space of what is decoded.
+        labels = c.crop.labels if "masks" in c.parts else tuple(n for n in c.crop.labels if "mask" not in n)
+        crops = Crops(sets, replace(c.crop, labels=labels), c.augment, cache, needed, advance)
         return BalancedCrops(crops, c.categories) if c.balance else crops
 
     def forward(self, network: nn.Module, batch: Batch, now: Moment) -> ObjectAwareOutput:
