@@ -54,8 +54,8 @@ _SCALES = (
         # Crops as exact as the test's, and little augmentation of how they look.
         learning=(
             "--set stages.0.batch=16 --set stages.1.batch=16 --set stages.2.batch=32 --set stages.3.batch=16 "
-            "--set crop.first_pass_share=0 --set crop.patch=160 --set augment.cover=0 --set augment.blur=0 --set augment.noise=0 --set augment.mix_amplitude=0 --set augment.shade=0 "
-            "--set augment.jpeg=0"
+            "--set crop.first_pass_share=0 --set crop.patch=160 --set augment.cover=0 --set augment.blur=0 "
+            "--set augment.noise=0 --set augment.mix_amplitude=0 --set augment.shade=0 --set augment.jpeg=0"
         ),
         masks=900,
         maps=0,

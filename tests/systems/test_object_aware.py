@@ -285,5 +285,7 @@ def test_what_cannot_be_is_said_in_a_line():
         open_system("object-aware", settings=["only=legs"])
     with pytest.raises(ValueError, match="bypass must be off where there is no code"):
         open_system("object-aware", settings=["bypass=true", "pose_latent=0"])
+    with pytest.raises(ValueError, match=r"crop\.labels must have object_category to balance"):
+        open_system("object-aware", settings=["crop.labels=[]"])
     with pytest.raises(ValueError, match="pretrained must be off for this system"):
         open_system("object-aware-small").network(pretrained=True)

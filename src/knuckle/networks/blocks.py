@@ -4,6 +4,8 @@ Plain 3x3 convolutions throughout: depthwise convolutions have fewer multiplicat
 where memory traffic of the feature maps dominates.
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -120,3 +122,13 @@ def normal_(module: nn.Module, deviation: float) -> None:
     with torch.no_grad():
         for name, values in module.named_parameters():
             nn.init.normal_(values, std=deviation) if name.endswith("weight") else nn.init.zeros_(values)
+
+
+def full_precision(device: str) -> "torch.autocast | nullcontext[None]":
+    """A context in which nothing is computed in bfloat16.
+
+    Args:
+        device: its type, as of `tensor.device.type`.
+    """
+    # Outside of autocast nothing is entered, so that an exported graph is the plain one.
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

@@ -5,7 +5,6 @@ Source: Spurr et al., Weakly Supervised 3D Hand Pose Estimation via Biomechanica
 and 4; the sizes of the correction are those of its authors' later code.
 """
 
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from knuckle.camera import viewing_rays
 from knuckle.geometry.depth import root_depth
 from knuckle.networks.backbone import open_backbone
-from knuckle.networks.blocks import BatchNorm
+from knuckle.networks.blocks import BatchNorm, full_precision
 from knuckle.networks.hand import HandNetwork
 from knuckle.skeleton import JOINT_NAMES
 
@@ -87,7 +86,7 @@ class LiftNetwork(nn.Module):
         """(B, 3, H, W) RGB of 0..255, and (B, 3, 3) intrinsics in pixels of the crop -> LiftOutput."""
         regressed, heat = self.regressor(image)
         # Depths are differences of nearly equal numbers: nothing from here on is computed in bfloat16.
-        with _full_precision(regressed.device.type):
+        with full_precision(regressed.device.type):
             lifted = self.lift(regressed[..., :2], regressed[..., 2] * self.behind, K)
         return lifted._replace(heat=heat)
 
@@ -131,7 +130,7 @@ class _Regressor(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, 3, H, W) -> (B, 21, 3) u and v in sides of the crop, and a depth; None for heatmaps."""
         features = self.backbone((image.float() - self.mean) / self.deviation)
-        with _full_precision(features.device.type):
+        with full_precision(features.device.type):
             regressed = self.head(features.float()).unflatten(1, (len(JOINT_NAMES), 3))
             return regressed + regressed.new_tensor([0.5, 0.5, 0.0]), None
 
@@ -175,8 +174,3 @@ class RootRefinement(nn.Module):
         """(B, 21), (B, 21, 2) rays at depth 1, (B,) -> (B,)."""
         given = torch.cat([relative_depth, xy.flatten(1), root.detach()[:, None]], dim=1)
         return self.last(self.layers(given))[:, 0]
-
-
-def _full_precision(device: str) -> "torch.autocast | nullcontext[None]":
-    # Outside of autocast nothing is entered, so that an exported graph is the plain one.
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()

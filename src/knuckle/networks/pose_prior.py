@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from knuckle.geometry.rotation import axis_angle_to_matrix
+from knuckle.networks.blocks import full_precision
 from knuckle.networks.variational import GaussianLatent, sampled
 from knuckle.networks.zimmermann import CELLS, as_in_source, conv, scaled
 from knuckle.skeleton import JOINT_NAMES
@@ -103,7 +104,9 @@ class Viewpoint(nn.Module):
         x = torch.cat([self.convolutions(maps).flatten(1), side.to(maps.dtype)], dim=1)
         for layer in self.layers:
             x = functional.dropout(functional.leaky_relu(layer(x), 0.01), self.dropout, self.training)
-        return axis_angle_to_matrix(self.last(x).float())
+        turn = self.last(x)
+        with full_precision(turn.device.type):
+            return axis_angle_to_matrix(turn.float())
 
 
 def _strided(widths: tuple[int, ...], factor: float, norm: bool) -> nn.Sequential:

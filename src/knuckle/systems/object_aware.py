@@ -157,6 +157,8 @@ class ObjectAwareConfig:
             raise ValueError("bypass must be off where there is no code to pass by, but pose_latent is 0")
         if min(self.mask_latent, self.pose_latent, self.clusters) < 0 or self.factor <= 0 or self.sigma <= 0:
             raise ValueError("mask_latent, pose_latent and clusters must be 0 or more, factor and sigma above 0")
+        if self.balance and "object_category" not in self.crop.labels:
+            raise ValueError(f"crop.labels must have object_category to balance batches but got {self.crop.labels}")
         if len(self.categories) < 1 or len(set(self.categories)) < len(self.categories):
             raise ValueError(f"categories must be names, each once, but got {self.categories}")
         if unknown := set(self.wanted) - {stage.name for stage in self.stages}:
