@@ -403,8 +403,9 @@ class ObjectAware:
     def _categories(self, batch: Batch) -> Tensor:
         """(B,) numbers of the categories; -1 where there is none."""
         names = batch.object_category or (None,) * len(batch)
-        number = {name: i for i, name in enumerate(self._config.categories)}
-        return torch.tensor([number.get(name, -1) for name in names], device=batch.image.device)
+        known = self._config.categories
+        numbers = [known.index(name) if name in known else -1 for name in names]
+        return torch.tensor(numbers, device=batch.image.device)
 
 
 class SmallObjectAware(ObjectAware):
