@@ -8,6 +8,7 @@ from benchmarks.tables import Paper
 PAPERS = {
     "shipped": "benchmarks.shipped:PAPER",
     "s1": "benchmarks.s1:PAPER",
+    "s2": "benchmarks.s2:PAPER",
     "s3": "benchmarks.s3:PAPER",
     "s4": "benchmarks.s4:PAPER",
     "s5": "benchmarks.s5:PAPER",

@@ -173,18 +173,19 @@ def test_rows_come_back_to_the_last_bit(tmp_path, rng):
         return PredictedHand(side, float(rng.random()), **arrays)
 
     joints = rng.normal(size=(4, 21, 3))
+    measures = {"mask_complete_iou": float(rng.random()), "category_right": 0.0}
     rows = [
-        PredictedRow("a/0", True, ()),
+        PredictedRow("a/0", True, (), {}),
         PredictedRow(
-            "a/1", True, (hand("left", joints=joints[0]), hand(None, joints=joints[1], corners=joints[2, :8]))
+            "a/1", True, (hand("left", joints=joints[0]), hand(None, joints=joints[1], corners=joints[2, :8])), {}
         ),
-        PredictedRow("b", False, (hand("right", vertices=rng.normal(size=(5, 3)).astype(np.float32)),)),
+        PredictedRow("b", False, (hand("right", vertices=rng.normal(size=(5, 3)).astype(np.float32)),), measures),
     ]
     for some in (rows, rows[:1], []):
         (tmp_path / "rows.npz").write_bytes(pack_rows(some))
         again = unpack_rows(load_npz(tmp_path / "rows.npz"))
-        assert [(r.picture, r.placed, len(r.hands)) for r in again] == [
-            (r.picture, r.placed, len(r.hands)) for r in some
+        assert [(r.picture, r.placed, len(r.hands), r.measures) for r in again] == [
+            (r.picture, r.placed, len(r.hands), r.measures) for r in some
         ]
         for one, other in zip((h for r in some for h in r.hands), (h for r in again for h in r.hands), strict=True):
             assert (one.side, one.score) == (other.side, other.score)

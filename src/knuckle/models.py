@@ -318,8 +318,11 @@ def _at_truth(predictor: Predictor, sample: Sample, run: Run) -> list[Hand]:
         corners = np.asarray(sample.camera.project(sample.object_corners_camera))
     # Joints in space are there: they gave the length of the bone.
     depth = float(sample.joints_camera[predictor.contract.root, 2]) if run.depth == "truth" else None  # pyright: ignore[reportOptionalSubscript]
-    side = sample.side or "right"
-    hand = predictor.at_joints(sample.image, joints, side, sample.camera, length, shape, depth, corners)
+    hand = predictor.at_joints(
+        *(sample.image, joints, sample.side or "right", sample.camera, length, shape, depth),
+        corners_image=corners,
+        visibility=sample.visibility,
+    )
     return [] if hand is None else [hand]
 
 

@@ -53,7 +53,7 @@ def draw_hands(
         if mesh:
             image = overlay_mesh(image, vertices_of(hand), hand.faces, hand.camera, alpha=0.45)
         image = draw_skeleton(image, hand.joints_image)
-        if hand.object is not None:
+        if hand.object is not None and hand.object.corners_camera is not None:
             image = draw_box(image, hand.camera.project(hand.object.corners_camera))
             if hand.object.contacts_camera:
                 image = draw_contacts(image, hand.camera.project(np.array(list(hand.object.contacts_camera.values()))))
@@ -160,7 +160,11 @@ def _row(hand: Hand) -> list[Any]:
 def boxes_of(hands: Sequence[Hand]) -> list[Box]:
     """The boxes of what the hands hold, with the points where they touch it, for `write_glb`."""
     held = [hand.object for hand in hands if hand.object is not None]
-    return [Box(o.corners_camera, np.reshape(list(o.contacts_camera.values()), (-1, 3))) for o in held]
+    return [
+        Box(o.corners_camera, np.reshape(list(o.contacts_camera.values()), (-1, 3)))
+        for o in held
+        if o.corners_camera is not None
+    ]
 
 
 @cache

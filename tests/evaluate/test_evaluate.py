@@ -31,6 +31,7 @@ WRITE = {
     "dexycb-s0": tiny_sets.dexycb,
     "interhand": tiny_sets.interhand,
     "own": tiny_sets.truth_list,
+    "own-hop": tiny_sets.truth_list,
     "own-spurr": tiny_sets.truth_list,
     "own-li": tiny_sets.truth_list,
 }

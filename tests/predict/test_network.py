@@ -47,7 +47,7 @@ def test_a_contract_comes_back_from_metadata(contract):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"inputs": ("K",)}, "inputs must be image or points and others of image, K, box, points"),
+        ({"inputs": ("K",)}, "inputs must be image or points and others of image, K, box, side, joints_image, points"),
         ({"outputs": ("left",)}, "outputs must be joints and others"),
         ({"outputs": ("joints", "joints")}, "outputs must be joints and others"),
         ({"root": 21}, "joints 0 to 20"),

@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import bvhio
@@ -103,10 +104,24 @@ def test_every_format_is_written_under_the_videos_name(predicted):
         "clip.v1.hand-0.bvh",
         "clip.v1.hand-1.bvh",
         "clip.v1.jsonl",
+        "clip.v1.masks.zip",
         "clip.v1.npz",
         "clip.v1.overlay.mp4",
         "clip.v1.rrd",
     ]
+
+
+def test_masks_of_a_video_are_one_picture_for_each_hand_and_frame(predicted):
+    out, _, lines = predicted
+    expected = {f"{line['frame']:06d}-{hand['id']}.png" for line in lines for hand in line["hands"]}
+    with zipfile.ZipFile(out / "clip.v1.masks.zip") as archive:
+        assert set(archive.namelist()) == expected
+        for name in archive.namelist():
+            pixels = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_UNCHANGED)
+            assert pixels.shape == (120, 160)
+            # Nothing is visible that is not there.
+            assert set(np.unique(pixels)) <= {0, 2, 3}
+            assert (pixels == 3).any()
 
 
 def test_the_viewers_own_tool_reads_the_recording(predicted):
@@ -295,7 +310,7 @@ def test_a_video_without_hands_gives_files_without_hands(model, tmp_path):
     path = film(tmp_path / "clip.mp4", 4)
     assert predict_files(SeesNothing(model), [path], tmp_path / "out", RunOptions(EVERY)).problems == []
     kinds = {file.name.removeprefix("clip.") for file in (tmp_path / "out").iterdir()}
-    assert kinds == {"jsonl", "csv", "coco.json", "npz", "overlay.mp4", "rrd"}
+    assert kinds == {"jsonl", "csv", "coco.json", "npz", "overlay.mp4", "rrd", "masks.zip"}
     assert np.load(tmp_path / "out" / "clip.npz")["joints_camera"].shape == (0, 21, 3)
     assert json.loads((tmp_path / "out" / "clip.coco.json").read_text())["annotations"] == []
 
@@ -317,7 +332,9 @@ def test_a_picture_in_every_format(model, tmp_path):
     summary = predict_files(SeesAtOnce(model), [tmp_path / "a.png"], tmp_path / "out", RunOptions(EVERY))
     assert summary.problems == []
     kinds = {file.name.removeprefix("a.") for file in (tmp_path / "out").iterdir()}
-    assert kinds == {"json", "csv", "coco.json", "npz", "glb", "hand-0.bvh", "hand-1.bvh", "overlay.jpg", "rrd"}
+    masks = {f"hand-{number}.{name}.png" for number in (0, 1) for name in ("visible", "complete")}
+    others = {"json", "csv", "coco.json", "npz", "glb", "hand-0.bvh", "hand-1.bvh", "overlay.jpg", "rrd"}
+    assert kinds == others | masks
     assert (tmp_path / "out" / "a.csv").read_text().splitlines()[1].startswith(",,,right,0.9")
     (hand, _) = json.loads((tmp_path / "out" / "a.json").read_text())["hands"]
     assert hand["id"] is None

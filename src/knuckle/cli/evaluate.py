@@ -21,6 +21,7 @@ ProtocolName = Literal[
     "own",
     "own-spurr",
     "own-li",
+    "own-hop",
 ]
 SubmissionName = Literal["freihand", "ho3d-v2", "ho3d-v3"]
 FormatName = Literal["arrays", "submission", "dexycb", "mano", "knuckle", "mediapipe", "mmpose", "openpose"]
@@ -58,7 +59,8 @@ def evaluate(
     Protocols: freihand (leaderboard), rhd-zimmermann, stb-zimmermann (palm root, scale given, AUC 20-50),
     dexter-object (fingertips), ho3d-v2, ho3d-v3 (leaderboards), fpha-ho (with objects), fpha-subjects, obman, hop,
     dexycb-s0, interhand, own (your own data: shards, truth.json, .npy arrays or COCO-WholeBody hands), own-spurr (the
-    same, root-relative), own-li (the same, in the camera's frame, root and scale given).
+    same, root-relative), own-li (the same, in the camera's frame, root and scale given), own-hop (the same as HOP,
+    with masks and categories).
 
     The protocol's rules (root, alignment, thresholds, units) are printed above its numbers. All numbers are in
     millimetres and pixels; 95 % intervals are bootstrapped, over whole videos where there are many.

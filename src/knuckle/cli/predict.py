@@ -61,8 +61,10 @@ def predict(
     save
         Formats to write, separated by commas. json (of a video jsonl, one line a frame); overlay (.overlay.jpg; of a
         video .overlay.mp4 with its sound); glb (skinned meshes; of a video animated); bvh (an animated skeleton for
-        each hand); npz (arrays); csv (one row for each hand and frame); coco (COCO keypoints); rrd (for the Rerun
-        viewer; needs `pip install 'knuckle[show]'`); mano (MANO's parameters; needs --mano).
+        each hand); npz (arrays); csv (one row for each hand and frame); coco (COCO keypoints); mask (PNG for
+        each hand of what is visible of it, and of all of it, hidden parts too: the model's where it has them, else the
+        mesh's); rrd (for the Rerun viewer; needs `pip install 'knuckle[show]'`); mano (MANO's parameters; needs
+        --mano).
     camera
         JSON file with the camera's intrinsics in pixels: fx, fy, cx, cy, or the matrix K.
     fov

@@ -62,7 +62,7 @@ def knuckle_hands(data: Any, size: SizeOf) -> list[PredictedHand]:
 
 
 def _corners(held: Any) -> np.ndarray | None:
-    if held is None:
+    if held is None or held["corners_camera"] is None:
         return None
     corners = number_array(held["corners_camera"], "corners")
     if corners.shape != (8, 3):

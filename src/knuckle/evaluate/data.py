@@ -17,6 +17,7 @@ class Truth:
     Absent labels are None: vertices (N, V, 3) (may be memory-mapped), joints_image (N, 21, 2) and K
     (N, 3, 3) in pixels of the whole picture, visible (N, 21), corners (N, 8, 3) of the object's box.
     mesh_rows: (M,) which vertices of the mesh are scored; all if None.
+    categories: (N) of the held objects, None where there is no label; empty where there is none at all.
     pictures: (N) paths, empty when there are none. subsets: masks (N,) of parts of the set that are reported too.
     """
 
@@ -29,6 +30,7 @@ class Truth:
     visible: Bool[np.ndarray, "n 21"] | None = None
     corners: Float[np.ndarray, "n 8 3"] | None = None
     mesh_rows: Int[np.ndarray, " m"] | None = None
+    categories: tuple[str | None, ...] = ()
     pictures: tuple[Path, ...] = ()
     subsets: Mapping[str, Bool[np.ndarray, " n"]] = field(default_factory=dict)
 
@@ -38,6 +40,8 @@ class Truth:
             value = getattr(self, name)
             if value is not None and len(value) != count:
                 raise ValueError(f"{name} must hold one row per id, {count}, but got {len(value)}")
+        if self.categories and len(self.categories) != count:
+            raise ValueError(f"categories must be one per id, {count}, but got {len(self.categories)}")
         if self.pictures and len(self.pictures) != count:
             raise ValueError(f"pictures must be one per id, {count}, but got {len(self.pictures)}")
 
@@ -59,7 +63,8 @@ class Predictions:
     joints: (N, 21, 3) metres, or None for predictions in 2D alone. absolute: whether joints are in the camera
     frame; False for root-relative joints (MediaPipe), which have no camera-space errors.
     vertices: (N, V, 3), any topology (may be memory-mapped). joints_image: (N, 21, 2) pixels. left: (N,) the predicted
-    side. corners: (N, 8, 3). source: where they are from, for the report.
+    side. corners: (N, 8, 3). measures: (N,) by name, what was measured of each hand already, NaN where it could not be
+    (see knuckle.evaluate.measures). source: where they are from, for the report.
     """
 
     present: Bool[np.ndarray, " n"]
@@ -68,6 +73,7 @@ class Predictions:
     joints_image: Float[np.ndarray, "n 21 2"] | None = None
     left: Bool[np.ndarray, " n"] | None = None
     corners: Float[np.ndarray, "n 8 3"] | None = None
+    measures: Mapping[str, Float[np.ndarray, " n"]] = field(default_factory=dict)
     absolute: bool = True
     source: str = ""
 
@@ -129,6 +135,7 @@ def collect(
         K=stack(lambda s: None if s.camera is None else s.camera.K, (3, 3)),
         visible=None if any(v is None for v in visible) or not rows else np.stack(visible).astype(bool),
         corners=stack(lambda s: s.object_corners_camera, (8, 3)),
+        categories=tuple(s.object_category for s in rows) if any(s.object_category for s in rows) else (),
         pictures=tuple(pictures(i) for i in range(len(rows))) if pictures else (),
     )
 
@@ -149,6 +156,7 @@ def take(truth: Truth, rows: Int[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> 
         truth,
         ids=tuple(truth.ids[i] for i in rows),
         pictures=tuple(truth.pictures[i] for i in rows) if truth.pictures else (),
+        categories=tuple(truth.categories[i] for i in rows) if truth.categories else (),
         subsets={name: mask[rows] for name, mask in truth.subsets.items()},
         **{name: None if getattr(truth, name) is None else getattr(truth, name)[rows] for name in arrays},
     )

@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 from knuckle.evaluate.data import Predictions, Truth
+from knuckle.evaluate.measures import MEASURES
 from knuckle.evaluate.protocols import Protocol
 from knuckle.evaluate.report import Row
 from knuckle.handmodel.box_contacts import measure_grip
@@ -41,6 +42,9 @@ def extra_rows(truth: Truth, predictions: Predictions, protocol: Protocol) -> tu
             found += _acceleration_and_jitter(joints, target, truth.ids, predictions.absolute)
         if protocol.by_side and predictions.absolute:
             found.append(("mrrpe", "MRRPE (root to root)", "mm", 1e3 * _root_to_root(joints, target, truth)))
+    for key, values in predictions.measures.items():
+        label, unit, factor = MEASURES[key]
+        found.append((key, label, unit, factor * np.where(present, values, np.nan)))
     rows, columns = [], []
     for key, label, unit, values in found:
         if np.isfinite(values).any():

@@ -1,7 +1,8 @@
 """Hands that were found in pictures, put in the truth's order: from anybody's files, or from a model that is run."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from knuckle.datasets.layout import BrokenDataset
 from knuckle.evaluate.adapters import PredictedHand
 from knuckle.evaluate.data import Predictions, Truth
 from knuckle.evaluate.extras import picture_of
+from knuckle.evaluate.measures import measures_of, stacked
 from knuckle.sample import Hand, Sample
 
 # What of a hand is scored: the network's own joints and mesh; the posed hand's; or the posed hand's joints and the
@@ -93,11 +95,13 @@ class PredictedRow(NamedTuple):
         picture: the sample's.
         placed: whether its camera is known, so that its hands are in the camera frame.
         hands: all of its picture, or the one in its crop, if any.
+        measures: what was measured of the hand in the sample's crop already; see knuckle.evaluate.measures.
     """
 
     picture: str
     placed: bool
     hands: tuple[PredictedHand, ...]
+    measures: Mapping[str, float]
 
 
 def predicted_rows(
@@ -121,8 +125,11 @@ def predicted_rows(
     for sample in samples:
         picture = picture_of(str(sample.id))
         if last is None or each or last.picture != picture:
-            hands = tuple(_found(hand, mesh, scored) for hand in predict(sample))
-            last = PredictedRow(picture, sample.camera is not None, hands)
+            hands = predict(sample)
+            # Of a whole picture it is not known yet which hand is whose.
+            measures = measures_of(hands[0] if hands else None, sample) if each else {}
+            found = tuple(_found(hand, mesh, scored) for hand in hands)
+            last = PredictedRow(picture, sample.camera is not None, found, measures)
         yield last._replace(placed=sample.camera is not None)
 
 
@@ -148,7 +155,8 @@ def answer_rows(rows: Sequence[PredictedRow], truth: Truth, source: str) -> Pred
     if len(rows) != len(truth):
         raise BrokenDataset(f"{source} must be run on {len(truth)} hands, one per label, but there were {len(rows)}")
     chosen = [row.hands[0] if row.hands else None for row in rows]
-    return _answers(chosen, all(row.placed for row in rows), source)
+    answers = _answers(chosen, all(row.placed for row in rows), source)
+    return replace(answers, measures=stacked([row.measures for row in rows]))
 
 
 def run_predictor(

@@ -10,6 +10,7 @@ import numpy as np
 from knuckle.evaluate.adapters import PredictedHand
 from knuckle.evaluate.data import Truth
 from knuckle.evaluate.matching import PredictedRow
+from knuckle.evaluate.measures import MEASURES
 from knuckle.evaluate.sources import SetPictures
 from knuckle.workers import digest
 
@@ -27,6 +28,8 @@ def pack_rows(rows: Sequence[PredictedRow]) -> bytes:
         "side": np.array([_SIDES.index(hand.side) for hand in hands], np.int64),
         "score": np.array([hand.score for hand in hands], np.float64),
     }
+    for name in MEASURES:
+        arrays[name] = np.array([row.measures.get(name, np.nan) for row in rows], np.float64)
     for name in _ARRAYS:
         values = [getattr(hand, name) for hand in hands]
         known = [i for i, value in enumerate(values) if value is not None]
@@ -47,10 +50,14 @@ def unpack_rows(arrays: Mapping[str, np.ndarray]) -> list[PredictedRow]:
         for i, (side, score) in enumerate(zip(arrays["side"].tolist(), arrays["score"].tolist(), strict=True))
     ]
     ends = np.cumsum(arrays["count"]).tolist()
+    measures = [
+        {name: value for name, value in zip(MEASURES, values, strict=True) if not np.isnan(value)}
+        for values in zip(*(arrays[name].tolist() for name in MEASURES), strict=True)
+    ]
     return [
-        PredictedRow(picture, placed, tuple(hands[end - count : end]))
-        for picture, placed, count, end in zip(
-            arrays["picture"].tolist(), arrays["placed"].tolist(), arrays["count"].tolist(), ends, strict=True
+        PredictedRow(picture, placed, tuple(hands[end - count : end]), measured)
+        for picture, placed, count, end, measured in zip(
+            arrays["picture"].tolist(), arrays["placed"].tolist(), arrays["count"].tolist(), ends, measures, strict=True
         )
     ]
 
@@ -63,7 +70,8 @@ def part_name(pictures: SetPictures, part: range, truth: Truth) -> str:
     rows = slice(part.start, part.stop)
     labels = [getattr(truth, field.name) for field in fields(truth) if field.name in ("joints", "joints_image", "K")]
     data = [np.ascontiguousarray(array[rows]).tobytes() for array in labels if array is not None]
-    return digest([str(pictures.root.absolute()), truth.ids[rows], [_about(p) for p in truth.pictures[rows]]], *data)
+    names = [truth.ids[rows], truth.categories[rows], [_about(p) for p in truth.pictures[rows]]]
+    return digest([str(pictures.root.absolute()), *names], *data)
 
 
 def _about(path: Any) -> list[Any]:

@@ -214,6 +214,10 @@ class _Evaluation:
             for name, value in summary.aucs.items():
                 rows.append(Row(f"{key}_{_slug(name)}", f"{label} {name}", "", value))
                 columns.append(tally.sample_areas[name])
+                if key == "image":
+                    by_category = self._areas_by_category(name, label, tally.sample_areas[name])
+                    rows += [row for row, _ in by_category]
+                    columns += [values for _, values in by_category]
         for alignment, values in self.f_values.items():
             for t, threshold in enumerate(F_THRESHOLDS):
                 label = f"F@{threshold * 1e3:.0f} mm {alignment}"
@@ -257,6 +261,15 @@ class _Evaluation:
             part = Tally(int(mask.sum()), tally.errors.shape[1], {"": tally.thresholds})
             mean = part.summary([part.add(0, tally.errors[mask].astype(np.float64))]).mean
             found[name] = (int(mask.sum()), mean * factor)
+        return found
+
+    def _areas_by_category(self, name: str, label: str, areas: np.ndarray) -> list[tuple[Row, np.ndarray]]:
+        """The area under the curve of the hands that hold an object of each category, the mean over hands."""
+        found = []
+        for category in sorted({c for c in self.truth.categories if c}):
+            values = np.where([c == category for c in self.truth.categories], areas, np.nan)
+            row = Row(f"image_{_slug(name)}_{_slug(category)}", f"{label} {name}, {category}", "", _mean(values))
+            found.append((row, values))
         return found
 
     def _groups(self) -> np.ndarray | None:

@@ -169,7 +169,8 @@ def _mapped(reader: ArrayFolder) -> Truth:
 
 
 def _shard_samples(path: Path, model: HandModel | None = None) -> Iterator[Sample]:
-    for sample in read_samples(path, hands="all", masks=False, model=model):
+    # Masks are compared with those of a model that is run on the pictures.
+    for sample in read_samples(path, hands="all", masks=model is None, model=model):
         # "000012-2": the second hand of a picture; a hand's part of an id is set off by a colon here.
         picture, _, number = str(sample.id).rpartition("-")
         yield replace(sample, id=f"{picture}:{number}")

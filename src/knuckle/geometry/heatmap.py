@@ -125,3 +125,54 @@ def gaussian_1d(centres: Float[Array, "*batch"], bins: int, sigma: float) -> Flo
     """
     xp = namespace(centres)
     return xp.exp(-0.5 * ((_bins(centres, bins) - centres[..., None]) / sigma) ** 2)
+
+
+def gaussian_maps(
+    uv: Float[Array, "*batch 2"], size: int, cells: int, sigma: float
+) -> Float[Array, "*batch cells cells"]:
+    """Maps with the height exp(-d^2 / sigma^2) at a distance d from a point, averaged over cells.
+
+    Args:
+        uv: (..., 2) pixels, centres at integers.
+        size: pixels along one side of the picture.
+        cells: along one side of the map; a divisor of size.
+        sigma: pixels at which the height is 1 / e (not a standard deviation, which is smaller by sqrt(2)).
+
+    Returns:
+        (..., cells, cells) rows and columns; all 0 where uv is NaN.
+
+    Source: Zimmermann and Brox, ICCV 2017, where maps of 256 pixels are averaged over 8 x 8.
+    """
+    xp = namespace(uv)
+    known = xp.isfinite(uv)
+    # A Gaussian in the plane is a product of two, and so are its means over cells.
+    lines = gaussian_1d(xp.where(known, uv, xp.zeros_like(uv)), size, sigma / 2**0.5)
+    lines = xp.mean(xp.reshape(lines, (*lines.shape[:-1], cells, size // cells)), axis=-1)
+    lines = xp.where(known[..., None], lines, xp.zeros_like(lines))
+    return lines[..., 1, :, None] * lines[..., 0, None, :]
+
+
+def map_peaks(maps: Float[Array, "*batch height width"], radius: int = 3) -> Float[Array, "*batch 3"]:
+    """The highest cell of each map, refined by the centre of mass of what around it is higher than half of that.
+
+    Args:
+        maps: (..., height, width).
+        radius: cells around the highest one that count; half of a `gaussian_maps` of 32 cells lies within 3.
+
+    Returns:
+        (..., 3) x, y in cells, the first cell's centre being 0, and the height of the highest cell.
+    """
+    xp = namespace(maps)
+    height, width = maps.shape[-2:]
+    flat = xp.reshape(maps, (*maps.shape[:-2], height * width))
+    top = xp.argmax(flat, axis=-1)
+    peak = xp.max(flat, axis=-1)
+    x, y = _bins(maps, width), _bins(maps, height)
+    near_x = xp.abs(x - (top % width)[..., None]) <= radius
+    near_y = xp.abs(y - (top // width)[..., None]) <= radius
+    # Above 0 even where nothing is, so that the mean exists; far enough that no exporter takes it for 0.
+    weights = xp.clip(maps - 0.5 * peak[..., None, None], min=0.0) + 1e-6
+    weights = xp.where(near_y[..., :, None] & near_x[..., None, :], weights, xp.zeros_like(weights))
+    across, down = xp.sum(weights, axis=-2), xp.sum(weights, axis=-1)
+    total = xp.sum(across, axis=-1)
+    return xp.stack([xp.sum(across * x, axis=-1) / total, xp.sum(down * y, axis=-1) / total, peak], axis=-1)

@@ -15,7 +15,9 @@ _SMALL = 1e-4
 
 
 def _identity(like: Array) -> Array:
-    return namespace(like).eye(3, dtype=like.dtype, device=array_api_compat.device(like))
+    # Not xp.eye: torch's does not export to ONNX.
+    rows = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    return namespace(like).asarray(rows, dtype=like.dtype, device=array_api_compat.device(like))
 
 
 def cross_product(one: Float[Array, "*#batch 3"], other: Float[Array, "*#batch 3"]) -> Float[Array, "... 3"]:

@@ -7,6 +7,9 @@ listed here; the first axis of each is the batch.
     image       (B, H, W, 3)      uint8 RGB, the crop
     K           (B, 3, 3)         float32, intrinsics of the crop, mirrored where the crop is
     box         (B, 4)            float32, the crop's square x0, y0, x1, y1 in the picture, before it is rotated
+    side        (B, 2)            float32, (1, 0) for a left hand and (0, 1) for a right one, as the crop shows it
+    joints_image (B, 21, 2)       float32, joints in pixels of the crop, NaN for those that are not known: those of the
+                                  network that guides this one, or true ones
     points      (B, 29, 2)        float32, the true joints and corners in pixels of the crop, in place of image: of a
                                   network that only lifts points into space, where the truth is known (knuckle eval)
 
@@ -21,7 +24,8 @@ listed here; the first axis of each is the batch.
     corner_uncertainty (B, 8)     of the corners, as uncertainty
     holds       (B,)              probability that the hand holds an object: its corners are left out where it does not
     category    (B, C)            probabilities of the held object's categories
-    mask        (B, h, w)         probability that a cell shows the hand; not used in prediction
+    mask        (B, h, w)         probability that a cell of the crop shows the hand
+    mask_complete (B, h, w)       probability that it lies on the hand, whatever is in front of that
 
     output      shape             what, of a detector
     maps        (B, 8, h, w)      see knuckle.predict.detect
@@ -54,10 +58,14 @@ from knuckle.skeleton import BONES
 METADATA_KEY = "knuckle"
 VERSION = 1
 LARGEST_CROP = 4096  # pixels a side; more is a damaged file's, and would fill the memory
-INPUTS = {"hand": ("image", "K", "box", "points"), "detector": ("image", "K", "box"), "ik": ("joints", "shape")}
+INPUTS = {
+    "hand": ("image", "K", "box", "side", "joints_image", "points"),
+    "detector": ("image", "K", "box"),
+    "ik": ("joints", "shape"),
+}
 OUTPUTS = {
     "hand": (
-        *("joints", "uncertainty", "left", "presence", "vertices", "mask"),
+        *("joints", "uncertainty", "left", "presence", "vertices", "mask", "mask_complete"),
         *("corners", "corner_uncertainty", "holds", "category"),
     ),
     "detector": ("maps",),
@@ -157,7 +165,8 @@ class Contract:
     @property
     def needs_guide(self) -> bool:
         """Whether another network must first give the place and the side of a hand."""
-        return self.crop.hands == "right" or not {"left", "presence"} <= set(self.outputs)
+        told = self.crop.hands == "right" or {"side", "joints_image"} & set(self.inputs)
+        return bool(told) or not {"left", "presence"} <= set(self.outputs)
 
     @property
     def predicts_side(self) -> bool:

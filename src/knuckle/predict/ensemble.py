@@ -41,10 +41,8 @@ class Ensemble:
         affines: list[Float[np.ndarray, "2 3"]],
         K: Float[np.ndarray, "n 3 3"] | None = None,
         boxes: Float[np.ndarray, "n 4"] | None = None,
-        points: Float[np.ndarray, "n 29 2"] | None = None,
+        **known: np.ndarray,
     ) -> dict[str, np.ndarray]:
         """See `HandNetwork`."""
-        # Points only where the contract has them: other networks need not take them.
-        asked = {} if points is None else {"points": points}
-        found = [network(picture, affines, K, boxes, **asked) for network in self._networks]
+        found = [network(picture, affines, K, boxes, **known) for network in self._networks]
         return {name: np.mean([outputs[name] for outputs in found], axis=0) for name in found[0]}

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.predict.crop import Square
-from knuckle.sample import HeldObject
+from knuckle.sample import HandMasks, HeldObject
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class CropEstimate:
         category: (C,) probabilities of the held object's categories.
         corner_uncertainty: (8,) of the corners, as uncertainty; None where the network does not predict it.
         holds: probability that the hand holds an object; 1 where the network does not predict it.
+        masks: of the picture, where the network predicts them.
     """
 
     square: Square
@@ -41,6 +42,7 @@ class CropEstimate:
     category: Float[np.ndarray, " c"] | None = None
     corner_uncertainty: Float[np.ndarray, "8"] | None = None
     holds: float = 1.0
+    masks: HandMasks | None = None
 
     @property
     def uv(self) -> Float[np.ndarray, "21 2"]:
@@ -61,6 +63,7 @@ class HandEstimate:
         left_log_odds: log-odds of a left hand, summed over all passes; 0 where the side is not predicted.
         vertices_camera: (V, 3) metres, the network's own mesh, where it predicts one.
         object: the held object, where the network predicts one.
+        masks: of the picture, where the network predicts them.
     """
 
     side: Literal["left", "right"]
@@ -71,3 +74,4 @@ class HandEstimate:
     left_log_odds: float = 0.0
     vertices_camera: Float[np.ndarray, "v 3"] | None = None
     object: HeldObject | None = None
+    masks: HandMasks | None = None

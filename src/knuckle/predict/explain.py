@@ -124,6 +124,7 @@ class FitExplain:
             joints_network=estimate.joints_camera,
             vertices_network=estimate.vertices_camera,
             object=_touched(estimate.object, joints, self._config.contact_distance),
+            masks=estimate.masks,
         )
         return hand, fitted
 
@@ -151,9 +152,9 @@ def reposed(model: HandModel, hand: Hand, pose: Pose, config: PredictorConfig) -
 
 
 def _touched(held: HeldObject | None, joints: Float[np.ndarray, "21 3"], distance: float) -> HeldObject | None:
-    """What is held, with the points where the hand's joints touch it."""
-    if held is None:
-        return None
+    """What is held, with the points where the hand's joints touch its box."""
+    if held is None or held.corners_camera is None:
+        return held
     points, touching = contact_points(joints, held.corners_camera, np.full(len(joints), distance))
     return replace(held, contacts_camera={JOINT_NAMES[j]: points[j] for j in np.flatnonzero(touching)})
 

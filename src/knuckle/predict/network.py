@@ -23,9 +23,17 @@ _OUTPUT_SHAPES: dict[str, tuple[int | None, ...]] = {
     "holds": (),
     "category": (None,),
     "mask": (None, None),
+    "mask_complete": (None, None),
     "maps": (8, None, None),
 }
-_INPUT_TYPES = {"image": "tensor(uint8)", "K": "tensor(float)", "box": "tensor(float)", "points": "tensor(float)"}
+_INPUT_SHAPES: dict[str, tuple[int, ...]] = {
+    "K": (3, 3),
+    "box": (4,),
+    "side": (2,),
+    "joints_image": (21, 2),
+    "points": (29, 2),
+}
+_INPUT_TYPES = {"image": "tensor(uint8)", **dict.fromkeys(_INPUT_SHAPES, "tensor(float)")}
 _AGAIN = "export it again"
 MAX_THREADS = 512  # more than any processor computes at once
 # Where networks run, and ONNX Runtime's name for it.
@@ -64,7 +72,7 @@ class HandNetwork(Protocol):
         affines: list[Float[np.ndarray, "2 3"]],
         K: Float[np.ndarray, "n 3 3"] | None = None,
         boxes: Float[np.ndarray, "n 4"] | None = None,
-        points: Float[np.ndarray, "n 29 2"] | None = None,
+        **known: np.ndarray,
     ) -> dict[str, np.ndarray]:
         """Outputs by the contract's names for one or more crops of a picture.
 
@@ -73,7 +81,7 @@ class HandNetwork(Protocol):
             affines: for each crop, from pixels of the picture to those of the crop.
             K: intrinsics of the crops, where the contract asks for them.
             boxes: squares in the picture before rotation, where the contract asks for them.
-            points: true joints and corners in pixels of the crops, likewise.
+            known: `side` (n, 2), `joints_image` (n, 21, 2) and `points` (n, 29, 2) in pixels of the crops, likewise.
         """
         ...
 
@@ -126,7 +134,6 @@ class HandGraph:
     def __init__(self, path: Path | str, threads: int = 2, device: Device = "cpu") -> None:
         self._path = Path(path)
         self._session, self.contract = _open(self._path, "hand", threads, device)
-        self._wanted = [name for name in self.contract.outputs if name != "mask"]
 
     def __call__(
         self,
@@ -134,7 +141,7 @@ class HandGraph:
         affines: list[Float[np.ndarray, "2 3"]],
         K: Float[np.ndarray, "n 3 3"] | None = None,
         boxes: Float[np.ndarray, "n 4"] | None = None,
-        points: Float[np.ndarray, "n 29 2"] | None = None,
+        **known: np.ndarray,
     ) -> dict[str, np.ndarray]:
         """See `HandNetwork`.
 
@@ -145,12 +152,13 @@ class HandGraph:
         given = {}
         if "image" in self.contract.inputs:
             given["image"] = np.stack([cut(picture, affine, (size, size)) for affine in affines])
-        for name, values in (("K", K), ("box", boxes), ("points", points)):
+        for name in _INPUT_SHAPES:
             if name in self.contract.inputs:
+                values = {"K": K, "box": boxes}.get(name, known.get(name))
                 if values is None:
                     raise ValueError(f"{name} must be given to {self._path}, whose contract asks for it, but is None")
                 given[name] = values.astype(np.float32)
-        outputs = _run(self._session, self._path, self._wanted, given, self.contract)
+        outputs = _run(self._session, self._path, list(self.contract.outputs), given, self.contract)
         for name in ("joints", "vertices", "corners"):
             if name in outputs and not np.isfinite(outputs[name]).all():
                 raise ValueError(f"{self._path}: {name} must be finite but are not; did its training diverge?")
@@ -251,7 +259,7 @@ def _session(path: Path, threads: int, device: Device) -> onnxruntime.InferenceS
 
 def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> None:
     size = contract.crop.size
-    inputs = {"image": (size, size, 3), "K": (3, 3), "box": (4,), "points": (29, 2)}
+    inputs = {"image": (size, size, 3), **_INPUT_SHAPES}
     outputs = _output_shapes(contract)
     for what, nodes, named, shapes in (
         ("inputs", session.get_inputs(), contract.inputs, inputs),

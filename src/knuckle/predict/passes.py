@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,9 +14,24 @@ from knuckle.predict.config import PredictorConfig
 from knuckle.predict.contract import CropRule
 from knuckle.predict.crop import Square, square_of_joints
 from knuckle.predict.estimate import CropEstimate
+from knuckle.predict.masks import masks_in_picture
 from knuckle.predict.network import HandNetwork
 from knuckle.predict.place import focal_length
 from knuckle.skeleton import MIRRORED_BOX_CORNERS
+
+
+class KnownHand(NamedTuple):
+    """What a network can be told of a hand.
+
+    Attributes:
+        side: of the hand in the picture.
+        uv: (21, 2) pixels of the picture, NaN for joints that are not known.
+        points: (29, 2) likewise, the true joints and corners of the object's box, all of them; None where not known.
+    """
+
+    side: Literal["left", "right"]
+    uv: Float[np.ndarray, "21 2"]
+    points: Float[np.ndarray, "29 2"] | None = None
 
 
 class CropPasses:
@@ -43,7 +59,7 @@ class CropPasses:
         picture: np.ndarray,
         camera: Camera,
         crops: Sequence[tuple[Square, bool]],
-        points: Float[np.ndarray, "29 2"] | None = None,
+        known: Sequence[KnownHand] | None = None,
     ) -> list[CropEstimate]:
         """One pass through each crop.
 
@@ -51,7 +67,7 @@ class CropPasses:
             picture: (h, w, 3) uint8 RGB.
             camera: that took it.
             crops: squares of the picture, and whether to mirror them.
-            points: of the picture, true joints and corners, for a network whose contract asks for them.
+            known: of each hand, for a contract that asks for its side, its joints or true points.
         """
         if not crops:
             return []
@@ -70,32 +86,60 @@ class CropPasses:
             affines,
             np.stack([crop.K for crop in cameras]) if "K" in self.contract.inputs else None,
             np.stack([square.box for square, _ in crops]) if "box" in self.contract.inputs else None,
-            # Networks of others need know nothing of an input that their contracts do not name.
-            **({"points": self._points_in(points, affines, crops)} if "points" in self.contract.inputs else {}),
+            **self._told(affines, crops, known),
         )
         return [
-            self._space_estimate(each, camera, cameras[i], *crops[i])
-            if self.contract.in_space
-            else self._pixel_estimate(each, affines[i], *crops[i])
+            replace(
+                self._space_estimate(each, camera, cameras[i], *crops[i])
+                if self.contract.in_space
+                else self._pixel_estimate(each, affines[i], *crops[i]),
+                masks=masks_in_picture(each, affines[i], size, (picture.shape[1], picture.shape[0])),
+            )
             for i, each in enumerate(_rows(outputs, len(crops)))
         ]
 
-    def _points_in(
-        self, points: np.ndarray | None, affines: Sequence[np.ndarray], crops: Sequence[tuple[Square, bool]]
-    ) -> Float[np.ndarray, "n 29 2"]:
-        """The true points in pixels of each crop; the corners of a mirrored one are numbered as there."""
-        if points is None:
+    def check_sees(self) -> None:
+        """Whether the network can be run on a picture alone.
+
+        Raises:
+            ValueError: it takes true points in place of pictures.
+        """
+        if "points" in self.contract.inputs:
             raise ValueError(
                 f"points must be given to {self.contract.system!r}, which only lifts them into space; use "
                 "`knuckle eval --crops truth`, which knows them"
             )
-        order = [*range(21), *(21 + corner for corner in MIRRORED_BOX_CORNERS)]
-        return np.stack(
-            [
-                apply_affine(affine, points[order] if mirrored else points)
-                for affine, (_, mirrored) in zip(affines, crops, strict=True)
-            ]
-        )
+
+    def _told(
+        self, affines: list[np.ndarray], crops: Sequence[tuple[Square, bool]], known: Sequence[KnownHand] | None
+    ) -> dict[str, np.ndarray]:
+        """The inputs that another network, or the truth, must say; networks of others need know nothing of them."""
+        asked = {"side", "joints_image", "points"} & set(self.contract.inputs)
+        if not asked:
+            return {}
+        points = [] if known is None else [hand.points for hand in known if hand.points is not None]
+        if "points" in asked and len(points) != len(crops):
+            self.check_sees()
+        if known is None or len(known) != len(crops):
+            raise ValueError(f"known must say {' and '.join(sorted(asked))} of each of {len(crops)} hands but does not")
+        mirrors = [mirrored for _, mirrored in crops]
+        told: dict[str, np.ndarray] = {}
+        if "side" in asked:
+            left = [(hand.side == "left") != mirrored for hand, mirrored in zip(known, mirrors, strict=True)]
+            told["side"] = np.array([[float(value), float(not value)] for value in left])
+        if "joints_image" in asked:
+            uv = [apply_affine(affine, hand.uv) for hand, affine in zip(known, affines, strict=True)]
+            told["joints_image"] = np.stack(uv)
+        if "points" in asked:
+            # The corners of a mirrored box are numbered as there.
+            order = [*range(21), *(21 + corner for corner in MIRRORED_BOX_CORNERS)]
+            told["points"] = np.stack(
+                [
+                    apply_affine(affine, each[order] if mirrored else each)
+                    for affine, each, mirrored in zip(affines, points, mirrors, strict=True)
+                ]
+            )
+        return told
 
     def refine(self, picture: np.ndarray, camera: Camera, previous: list[CropEstimate]) -> list[CropEstimate]:
         """Another pass, through the crops around the estimated joints: a detector's box may have cut off fingers."""
@@ -229,6 +273,7 @@ def _mean_estimate(old: CropEstimate, new: CropEstimate, share: float) -> CropEs
         left_log_odds=old.left_log_odds + new.left_log_odds,
         presence=float(mean("presence")),
         holds=float(mean("holds")),
+        masks=new.masks,
         **{name: mean(name) for name in optional},
     )
 

@@ -96,18 +96,25 @@ def place_hand(
         np.maximum(uncertainty, 1e-3),
         estimate.left_log_odds,
         None if estimate.vertices is None else placed[21 : 21 + len(estimate.vertices)],
-        None if estimate.corners is None else _held_object(contract, estimate, placed[-8:], metres_per_pixel),
+        _held_object(contract, estimate, None if estimate.corners is None else placed[-8:], metres_per_pixel),
+        estimate.masks,
     )
 
 
 def _held_object(
-    contract: Contract, estimate: CropEstimate, corners: Float[np.ndarray, "8 3"], metres_per_pixel: float
-) -> HeldObject:
-    held = HeldObject.from_corners(corners)
+    contract: Contract, estimate: CropEstimate, corners: Float[np.ndarray, "8 3"] | None, metres_per_pixel: float
+) -> HeldObject | None:
+    """None of networks that give neither a box nor a category."""
+    category = probability = None
     if estimate.category is not None:
         best = int(np.argmax(estimate.category))
-        probability = float(np.clip(estimate.category[best], 0.0, 1.0))
-        held = replace(held, category=contract.categories[best], category_probability=probability)
+        category, probability = contract.categories[best], float(np.clip(estimate.category[best], 0.0, 1.0))
+    if corners is not None:
+        held = HeldObject.from_corners(corners, category, probability)
+    elif category is not None:
+        held = HeldObject(category=category, category_probability=probability)
+    else:
+        return None
     if "holds" in contract.outputs:
         held = replace(held, probability=float(np.clip(estimate.holds, 0.0, 1.0)))
     if estimate.corner_uncertainty is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from knuckle.camera import Camera
 from knuckle.fit import FitConstants
@@ -22,7 +22,7 @@ from knuckle.predict.estimate import CropEstimate, HandEstimate
 from knuckle.predict.explain import Explain, FitExplain
 from knuckle.predict.ik import IKGraph
 from knuckle.predict.network import DetectorGraph, Device, HandDetector, HandGraph, HandNetwork
-from knuckle.predict.passes import CropPasses
+from knuckle.predict.passes import CropPasses, KnownHand
 from knuckle.predict.person import checked_shape
 from knuckle.predict.pictures import checked_camera, warn_if_bgr
 from knuckle.predict.place import place_hand
@@ -165,6 +165,7 @@ class Predictor:
         shape: Float[np.ndarray, " s"] | None = None,
         known_depth: float | None = None,
         corners_image: Float[np.ndarray, "8 2"] | None = None,
+        visibility: Bool[np.ndarray, "21"] | None = None,
     ) -> Hand | None:
         """The hand in the crop around known joints, in one pass without detector and guide, as papers evaluate.
 
@@ -172,7 +173,8 @@ class Predictor:
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            joints_image: pixels of the true joints, NaN where there is no label; used for the crop only.
+            joints_image: pixels of the true joints, NaN where there is no label; used for the crop only, unless the
+                contract asks for joints in the picture.
             side: the true side, used for mirroring; the result has the network's own where it predicts the side.
             camera: as in `__call__`.
             known_length: true length in metres of the bone that the contract names, for a network that predicts no
@@ -181,6 +183,7 @@ class Predictor:
             known_depth: true depth in metres of the root that the contract names, where it is known too.
             corners_image: pixels of the true corners of the object's box, for a network that only lifts true points
                 into space.
+            visibility: (21,) which joints such a network is told of; all if None.
 
         Returns:
             The hand; None where too few joints are labelled to define a crop, or points that the network must be given
@@ -194,13 +197,15 @@ class Predictor:
         square = square_of_labels(joints_image, self._hand.rule)
         if square is None:
             return None
+        told = joints_image if visibility is None else np.where(visibility[:, None], joints_image, np.nan)
         points = None
         if "points" in self._hand.contract.inputs:
             corners = np.full((8, 2), np.nan) if corners_image is None else corners_image
             points = np.concatenate([joints_image, corners]).astype(float)
             if not np.isfinite(points).all():
                 return None
-        (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))], points)
+        known = [KnownHand(side, told, points)]
+        (estimate,) = self._hand.run(image, camera, [(square, self._mirrors(side))], known)
         side = self._side(estimate, side)
         contract, lengths = self._hand.contract, self._bone_lengths
         found = place_hand(contract, camera, estimate, lengths, 1.0, side, known_length, known_depth)
@@ -213,6 +218,7 @@ class Predictor:
 
     def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[HandEstimate]:
         """The hands before the fit, best first."""
+        self._hand.check_sees()
         detections = self.detect(image, max_hands)
         squares = [square_of_box(d.box, d.direction, self._guide.rule) for d in detections]
         found = self.estimate(image, camera, squares, [d.score for d in detections])
@@ -302,7 +308,8 @@ class Predictor:
         network = self._hand
         crops = [(square_of_joints(hand.uv, rule=network.rule), self._mirrors(hand.side)) for hand in found]
         placed = []
-        for hand, estimate in zip(found, network.run(image, camera, crops), strict=True):
+        known = [KnownHand(hand.side, hand.uv) for hand in found]
+        for hand, estimate in zip(found, network.run(image, camera, crops, known), strict=True):
             side = self._side(estimate, hand.side)
             new = place_hand(network.contract, camera, estimate, self._bone_lengths, hand.score, side)
             if not network.contract.predicts_side:
@@ -330,8 +337,9 @@ class Predictor:
             (square_of_joints(hand.uv, rule=network.rule), network.rule.hands == "right" and hand.side == "left")
             for hand in found
         ]
+        known = [KnownHand(hand.side, hand.uv) for hand in found]
         held = []
-        for hand, estimate in zip(found, network.run(image, camera, crops), strict=True):
+        for hand, estimate in zip(found, network.run(image, camera, crops, known), strict=True):
             own = place_hand(network.contract, camera, estimate, self._bone_lengths, hand.score, hand.side)
             assert own.object is not None, "the contract has corners"
             held.append(replace(hand, object=_brought_to(own.object, own.joints_camera, hand.joints_camera)))
@@ -368,6 +376,7 @@ class Predictor:
 
 def _brought_to(held: HeldObject, own: Float[np.ndarray, "21 3"], joints: Float[np.ndarray, "21 3"]) -> HeldObject:
     """An object beside another network's joints: moved and scaled as its own network's joints would have to be."""
+    assert held.corners_camera is not None, "the contract has corners"
     middle, wanted = own.mean(0), joints.mean(0)
     scale = float(np.linalg.norm(joints - wanted)) / max(float(np.linalg.norm(own - middle)), 1e-9)
     placed = HeldObject.from_corners(wanted + scale * (held.corners_camera - middle))

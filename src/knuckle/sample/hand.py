@@ -14,6 +14,7 @@ from knuckle.gestures import named_gestures
 from knuckle.handmodel import HandLimits, HandModel
 from knuckle.handmodel.ranges import Excess, excess
 from knuckle.sample.angles import Angles
+from knuckle.sample.hand_masks import HandMasks
 from knuckle.sample.held_object import HeldObject
 from knuckle.sample.validate import check_array, check_box, check_finite, check_rigid, check_side
 
@@ -55,6 +56,7 @@ class Hand:
         joints_network: (21, 3) metres, the network's own output in the camera's frame, before the fit.
         vertices_network: (V, 3) metres, likewise the network's own mesh, in its own topology.
         object: the held object; None where there is none, or the network does not predict one.
+        masks: of the picture, as the network predicts them; None where it does not, and if read from JSON.
         id: of the track in a video, from 0; None in a picture.
 
     Raises:
@@ -75,6 +77,7 @@ class Hand:
     joints_network: np.ndarray | None = field(default=None, repr=False)
     vertices_network: np.ndarray | None = field(default=None, repr=False)
     object: HeldObject | None = None
+    masks: HandMasks | None = field(default=None, repr=False)
     id: int | None = None
 
     def __post_init__(self) -> None:

@@ -25,7 +25,8 @@ class HeldObject:
     """A held object, in metres, in the frame of the camera that took the picture.
 
     Attributes:
-        corners_camera: (8, 3) of its bounding box, in the order of skeleton.BOX_CORNERS.
+        corners_camera: (8, 3) of its bounding box, in the order of skeleton.BOX_CORNERS; None where only its category
+            is predicted.
         T_camera_object: (4, 4) proper, from the box's own frame: origin in its centre, axes along its edges. None
             where the corners do not determine it.
         category: its name; None where it is not predicted.
@@ -38,7 +39,7 @@ class HeldObject:
         ValueError: a field has another shape, type or range than described here, or is not finite.
     """
 
-    corners_camera: np.ndarray
+    corners_camera: np.ndarray | None = None
     T_camera_object: np.ndarray | None = None
     category: str | None = None
     category_probability: float | None = None
@@ -47,8 +48,13 @@ class HeldObject:
     contacts_camera: Mapping[str, np.ndarray] = field(default_factory=lambda: _NO_CONTACTS)
 
     def __post_init__(self) -> None:
-        check_array("corners_camera", self.corners_camera, (8, 3))
-        check_finite("corners_camera", self.corners_camera)
+        if self.corners_camera is not None:
+            check_array("corners_camera", self.corners_camera, (8, 3))
+            check_finite("corners_camera", self.corners_camera)
+        elif self.category is None:
+            raise ValueError("an object must have corners_camera, or a category alone, but has neither")
+        elif self.T_camera_object is not None or self.corner_uncertainty_mm is not None or self.contacts_camera:
+            raise ValueError("an object must have corners_camera with its pose, uncertainty or contacts but has none")
         if self.T_camera_object is not None:
             check_rigid("T_camera_object", self.T_camera_object)
         if self.category is not None and not (isinstance(self.category, str) and self.category):
@@ -76,8 +82,10 @@ class HeldObject:
         return type(self), tuple(dict(v) if isinstance(v, MappingProxyType) else v for v in values)
 
     @property
-    def size(self) -> np.ndarray:
-        """(3,) metres: the mean lengths of the box's edges along its x, y and z axis."""
+    def size(self) -> np.ndarray | None:
+        """(3,) metres: the mean lengths of the box's edges along its x, y and z axis; None where there is no box."""
+        if self.corners_camera is None:
+            return None
         ends = np.array([[(i, i | bit) for i in range(8) if not i & bit] for bit in (4, 2, 1)])
         edges = self.corners_camera[ends[..., 1]] - self.corners_camera[ends[..., 0]]
         return np.linalg.norm(edges, axis=-1).mean(-1)
@@ -96,8 +104,8 @@ class HeldObject:
         """Numbers, lists and texts.
 
         Returns:
-            corners_camera (8 x 3 m), T_camera_object (4 x 4 or null), category, category_probability (or null),
-            probability (or null), corner_uncertainty_mm (8, or null), contacts_camera (names of joints: 3 m).
+            corners_camera (8 x 3 m), T_camera_object (4 x 4), category, category_probability, probability,
+            corner_uncertainty_mm (8), each of them null where it is missing, contacts_camera (names of joints: 3 m).
         """
 
         def rounded(name: str, value: np.ndarray | None) -> list | None:
@@ -127,7 +135,8 @@ class HeldObject:
             came = sorted(data) if isinstance(data, Mapping) else data
             raise ValueError(f"object must be null or have the keys {', '.join(_KEYS)} but got {came!r}")
         try:
-            corners = np.asarray(data["corners_camera"], dtype=np.float64)
+            corners = data["corners_camera"]
+            corners = None if corners is None else np.asarray(corners, dtype=np.float64)
             pose = data["T_camera_object"]
             pose = None if pose is None else np.asarray(pose, dtype=np.float64)
             uncertainty = data["corner_uncertainty_mm"]

@@ -18,6 +18,8 @@ SYSTEMS = {
     "joint-groups-small": "knuckle.systems.joint_groups:SmallJointGroups",
     "lite-mesh": "knuckle.systems.lite_mesh:LiteMesh",
     "lite-mesh-small": "knuckle.systems.lite_mesh:SmallLiteMesh",
+    "object-aware": "knuckle.systems.object_aware:ObjectAware",
+    "object-aware-small": "knuckle.systems.object_aware:SmallObjectAware",
     "hand-object": "knuckle.systems.hand_object:HandObject",
     "hand-object-small": "knuckle.systems.hand_object:SmallHandObject",
     "ik": "knuckle.systems.ik:InverseKinematics",

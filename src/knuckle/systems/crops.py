@@ -146,6 +146,10 @@ class Crops:
         """See Source."""
         return bytes(self._records.column("group", index)).decode()
 
+    def category(self, index: int) -> str | None:
+        """Of the held object; None where it is not labelled. object_category must be among the config's labels."""
+        return self._records.column("object_category", index).item().decode() or None
+
     def collate(self, samples: Sequence[Sample]) -> Batch:
         """See Source."""
         return collate(samples)

@@ -8,6 +8,7 @@ from knuckle.predict.formats.coco import COCO
 from knuckle.predict.formats.glb import GLB
 from knuckle.predict.formats.lines import LINES
 from knuckle.predict.formats.mano import MANO
+from knuckle.predict.formats.mask import MASK
 from knuckle.predict.formats.overlay import OVERLAY
 from knuckle.predict.formats.rrd import RRD
 from knuckle.predict.formats.table import TABLE
@@ -22,6 +23,7 @@ FORMATS: Mapping[str, Format] = {
     "npz": ARRAYS,
     "csv": TABLE,
     "coco": COCO,
+    "mask": MASK,
     "rrd": RRD,
     "mano": MANO,
 }
