@@ -113,5 +113,5 @@ def test_no_gradient_of_the_mesh_passes_through_the_joints_and_its_export_equals
 
 
 def test_a_mesh_without_its_labels_is_refused():
-    with pytest.raises(ValueError, match="crop.labels must have vertices_camera for mesh=true"):
+    with pytest.raises(ValueError, match=r"crop\.labels must have vertices_camera for mesh=true"):
         ShippedConfig(mesh=True)
