@@ -13,6 +13,8 @@ from knuckle.handmodel.limits import angle_limits
 from knuckle.handmodel.poses import named_pose, pose_names
 from knuckle.skeleton import PARENTS
 from knuckle.synth.backdrop import load_photos, photo_paths
+from knuckle.synth.body import BodyModel
+from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.clip import FRAMES_PER_SECOND, Clip, random_clip, scene_at
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.compose import Composer
@@ -21,6 +23,7 @@ from knuckle.synth.presets import PRESETS
 from knuckle.synth.render import RenderedScene, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.surface import HandSurface
+from knuckle.synth.wearer import Wearer
 
 _MAX_ATTEMPTS = 6  # at sampling a crop that shows its hand
 _MIN_VISIBLE = 0.5  # fraction of a crop's hand that must not be occluded
@@ -98,6 +101,7 @@ class Generator:
         panoramas = [Panorama(p) for p in panorama_paths(Path(settings.hdri))] if settings.hdri else []
         size = (settings.size, settings.size)
         preset = PRESETS[settings.preset]
+        wearer = Wearer(model, self.surface, BodySurface(BodyModel.open())) if preset.bodies else None
         self.composer = Composer(
             model=model,
             surface=self.surface,
@@ -108,8 +112,9 @@ class Generator:
             size=size,
             photos=tuple(photos),
             panoramas=tuple(panoramas),
+            wearer=wearer,
         )
-        self.renderer = Renderer(self.surface, size)
+        self.renderer = Renderer(self.surface, size, bodies=wearer.bodies if wearer else None)
         self._bones_near_joint = _bones_near_joints()
         self._clip_at_hand: tuple[int, Clip] | None = None
 

@@ -26,6 +26,7 @@ class Preset:
         sleeved, held, occluded, second_hand: probabilities of a sleeve, a held object, an occluder, and (in crops) a
             second hand.
         person: probability that the person of the first hand is rendered too.
+        bodies: whether people have whole bodies, with arms that reach their hands; else coarse solids.
         child: probability of a child's hand.
         poses: relative frequencies of the kinds of pose.
         named_poses: what the names of the bank's poses that are used begin with; "" for the whole bank.
@@ -52,6 +53,7 @@ class Preset:
     occluded: float = 0.18
     second_hand: float = 0.1
     person: float = 0.3
+    bodies: bool = False
     child: float = 0.15
     poses: PoseMix = field(default_factory=PoseMix)
     named_poses: str | tuple[str, ...] = ""
@@ -133,5 +135,6 @@ PRESETS: dict[str, Preset] = {
         occluded=0.1,
         second_hand=0.0,
         person=0.6,
+        bodies=True,
     ),
 }

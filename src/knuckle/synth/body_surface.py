@@ -1,0 +1,130 @@
+"""The body's mesh, ready to render: its layers as one list of triangles, with what the shader needs at each corner."""
+
+import numpy as np
+
+from knuckle.synth.body import LAYERS, SIDES, BodyModel
+from knuckle.synth.scene import Look, SceneBody
+
+OTHER = 255.0  # the label of a body in the mask
+FOREARM = 100.0
+
+
+class BodySurface:
+    """The parts of the mesh that do not change from person to person, computed once.
+
+    Attributes:
+        corner_vertex: (C,) the vertex of each rendered corner; corner_still (C, 6) float32: place on the average adult,
+            layer, how far along the arm (0 shoulder, 1 elbow, 2 wrist), and whether on the forearm's volar side.
+        triangles: (F, 3) into the corners; arm_triangles: by side, those of one arm.
+        arm: (V,) how far along the arm each vertex is. side: (V,) -1 right, 1 left, 0 not on an arm.
+    """
+
+    def __init__(self, model: BodyModel) -> None:
+        self.model = model
+        self.place = model.vertices
+        self.arm, self.side = _along_arms(model)
+        self.faces = np.unique(np.concatenate(list(model.layers.values())), axis=0)
+        flat = self.faces.reshape(-1)
+        order = np.argsort(flat, kind="stable")
+        self._face_of_corner = (np.arange(flat.size) // 3)[order]
+        self._starts = np.searchsorted(flat[order], np.arange(len(model.vertices)))
+        vertices, kinds, triangles, count = [], [], [], 0
+        for kind, name in enumerate(LAYERS):
+            used, inverse = np.unique(model.layers[name], return_inverse=True)
+            vertices.append(used)
+            kinds.append(np.full(len(used), kind))
+            triangles.append(inverse.reshape(-1, 3) + count)
+            count += len(used)
+        self.corner_vertex = np.concatenate(vertices)
+        self.corner_kind = np.concatenate(kinds)
+        self.triangles = np.concatenate(triangles).astype(np.int32)
+        volar = self._volar()
+        v = self.corner_vertex
+        self.corner_still = np.column_stack([self.place[v], self.corner_kind, self.arm[v], volar[v]]).astype(np.float32)
+        on_arm = self.side[self.corner_vertex] * (self.arm[self.corner_vertex] > 0.1)
+        self.arm_triangles = {
+            side: self.triangles[(on_arm[self.triangles] == sign).all(1)]
+            for side, sign in zip(SIDES, (-1.0, 1.0), strict=True)
+        }
+
+    def normals(self, vertices: np.ndarray) -> np.ndarray:
+        """Unit vertex normals (V, 3) of posed vertices (V, 3)."""
+        a, b, c = (vertices[self.faces[:, i]] for i in range(3))
+        total = np.add.reduceat(np.cross(b - a, c - a)[self._face_of_corner], self._starts, axis=0)
+        return total / np.maximum(np.sqrt((total * total).sum(-1, keepdims=True)), 1e-12)
+
+    def corners(self, body: SceneBody) -> np.ndarray:
+        """(C, 7) float32 of a posed body: position, normal, label."""
+        v = self.corner_vertex
+        position = body.vertices[v] + body.normals[v] * self.thickness(body.look)[:, None]
+        return np.column_stack([position, body.normals[v], self.labels(body)]).astype(np.float32)
+
+    def labels(self, body: SceneBody) -> np.ndarray:
+        """(C,) the value of each corner in the visible mask: that of a forearm for the arm of a hand, else 255."""
+        arm, side = self.arm[self.corner_vertex], self.side[self.corner_vertex]
+        label = np.full(len(arm), OTHER)
+        for sign, hand in zip((-1.0, 1.0), body.hands, strict=True):
+            if hand is not None:
+                label[(side == sign) & (arm > 1.0)] = FOREARM + hand + 1
+        return label
+
+    def thickness(self, look: Look) -> np.ndarray:
+        """(C,) metres of each corner off the skin."""
+        x, y, z = self.place[self.corner_vertex].T
+        arm = self.arm[self.corner_vertex]
+        # A shirt hangs looser at the waist and at the ends of its sleeves, and is tight around the neck.
+        near_neck = np.clip((y - 0.5) / 0.08, 0, 1) * (arm <= 0)
+        loose = 1 + 0.8 * np.clip((0.3 - y) / 0.3, 0, 1) * (arm <= 0) + 0.5 * np.clip(arm / max(look.sleeve, 0.1), 0, 1)
+        shirt = look.shirt_thickness * loose * (1 - 0.6 * near_neck)
+        # A shirt does not follow the body into its hollows: under the arms, between the breasts, at the navel.
+        trousers = look.trousers_thickness * (1 + np.clip((-0.35 - y) / 0.4, 0, 1))
+        if look.bare_legs:
+            trousers = np.where(y < look.trousers_ends[1] + 0.02, 0.0005, trousers)
+        trousers = np.where(y < look.trousers_ends[2], 0.008, trousers)
+        hair = look.hair_thickness * np.clip((y - self.hairline(look)[self.corner_vertex] + 0.004) / 0.03, 0, 1)
+        # Long hair hangs away from the neck, which is thinner than the head.
+        hair = np.where(y < 0.67, look.hair_thickness + 0.028 * np.clip((0.67 - y) / 0.05, 0, 1) * (y > 0.55), hair)
+        hair = np.where(y < 0.55, look.hair_thickness + 0.014, hair)
+        kinds = [np.zeros_like(y), np.zeros_like(y), np.zeros_like(y), shirt, trousers, hair]
+        return np.choose(self.corner_kind, kinds)
+
+    def hairline(self, look: Look) -> np.ndarray:
+        """(V,) the height at which the hair begins, as the shader has it."""
+        z = self.place[:, 2]
+        front, back = _smoothstep(0.06, 0.115, z), _smoothstep(0.035, -0.015, z)
+        high, side, behind, _ = look.hairline
+        line = side + (high - side) * front
+        return line + (behind - line) * back
+
+    def _volar(self) -> np.ndarray:
+        """(V,) 1 on the palm's side of the forearm's end, 0 on its back and towards the elbow."""
+        model, joints = self.model, dict(zip(self.model.joint_names, self.model.joints, strict=True))
+        normals, volar = self.normals(model.vertices), np.zeros(len(model.vertices))
+        for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
+            thumb = joints[f"{side}_index_base"] - joints[f"{side}_little_base"]
+            palm = sign * -np.cross(thumb, joints[f"{side}_wrist"] - joints[f"{side}_elbow"])
+            facing = _smoothstep(-0.25, 0.45, normals @ (palm / np.linalg.norm(palm)))
+            volar += facing * np.clip(2 * (self.arm - 1), 0, 1) * (self.side == sign)
+        return volar
+
+
+def _along_arms(model: BodyModel) -> tuple[np.ndarray, np.ndarray]:
+    """How far along its arm each vertex is (V,), 0 to 2 and a little more, and on which side (V,)."""
+    joints = dict(zip(model.joint_names, model.joints, strict=True))
+    arm, of_side = np.zeros(len(model.vertices)), np.zeros(len(model.vertices))
+    for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
+        bones = [i for i, name in enumerate(model.bone_names) if name.startswith((f"{side}_upper", f"{side}_fore"))]
+        weight = model.weights[:, bones].sum(1)
+        lower = model.weights[:, [i for i in bones if "fore" in model.bone_names[i]]].sum(1)
+        shoulder, elbow, wrist = (joints[f"{side}_{name}"] for name in ("shoulder", "elbow", "wrist"))
+        first = (model.vertices - shoulder) @ (elbow - shoulder) / ((elbow - shoulder) @ (elbow - shoulder))
+        second = (model.vertices - elbow) @ (wrist - elbow) / ((wrist - elbow) @ (wrist - elbow))
+        along = np.where(lower > 0.5 * weight, 1 + np.maximum(second, 0), np.clip(first, 0.02, 1))
+        on = weight > 0.5
+        arm[on], of_side[on] = along[on], sign
+    return arm, of_side
+
+
+def _smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)

@@ -1,0 +1,29 @@
+// Where each layer of a body ends, in places on the average adult (metres: x to the left, y up, z to the front).
+uniform vec4 shirt_cut;     // end of the sleeves along the arm (0 shoulder, 1 elbow, 2 wrist), neck's depth, its half width, hem
+uniform vec4 trousers_cut;  // waist, hem, end of the shoes, 1 if the legs below the hem are bare
+uniform vec4 hair_cut;      // hairline in front, at the side, its lower end behind, and at the sides
+uniform float seam;         // the skin ends here along the arm: the free hand goes on
+
+const float SKIN = 0.0, MOUTH = 1.0, EYES = 2.0, SHIRT = 3.0, TROUSERS = 4.0, HAIR = 5.0;
+
+float hairline(vec3 p) {
+    float front = smoothstep(0.06, 0.115, p.z);
+    float back = smoothstep(0.035, -0.015, p.z);
+    return mix(mix(hair_cut.y, hair_cut.x, front), hair_cut.z, back);
+}
+
+bool is_cut(float kind, vec3 p, float arm, float ragged) {
+    if (kind == SKIN) return arm > seam;
+    if (kind == SHIRT) {
+        float front = smoothstep(-0.02, 0.06, p.z);
+        float opening = max(0.0, 1.0 - abs(p.x) / shirt_cut.z);
+        return arm > shirt_cut.x || p.y < shirt_cut.w || p.y > 0.583 - front * (0.035 + shirt_cut.y * opening) && arm <= 0.0;
+    }
+    if (kind == TROUSERS) return p.y > trousers_cut.x;
+    if (kind == HAIR) {
+        float line = hairline(p);
+        if (p.z > 0.0 && p.z < 0.1 && abs(p.x) > 0.045) line = min(line, hair_cut.w);
+        return p.y < line + ragged;
+    }
+    return false;
+}
