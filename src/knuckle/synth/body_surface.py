@@ -88,6 +88,20 @@ class BodySurface:
         kinds = [np.zeros_like(y), np.zeros_like(y), np.zeros_like(y), shirt, trousers, hair]
         return np.choose(self.corner_kind, kinds)
 
+    def outermost(self, look: Look) -> np.ndarray:
+        """(V,) metres of what is worn off the skin at each vertex."""
+        off = np.zeros(len(self.place))
+        np.maximum.at(off, self.corner_vertex, self.thickness(look) * ~self._is_cut(look))
+        return off
+
+    def _is_cut(self, look: Look) -> np.ndarray:
+        """(C,) whether the shader leaves out the layer at a corner; roughly."""
+        x, y, z = self.place[self.corner_vertex].T
+        arm = self.arm[self.corner_vertex]
+        shirt = (arm > look.sleeve) | (y < look.hem) | ((y > 0.56) & (arm <= 0))
+        hair = (y < self.hairline(look)[self.corner_vertex]) | (look.hair_thickness == 0)
+        return np.choose(self.corner_kind, [x > 9, x > 9, x > 9, shirt, z > 9, hair])
+
     def hairline(self, look: Look) -> np.ndarray:
         """(V,) the height at which the hair begins, as the shader has it."""
         z = self.place[:, 2]

@@ -22,6 +22,7 @@ from knuckle.synth.light import Panorama
 from knuckle.synth.presets import PRESETS
 from knuckle.synth.render import RenderedScene, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
+from knuckle.synth.staging import Stage
 from knuckle.synth.surface import HandSurface
 from knuckle.synth.wearer import Wearer
 
@@ -102,17 +103,20 @@ class Generator:
         size = (settings.size, settings.size)
         preset = PRESETS[settings.preset]
         wearer = Wearer(model, self.surface, BodySurface(BodyModel.open())) if preset.bodies else None
+        limits = angle_limits()
+        named = {name: named_pose(name) for name in pose_names()}
         self.composer = Composer(
             model=model,
             surface=self.surface,
             collision=SelfCollision(self.surface.radii()),
-            limits=angle_limits(),
-            bank={name: named_pose(name) for name in pose_names() if name.startswith(preset.named_poses)},
+            limits=limits,
+            bank={name: pose for name, pose in named.items() if name.startswith(preset.named_poses)},
             preset=preset,
             size=size,
             photos=tuple(photos),
             panoramas=tuple(panoramas),
             wearer=wearer,
+            stage=Stage(wearer, named, limits) if wearer and preset.situations else None,
         )
         self.renderer = Renderer(self.surface, size, bodies=wearer.bodies if wearer else None)
         self._bones_near_joint = _bones_near_joints()
@@ -163,7 +167,7 @@ class Generator:
 
     def _hand_labels(self, scene: Scene, rendered: RenderedScene) -> list[dict[str, Any]]:
         """The labels of all hands that are at least partly inside the picture."""
-        labels = [self._hand_label(scene, rendered, i) for i in range(len(scene.hands))]
+        labels = [self._hand_label(scene, rendered, i) for i in range(len(scene.hands)) if _is_seen(scene, rendered, i)]
         return [label for label in labels if min(np.subtract(label["box"][2:], label["box"][:2])) > 1]
 
     def _hand_label(self, scene: Scene, rendered: RenderedScene, number: int) -> dict[str, Any]:
@@ -205,6 +209,11 @@ class Generator:
 def _shows_hand(rendered: RenderedScene) -> bool:
     visible, complete = np.count_nonzero(rendered.visible == 1), np.count_nonzero(rendered.complete & 1)
     return bool(visible > _MIN_VISIBLE * complete and complete > _MIN_AREA * rendered.visible.size)
+
+
+def _is_seen(scene: Scene, rendered: RenderedScene, number: int) -> bool:
+    """Whether a hand is seen at all: a person's second hand may be behind the body, and is then no hand of the picture."""
+    return not scene.bodies or bool((rendered.visible == number + 1).any())
 
 
 def _object_label(solid: Solid) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Preset:
             second hand.
         person: probability that the person of the first hand is rendered too.
         bodies: whether people have whole bodies, with arms that reach their hands; else coarse solids.
+        situations: probability that a picture is of people who do something with their hands; see situations.py.
+            second_person: that there are two of them.
         child: probability of a child's hand.
         poses: relative frequencies of the kinds of pose.
         named_poses: what the names of the bank's poses that are used begin with; "" for the whole bank.
@@ -54,6 +56,8 @@ class Preset:
     second_hand: float = 0.1
     person: float = 0.3
     bodies: bool = False
+    situations: float = 0.0
+    second_person: float = 0.0
     child: float = 0.15
     poses: PoseMix = field(default_factory=PoseMix)
     named_poses: str | tuple[str, ...] = ""
@@ -136,5 +140,11 @@ PRESETS: dict[str, Preset] = {
         second_hand=0.0,
         person=0.6,
         bodies=True,
+        situations=0.4,
+        second_person=0.1,
+    ),
+    # Whole pictures of people who do something with their hands.
+    "people": Preset(
+        framing="frame", held=0.1, occluded=0.03, bodies=True, person=1.0, situations=1.0, second_person=0.15
     ),
 }

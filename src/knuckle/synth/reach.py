@@ -96,31 +96,35 @@ def wrist_angles_of(forearm: np.ndarray) -> np.ndarray:
 
 
 def elbows(shoulder: np.ndarray, wrist: np.ndarray, upper: float, lower: float, swivels: np.ndarray) -> np.ndarray:
-    """Places (N, 3) of the elbow between a shoulder (3,) and a wrist (3,), for N swivel angles about their line.
+    """Places (..., N, 3) of the elbow between a shoulder (3,) and wrists (..., 3), for N swivel angles about their line.
 
     Args:
-        shoulder, wrist: metres. upper, lower: lengths of the arm's bones.
-        swivels: (N,) radians; 0 is the lowest elbow, positive towards +x of one who reaches forward (+z).
+        shoulder, wrist: metres, y up, z forward. upper, lower: lengths of the arm's bones, metres.
+        swivels: (N,) radians; 0 is the lowest elbow, positive towards -x of one who reaches forward.
 
-    Raises:
-        ValueError: the wrist is farther from the shoulder than the arm is long, or nearer than it can be.
+    Note:
+        A wrist that is out of reach gets elbows as if it were at the nearest distance within reach; see in_reach.
     """
     line = wrist - shoulder
-    distance = float(np.linalg.norm(line))
-    if not abs(upper - lower) < distance < upper + lower:
-        raise ValueError(
-            f"the wrist must be {abs(upper - lower):.3f} to {upper + lower:.3f} m from the shoulder but is {distance:.3f}"
-        )
-    line = line / distance
+    distance = np.linalg.norm(line, axis=-1, keepdims=True)
+    line = line / np.maximum(distance, 1e-9)
+    distance = np.clip(distance, abs(upper - lower) + 1e-6, upper + lower - 1e-6)
     along = (upper**2 - lower**2 + distance**2) / (2 * distance)
-    radius = np.sqrt(max(upper**2 - along**2, 0.0))
-    down = _DOWN - line * (_DOWN @ line)
-    if np.linalg.norm(down) < 1e-3:
-        down = -_FRONT - line * (-_FRONT @ line)
-    down = down / np.linalg.norm(down)
-    beside = np.cross(down, line)
-    around = np.cos(swivels)[:, None] * down - np.sin(swivels)[:, None] * beside
-    return shoulder + along * line + radius * around
+    radius = np.sqrt(np.maximum(upper**2 - along**2, 0.0))
+    down = _DOWN - line * (line @ _DOWN)[..., None]
+    vertical = np.linalg.norm(down, axis=-1, keepdims=True) < 1e-3
+    down = np.where(vertical, -_FRONT - line * (line @ -_FRONT)[..., None], down)
+    down = down / np.linalg.norm(down, axis=-1, keepdims=True)
+    beside = np.cross(line, down)
+    turned = np.cos(swivels)[:, None] * down[..., None, :] + np.sin(swivels)[:, None] * beside[..., None, :]
+    return (shoulder + along * line)[..., None, :] + radius[..., None] * turned
+
+
+def in_reach(shoulder: np.ndarray, wrist: np.ndarray, upper: float, lower: float) -> np.ndarray:
+    """Whether an arm can reach wrists (..., 3) with its elbow bent by 8 to 150 degrees, (...,)."""
+    distance = np.linalg.norm(wrist - shoulder, axis=-1)
+    nearest, farthest = (np.sqrt(upper**2 + lower**2 + 2 * upper * lower * np.cos(np.deg2rad(a))) for a in (150, 8))
+    return (distance > nearest) & (distance < farthest)
 
 
 def _angle_about(axis: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.reach import arm_angles, arm_cost
 from knuckle.synth.scene import Look, SceneBody, SceneHand
 from knuckle.synth.seam import join
+from knuckle.synth.skin import SkinAppearance
 from knuckle.synth.surface import HandSurface
 from knuckle.synth.wardrobe import random_build, random_look
 
@@ -54,14 +55,13 @@ class Wearer:
         """The body."""
         return self.bodies.model
 
-    def person(self, rng: np.random.Generator, hand: SceneHand) -> Person:
-        """A random person with this hand's size and skin."""
-        size = hand_size(hand)
-        build = random_build(rng, size, hand.skin.melanin)
+    def person(self, rng: np.random.Generator, size: float, skin: SkinAppearance) -> Person:
+        """A random person whose hands have a size (see hand_size) and a skin."""
+        build = random_build(rng, size, skin.melanin)
         body = self.body_model.shaped(build)
         average = self.body_model.shaped({}).lengths("right")[1]
         scale = size * average / body.lengths("right")[1] * float(np.exp(rng.normal(0, 0.03)))
-        return Person(self.body_model.shaped(build, scale), random_look(rng, build, hand.skin))
+        return Person(self.body_model.shaped(build, scale), random_look(rng, build, skin))
 
     def around(
         self, rng: np.random.Generator, hand: SceneHand, index: int, person: Person, whole: bool = True

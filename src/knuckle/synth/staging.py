@@ -1,0 +1,372 @@
+"""People in situations: bodies whose hands do something, each with its labelled free hands, before a camera."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from knuckle.geometry.rotation import axis_angle_to_matrix, rotation_about
+from knuckle.handmodel import HandModel
+from knuckle.synth.body import SIDES, Posture, ShapedBody, Skeleton, frame_along
+from knuckle.synth.reach import arm_angles, arm_cost, elbows, in_reach, wrist_angles_of
+from knuckle.synth.scene import SceneBody, SceneHand, Solid
+from knuckle.synth.situations import SITUATIONS, Placement, Situation
+from knuckle.synth.skin import SkinAppearance
+from knuckle.synth.wearer import Arm, Person, Wearer, hanging, random_posture
+
+_TURNS, _SWIVELS = 40, 20  # orientations of the hand and places of the elbow that are compared
+_MAX_COST = 12.0  # of an arm's pose
+_CONTACT = -0.002  # metres between hand and skin where they touch: soft tissue gives way
+_FREE = 0.003  # metres of room for a hand that does not mean to touch
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A person in a situation, in the body frame: the body's vertices, hands and solids are there.
+
+    hands: of SceneHand whose camera frame is the body frame; arms: theirs, in the same order.
+    """
+
+    person: Person
+    trunk: Skeleton
+    situation: Situation
+    hands: tuple[SceneHand, ...]
+    arms: tuple[Arm, ...]
+    solids: tuple[Solid, ...]
+
+
+@dataclass(frozen=True)
+class HandShape:
+    """A person's hands before they are posed."""
+
+    shape: np.ndarray
+    skin: SkinAppearance
+
+
+class Stage:
+    """Puts people into situations.
+
+    Args:
+        wearer: bodies and how hands join them. bank: named poses, (23,) each. limits: (23, 2) radians.
+    """
+
+    def __init__(self, wearer: Wearer, bank: Mapping[str, np.ndarray], limits: np.ndarray) -> None:
+        self.wearer, self.bank, self.limits = wearer, bank, limits
+        self._weights = np.array([situation.weight for situation in SITUATIONS])
+
+    @property
+    def _hand_model(self) -> HandModel:
+        return self.wearer.model
+
+    def random_situation(self, rng: np.random.Generator) -> Situation:
+        """One of SITUATIONS, by its weight."""
+        return SITUATIONS[rng.choice(len(SITUATIONS), p=self._weights / self._weights.sum())]
+
+    def person(self, rng: np.random.Generator, kind: HandShape, situation: Situation, first: int) -> Staged:
+        """A random person in a situation; a hand that finds no human way to its place hangs.
+
+        Args:
+            rng: source of randomness. kind: of the person's hands. situation: what they do.
+            first: the index that the first of the hands will have among the scene's.
+        """
+        size = float(np.linalg.norm(self._hand_model.joints(np.zeros(23), shape=kind.shape)[9])) / 0.087
+        person = self.wearer.person(rng, size, kind.skin)
+        main = SIDES[int(rng.random() < 0.45)]
+        side_of = {main: situation.first, _other(main): self._of_other_hand(rng, situation)}
+        posture = self._posture(rng, situation, side_of, person.body)
+        trunk = self.wearer.body_model.trunk(person.body, posture)
+        staged = Staged(person, trunk, situation, (), (), ())
+        for side in (_other(main), main) if situation.touching else (main, _other(main)):
+            staged = self._with_hand(rng, staged, side, side_of[side], kind, first + len(staged.hands))
+        return staged
+
+    def _of_other_hand(self, rng: np.random.Generator, situation: Situation) -> Placement | None:
+        if situation.other is not None:
+            return situation.other
+        if rng.random() < 0.45:
+            return None
+        return self.random_situation(rng).first if rng.random() < 0.5 else None
+
+    def _posture(
+        self, rng: np.random.Generator, situation: Situation, sides: Mapping[str, Placement | None], body: ShapedBody
+    ) -> Posture:
+        """A random posture, seated where the situation wants it, with shoulders that go along with the hands."""
+        posture = random_posture(rng)
+        if situation.table or situation.name == "thigh":
+            posture = replace(posture, thighs=np.array([[1.5, 0.15]] * 2), knees=np.full(2, 1.4))
+        if situation.camera == "eyes" or situation.name in ("looking_at_phone", "typing", "head_in_hands"):
+            posture = replace(posture, head=posture.head + (0.35, 0.0, 0.0))
+        clavicles = posture.clavicles.copy()
+        for row, side in zip(clavicles, SIDES, strict=True):
+            place = sides[side]
+            if place is not None:
+                height = place.at[1] if place.free else (place.at[1] - 0.5) / 0.5
+                row += (0.45 * float(np.clip(height + 0.1, 0, 0.7)), 0.15 if place.at[0] > 0 or place.at[2] > 0.6 else 0)
+        return replace(posture, clavicles=clavicles)
+
+    def _with_hand(
+        self,
+        rng: np.random.Generator,
+        staged: Staged,
+        side: str,
+        placement: Placement | None,
+        kind: HandShape,
+        index: int,
+    ) -> Staged:
+        """With one more hand; one that does nothing hangs."""
+        name = "relaxed"
+        found = None
+        if placement is not None and staged.situation.name != "at_rest":
+            name = placement.poses[rng.integers(len(placement.poses))]
+            angles = self._angles(rng, name)
+            found = self._reaching(rng, staged, side, placement, angles, kind)
+        if found is None:
+            name = str(rng.choice(["relaxed", "half_closed", "loose_fist", "rest_on_table"]))
+            angles = self._angles(rng, name)
+            found = self._hanging(rng, staged, side, kind, angles)
+        T, wrist_angles, elbow = found
+        empty = np.empty((0, 3))
+        view = staged.situation.name
+        hand = SceneHand(side, angles, wrist_angles, kind.shape, T, empty, empty, kind.skin, name, view)
+        hand = posed(self.wearer, hand)
+        arm = Arm(side, index, elbow, T[:3, 3], self.wearer.forearm_frame(hand))
+        return replace(staged, hands=(*staged.hands, hand), arms=(*staged.arms, arm))
+
+    def _angles(self, rng: np.random.Generator, name: str) -> np.ndarray:
+        return np.clip(self.bank[name] + rng.normal(0, 0.05, 23), self.limits[:, 0], self.limits[:, 1])
+
+    def _hanging(
+        self, rng: np.random.Generator, staged: Staged, side: str, kind: HandShape, angles: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        elbow, wrist, thumb = hanging(self.wearer.body_model, staged.person.body, staged.trunk, side)
+        wrist_angles = np.clip(rng.normal((0.1, 0.0), (0.2, 0.1)), -0.5, 0.5)
+        T = np.eye(4)
+        T[:3, :3] = self._hand_rotation(side, frame_along(wrist - elbow, thumb), wrist_angles)
+        T[:3, 3] = wrist
+        return T, wrist_angles, elbow
+
+    def _hand_rotation(self, side: str, frame: np.ndarray, wrist_angles: np.ndarray) -> np.ndarray:
+        """The rotation (3, 3) of a hand whose forearm has a frame (see Arm) and whose wrist has angles (2,)."""
+        axes = self._hand_model.wrist_angle_axis
+        assert axes is not None
+        turn = rotation_about(axes, wrist_angles)
+        mirror = np.diag(_mirror(side))
+        forearm = frame * np.array([1.0, 1.0, -1.0 if side == "left" else 1.0])
+        return forearm @ (turn[0] @ turn[1]).T @ mirror
+
+    def _reaching(
+        self,
+        rng: np.random.Generator,
+        staged: Staged,
+        side: str,
+        placement: Placement,
+        angles: np.ndarray,
+        kind: HandShape,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """T_body_hand (4, 4), wrist angles (2,) and elbow (3,) of a hand at its place; None where no arm reaches it."""
+        trunk, body = staged.trunk, staged.person.body
+        target, normal = self._target(rng, staged, side, placement)
+        mirror = _mirror(side)
+        fingers = mirror * placement.fingers
+        palm = -normal if placement.palm is None else mirror * placement.palm
+        x = np.cross(fingers, palm)
+        base = frame_along(fingers, x)
+        turns = base @ axis_angle_to_matrix(rng.normal(0, placement.turn, (_TURNS, 3)) * (1.0, 0.7, 1.0))
+        joints = self._hand_model.joints(angles, shape=kind.shape, T_camera_hand=np.eye(4), side=side)
+        anchor = _anchor(joints, placement.anchor)
+        shift = np.zeros(3)
+        for _ in range(4):
+            wrists = target + shift - turns @ anchor
+            chosen = self._arm(rng, staged, side, turns, wrists)
+            if chosen is None:
+                return None
+            turn, wrist_angles, elbow = chosen
+            turns = turn[None]
+            T = np.eye(4)
+            T[:3, :3], T[:3, 3] = turn, target + shift - turn @ anchor
+            push = self._push(staged, side, T, angles, kind, placement, normal)
+            if float(np.linalg.norm(push)) < 5e-4:
+                break
+            shift = shift + push
+        wrist_room = in_reach(self._shoulder(trunk, side), T[:3, 3], *body.lengths(side))
+        return (T, wrist_angles, elbow) if wrist_room else None
+
+    def _shoulder(self, trunk: Skeleton, side: str) -> np.ndarray:
+        return trunk.places[self.wearer.body_model.bone(f"{side}_upper_arm_0")]
+
+    def _target(
+        self, rng: np.random.Generator, staged: Staged, side: str, placement: Placement
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Where the anchor is to be (3,), and the skin's normal there (3,), in the body frame."""
+        model, bodies = self.wearer.body_model, self.wearer.bodies
+        mirror, body = _mirror(side), staged.person.body
+        chest = staged.trunk.rotations[model.bone("spine_03")]
+        if placement.free:
+            reach = sum(body.lengths(side))
+            place = mirror * (np.array(placement.at) + rng.normal(0, placement.spread / 0.5, 3) * (1, 1, 0.7))
+            return self._shoulder(staged.trunk, side) + reach * chest @ place, chest @ np.array([0.0, 0.0, 1.0])
+        skin = self._skin_of(staged)
+        wanted = mirror * placement.at + rng.normal(0, placement.spread, 3)
+        nearest = np.argsort(((bodies.place - wanted) ** 2).sum(1), kind="stable")[:3]
+        vertices, normals = skin
+        return vertices[nearest].mean(0), normals[nearest].mean(0) / np.linalg.norm(normals[nearest].mean(0))
+
+    def _skin_of(self, staged: Staged) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices (V, 3) and normals (V, 3) of the clothed body, with the arms that are placed and the others hanging,
+        in the body frame."""
+        wearer = self.wearer
+        body = wearer.placed(staged.person, staged.trunk, np.eye(4), list(staged.arms), False)
+        normals = wearer.bodies.normals(body.vertices)
+        return body.vertices + normals * wearer.bodies.outermost(staged.person.look)[:, None], normals
+
+    def _arm(
+        self, rng: np.random.Generator, staged: Staged, side: str, turns: np.ndarray, wrists: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """The most natural of a hand's orientations (K, 3, 3) with wrists (K, 3): rotation, wrist angles and elbow."""
+        trunk, body = staged.trunk, staged.person.body
+        shoulder, (upper, lower) = self._shoulder(trunk, side), body.lengths(side)
+        swivels = np.linspace(-0.6 * np.pi, 0.6 * np.pi, _SWIVELS)
+        places = elbows(shoulder, wrists, upper, lower, swivels)
+        forearm = (places - wrists[:, None]) / lower
+        in_hand = (np.swapaxes(turns, 1, 2)[:, None] @ forearm[..., None])[..., 0] * _mirror(side)
+        wrist_angles = wrist_angles_of(in_hand)
+        axes = self._hand_model.wrist_angle_axis
+        assert axes is not None
+        bend = rotation_about(axes[0], wrist_angles[..., 0]) @ rotation_about(axes[1], wrist_angles[..., 1])
+        thumb = (turns[:, None] @ (bend[..., 0] * _mirror(side))[..., None])[..., 0]
+        chest = trunk.rotations[self.wearer.body_model.bone("spine_03")]
+        angles = arm_angles(side, (places - shoulder) @ chest, -forearm @ chest, thumb @ chest)
+        cost = arm_cost(angles, wrist_angles) + self._through_body(trunk, body, places, wrists[:, None])
+        cost = cost + np.where(in_reach(shoulder, wrists, upper, lower), 0.0, 1e3)[:, None]
+        cost = cost + (0.5 * rng.gumbel(size=cost.shape) if len(turns) > 1 else 0.0)
+        best = np.unravel_index(np.argmin(cost), cost.shape)
+        if cost[best] > _MAX_COST:
+            return None
+        return turns[best[0]], wrist_angles[best], places[best]
+
+    def _through_body(self, trunk: Skeleton, body: ShapedBody, elbow: np.ndarray, wrist: np.ndarray) -> np.ndarray:
+        """A cost for arms that go through the trunk or the head."""
+        model = self.wearer.body_model
+        names, radii = ("head", "spine_03", "spine_02", "spine_01", "pelvis"), (0.085, 0.11, 0.11, 0.11, 0.13)
+        scale = float(np.linalg.norm(body.joints["left_shoulder"] - body.joints["right_shoulder"])) / 0.34
+        cost = np.zeros(np.broadcast_shapes(elbow.shape, wrist.shape)[:-1])
+        for name, radius in zip(names, radii, strict=True):
+            centre = trunk.places[model.bone(name)].copy()
+            if name == "head":
+                centre += trunk.rotations[model.bone("head")] @ (scale * np.array([0, 0.05, 0.02]))
+            else:
+                centre += trunk.rotations[model.bone(name)] @ (scale * np.array([0, 0, 0.03]))
+            for share in (0.0, 0.35, 0.7):
+                gap = np.linalg.norm(elbow + share * (wrist - elbow) - centre, axis=-1)
+                cost = cost + 200 * np.maximum(scale * (radius + 0.04) - gap, 0)
+        return cost
+
+    def _push(
+        self,
+        staged: Staged,
+        side: str,
+        T: np.ndarray,
+        angles: np.ndarray,
+        kind: HandShape,
+        placement: Placement,
+        normal: np.ndarray,
+    ) -> np.ndarray:
+        """By how much (3,) a hand must be moved so that it is not in the body or the other hand, and touches what it is
+        meant to touch."""
+        surface, bodies = self.wearer.surface, self.wearer.bodies
+        vertices = self._hand_model(angles, shape=kind.shape, T_camera_hand=T, side=side).vertices
+        points = vertices[surface.hand_vertices][::3]
+        skin, normals = self._skin_of(staged)
+        sign = -1.0 if side == "right" else 1.0
+        kept = ~((bodies.side == sign) & (bodies.arm > 0.3))
+        skin, normals = skin[kept], normals[kept]
+        for other in staged.hands:
+            theirs = surface.normals(other.vertices_camera, other.side == "left")
+            skin = np.concatenate([skin, other.vertices_camera[surface.hand_vertices]])
+            normals = np.concatenate([normals, theirs[surface.hand_vertices]])
+        gap, outward = separation(points, skin, normals)
+        touches = not placement.free or (staged.situation.touching and len(staged.hands) > 0)
+        if gap < (_CONTACT if touches else _FREE):
+            return ((_CONTACT if touches else _FREE) - gap) * outward
+        if touches and gap < 0.08 and not placement.free:
+            return (_CONTACT - gap) * normal
+        if touches and placement.free and gap < 0.08:
+            return (_CONTACT - gap) * outward
+        return np.zeros(3)
+
+
+def separation(points: np.ndarray, skin: np.ndarray, normals: np.ndarray) -> tuple[float, np.ndarray]:
+    """How far the nearest of points (N, 3) is outside a skin, metres, negative inside; and the direction out of it (3,).
+
+    Args:
+        points: (N, 3). skin: (V, 3) vertices and normals: (V, 3) of the skin.
+
+    Note:
+        A point's distance is that from the tangent plane at its nearest vertex; where no vertex is within 12 cm of the
+        points, the distance is large and the direction zero.
+    """
+    middle = (points.max(0) + points.min(0)) / 2
+    reach = float(np.linalg.norm(points - middle, axis=1).max()) + 0.12
+    near = ((skin - middle) ** 2).sum(1) < reach**2
+    if not near.any():
+        return 1.0, np.zeros(3)
+    skin, normals = skin[near].astype(np.float32), normals[near].astype(np.float32)
+    points = points.astype(np.float32)
+    squared = (points * points).sum(1)[:, None] - 2 * points @ skin.T + (skin * skin).sum(1)
+    nearest = squared.argmin(1)
+    offset = points - skin[nearest]
+    height = (offset * normals[nearest]).sum(1)
+    beside = np.sqrt(np.maximum((offset * offset).sum(1) - height**2, 0))
+    # Beyond the edge of a mesh the tangent plane says nothing.
+    distance = np.where((beside > 0.035) & (height > -0.05), np.maximum(height, beside), height)
+    distance = np.where(height < -0.09, 1.0, distance)
+    deepest = np.argsort(distance, kind="stable")[:12]
+    outward = normals[nearest[deepest]].mean(0)
+    return float(distance[deepest[0]]), outward / max(float(np.linalg.norm(outward)), 1e-6)
+
+
+def posed(wearer: Wearer, hand: SceneHand) -> SceneHand:
+    """The hand with joints and vertices of its angles and pose."""
+    model, surface = wearer.model, wearer.surface
+    at = model(
+        hand.angles, wrist_angles=hand.wrist_angles, shape=hand.shape, T_camera_hand=hand.T_camera_hand, side=hand.side
+    )
+    vertices = surface.lengthen(at.vertices, -wearer.forearm_frame(hand)[:, 1])
+    return replace(hand, joints_camera=at.joints, vertices_camera=vertices)
+
+
+def moved_hand(hand: SceneHand, T: np.ndarray) -> SceneHand:
+    """The hand moved by a rigid transformation (4, 4)."""
+    R, t = T[:3, :3], T[:3, 3]
+    return replace(
+        hand,
+        T_camera_hand=T @ hand.T_camera_hand,
+        joints_camera=hand.joints_camera @ R.T + t,
+        vertices_camera=hand.vertices_camera @ R.T + t,
+    )
+
+
+def moved_solid(solid: Solid, T: np.ndarray) -> Solid:
+    """The solid moved by a rigid transformation (4, 4)."""
+    R, t = T[:3, :3], T[:3, 3]
+    pose = None if solid.T_camera_object is None else T @ solid.T_camera_object
+    return replace(solid, vertices=solid.vertices @ R.T + t, normals=solid.normals @ R.T, T_camera_object=pose)
+
+
+def _anchor(joints: np.ndarray, name: str) -> np.ndarray:
+    """The point (3,) of a hand with joints (21, 3) that is placed."""
+    return {
+        "palm": joints[[0, 5, 9, 17]].mean(0),
+        "fingers": joints[[6, 10, 14, 7, 11]].mean(0),
+        "index": joints[8],
+        "knuckles": joints[[6, 10, 14]].mean(0),
+        "grip": 0.5 * joints[[5, 9, 17]].mean(0) + 0.5 * joints[[4, 8, 12]].mean(0),
+    }[name]
+
+
+def _mirror(side: str) -> np.ndarray:
+    return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
+
+
+def _other(side: str) -> str:
+    return "left" if side == "right" else "right"
