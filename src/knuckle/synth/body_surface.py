@@ -2,9 +2,19 @@
 
 import numpy as np
 
-from knuckle.synth.body import LAYERS, SIDES, BodyModel
+from knuckle.synth.body import LAYERS, SIDES, BodyModel, cross
 from knuckle.synth.scene import Look, SceneBody
 
+# What is drawn: (name, layer of the asset, kind in the shader), the outermost first.
+PARTS = (
+    ("shirt", "shirt", 3),
+    ("trousers", "trousers", 4),
+    ("hair", "hair", 5),
+    ("skin", "skin", 0),
+    ("legs", "trousers", 0),
+    ("mouth", "mouth", 1),
+    ("eyes", "eyes", 2),
+)
 OTHER = 255.0  # the label of a body in the mask
 FOREARM = 100.0
 
@@ -15,7 +25,8 @@ class BodySurface:
     Attributes:
         corner_vertex: (C,) the vertex of each rendered corner; corner_still (C, 6) float32: place on the average adult,
             layer, how far along the arm (0 shoulder, 1 elbow, 2 wrist), and whether on the forearm's volar side.
-        triangles: (F, 3) into the corners; arm_triangles: by side, those of one arm.
+        triangles: (F, 3) into the corners. ranges: by what is drawn ("body", "right" or "left" for an arm alone) and
+            name of PARTS, the first and the number of its triangles.
         arm: (V,) how far along the arm each vertex is. side: (V,) -1 right, 1 left, 0 not on an arm.
     """
 
@@ -28,29 +39,32 @@ class BodySurface:
         order = np.argsort(flat, kind="stable")
         self._face_of_corner = (np.arange(flat.size) // 3)[order]
         self._starts = np.searchsorted(flat[order], np.arange(len(model.vertices)))
-        vertices, kinds, triangles, count = [], [], [], 0
-        for kind, name in enumerate(LAYERS):
-            used, inverse = np.unique(model.layers[name], return_inverse=True)
+        vertices, kinds, parts, count = [], [], [], 0
+        for _, layer, kind in PARTS:
+            used, inverse = np.unique(model.layers[layer], return_inverse=True)
             vertices.append(used)
             kinds.append(np.full(len(used), kind))
-            triangles.append(inverse.reshape(-1, 3) + count)
+            parts.append((inverse.reshape(-1, 3) + count).astype(np.int32))
             count += len(used)
         self.corner_vertex = np.concatenate(vertices)
         self.corner_kind = np.concatenate(kinds)
-        self.triangles = np.concatenate(triangles).astype(np.int32)
         volar = self._volar()
         v = self.corner_vertex
         self.corner_still = np.column_stack([self.place[v], self.corner_kind, self.arm[v], volar[v]]).astype(np.float32)
         on_arm = self.side[self.corner_vertex] * (self.arm[self.corner_vertex] > 0.1)
-        self.arm_triangles = {
-            side: self.triangles[(on_arm[self.triangles] == sign).all(1)]
-            for side, sign in zip(SIDES, (-1.0, 1.0), strict=True)
+        lists = {("body", name): part for (name, _, _), part in zip(PARTS, parts, strict=True)}
+        for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
+            lists |= {(side, n): lists["body", n][(on_arm[lists["body", n]] == sign).all(1)] for n in ("shirt", "skin")}
+        ends = np.cumsum([len(part) for part in lists.values()])
+        self.triangles = np.concatenate(list(lists.values()))
+        self.ranges = {
+            key: (int(end - len(part)), len(part)) for (key, part), end in zip(lists.items(), ends, strict=True)
         }
 
     def normals(self, vertices: np.ndarray) -> np.ndarray:
         """Unit vertex normals (V, 3) of posed vertices (V, 3)."""
         a, b, c = (vertices[self.faces[:, i]] for i in range(3))
-        total = np.add.reduceat(np.cross(b - a, c - a)[self._face_of_corner], self._starts, axis=0)
+        total = np.add.reduceat(cross(b - a, c - a)[self._face_of_corner], self._starts, axis=0)
         return total / np.maximum(np.sqrt((total * total).sum(-1, keepdims=True)), 1e-12)
 
     def corners(self, body: SceneBody) -> np.ndarray:
@@ -116,7 +130,7 @@ class BodySurface:
         normals, volar = self.normals(model.vertices), np.zeros(len(model.vertices))
         for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
             thumb = joints[f"{side}_index_base"] - joints[f"{side}_little_base"]
-            palm = sign * -np.cross(thumb, joints[f"{side}_wrist"] - joints[f"{side}_elbow"])
+            palm = sign * -cross(thumb, joints[f"{side}_wrist"] - joints[f"{side}_elbow"])
             facing = _smoothstep(-0.25, 0.45, normals @ (palm / np.linalg.norm(palm)))
             volar += facing * np.clip(2 * (self.arm - 1), 0, 1) * (self.side == sign)
         return volar

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from knuckle.synth.body import elbow_hinge, shortest_arc
+from knuckle.synth.body import cross, elbow_hinge, shortest_arc, unit
 
 _DOWN = np.array([0.0, -1.0, 0.0])
 _FRONT = np.array([0.0, 0.0, 1.0])
@@ -49,13 +49,13 @@ def arm_angles(side: str, upper: np.ndarray, lower: np.ndarray, thumb: np.ndarra
     """
     # The mirror image of a right arm is a left arm, whose outward side is x.
     mirror = np.array([1.0 if side == "left" else -1.0, 1.0, 1.0])
-    a, b, thumb = (mirror * v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (upper, lower, thumb))
+    a, b, thumb = (mirror * unit(v) for v in (upper, lower, thumb))
     hinge = elbow_hinge(a, b, thumb)
     neutral = (shortest_arc(np.broadcast_to(_DOWN, a.shape), a) @ _FRONT[:, None])[..., 0]
     return ArmAngles(
         elbow=np.arccos(np.clip((a * b).sum(-1), -1, 1)),
-        turned_in=_angle_about(a, neutral, np.cross(hinge, a)),
-        supination=-_angle_about(b, np.cross(hinge, b), thumb),
+        turned_in=_angle_about(a, neutral, cross(hinge, a)),
+        supination=-_angle_about(b, cross(hinge, b), thumb),
         upper=a,
     )
 
@@ -115,7 +115,7 @@ def elbows(shoulder: np.ndarray, wrist: np.ndarray, upper: float, lower: float, 
     vertical = np.linalg.norm(down, axis=-1, keepdims=True) < 1e-3
     down = np.where(vertical, -_FRONT - line * (line @ -_FRONT)[..., None], down)
     down = down / np.linalg.norm(down, axis=-1, keepdims=True)
-    beside = np.cross(line, down)
+    beside = cross(line, down)
     turned = np.cos(swivels)[:, None] * down[..., None, :] + np.sin(swivels)[:, None] * beside[..., None, :]
     return (shoulder + along * line)[..., None, :] + radius[..., None] * turned
 
@@ -131,4 +131,4 @@ def _angle_about(axis: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.nda
     """The angle (...,) about a unit axis (..., 3) from start to end, both (..., 3) made perpendicular to it."""
     start = start - axis * (start * axis).sum(-1, keepdims=True)
     end = end - axis * (end * axis).sum(-1, keepdims=True)
-    return np.arctan2((np.cross(start, end) * axis).sum(-1), (start * end).sum(-1))
+    return np.arctan2((cross(start, end) * axis).sum(-1), (start * end).sum(-1))

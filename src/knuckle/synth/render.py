@@ -215,8 +215,7 @@ class Renderer:
         reach = max([0.13, *(float(np.ptp(h.joints_camera - centre, axis=0).max()) for h in scene.hands)])
         self._to_lamp = _lamp_projection(lamps[0], centre, 0.5 if scene.bodies else min(reach, 0.5))
         to_texture = _BIAS @ self._to_lamp
-        programs = (self._skin, self._solid, self._bodies.lit) if self._bodies else (self._skin, self._solid)
-        for program in programs:
+        for program in (self._skin, self._solid, *(self._bodies.lit.values() if self._bodies else ())):
             program["projection"].write(self._to_clip)
             program["to_lamp"].write(to_texture.T.astype("f4").tobytes())
             program["ambient"].write(scene.light.ambient.astype("f4").tobytes())

@@ -56,30 +56,59 @@ def camera(
 ) -> tuple[np.ndarray, np.ndarray]:
     """T_camera_body (4, 4) and K (3, 3) of a camera that looks at a person: a webcam, a phone, or the person's eyes."""
     model, trunk = stage.wearer.body_model, staged.trunk
-    head = trunk.places[model.bone("head")] + trunk.rotations[model.bone("head")] @ np.array([0, 0.05, 0.04])
-    chest = trunk.places[model.bone("spine_03")]
-    hands = np.stack([hand.joints_camera.mean(0) for hand in staged.hands[-1:]])
+    turn = trunk.rotations[model.bone("head")]
+    head = trunk.places[model.bone("head")] + turn @ np.array([0, 0.05, 0.04])
+    hands = [hand.joints_camera for hand in staged.hands]
     width, height = size
     kind = staged.situation.camera
     if kind == "eyes" or (kind == "any" and rng.random() < 0.5):
-        position = head + trunk.rotations[model.bone("head")] @ np.array([0, rng.uniform(0, 0.05), rng.uniform(0.1, 0.14)])
-        target = hands.mean(0) + rng.normal(0, 0.08, 3)
+        position = head + turn @ np.array([0, rng.uniform(0, 0.05), rng.uniform(0.1, 0.14)])
+        target = np.concatenate(hands).mean(0) + rng.normal(0, 0.06, 3)
         half = np.deg2rad(rng.uniform(28, 45))
     else:
-        half = np.deg2rad(rng.uniform(20, 40))
-        distance = float(np.exp(rng.uniform(np.log(0.5), np.log(3.2)))) * np.tan(np.deg2rad(30)) / np.tan(half)
-        share = rng.dirichlet([1.0, 0.7, 1.0])
-        target = share @ np.stack([head, chest, hands.mean(0)]) + rng.normal(0, 0.05, 3)
+        half = np.deg2rad(rng.uniform(18, 38))
         yaw, pitch = rng.normal(0, 0.4), rng.normal(-0.02, 0.18)
         away = np.array([np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)])
-        position = target + max(distance, 0.35) * away
-        # Not through a hand that is held out to the camera.
-        nearest = max(float(((hand.joints_camera - target) @ away).max()) for hand in staged.hands)
-        position = position + max(0.0, nearest + 0.15 - distance) * away
+        target, distance = _shot(rng, head, hands, np.stack(list(staged.trunk.places)), away, float(half))
+        position = target + distance * away
     T = _look_at(position, target, rng.normal(0, 0.07))
     focal = max(size) / 2 / np.tan(half)
     K = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]])
     return T, K
+
+
+def _shot(
+    rng: np.random.Generator,
+    head: np.ndarray,
+    hands: Sequence[np.ndarray],
+    body: np.ndarray,
+    away: np.ndarray,
+    half: float,
+) -> tuple[np.ndarray, float]:
+    """What a camera looks at (3,) and from how far, so that it sees a random part of a person.
+
+    Args:
+        rng: source of randomness. head: (3,) its middle. hands: joints (21, 3), the one that does something last.
+        body: (N, 3) joints. away: (3,) unit, towards the camera. half: the camera's half angle, radians.
+    """
+    round_head = head + 0.16 * np.array([[0, 1, 0], [0, -1, 0], [1, 0, 0], [-1, 0, 0]])
+    # The hand and the head, both hands and the head, the whole body, or the hand alone.
+    kind = rng.choice(4, p=[0.45, 0.25, 0.12, 0.18])
+    shown = [
+        np.concatenate([round_head, hands[-1]]),
+        np.concatenate([round_head, *hands]),
+        np.concatenate([round_head, body, *hands]),
+        hands[-1],
+    ][kind]
+    target = (shown.min(0) + shown.max(0)) / 2
+    offset = shown - target
+    forward = offset @ away
+    across = np.linalg.norm(offset - forward[:, None] * away, axis=1)
+    distance = float((across / np.tan(half) + forward).max()) * float(np.exp(rng.uniform(-0.15, 0.5)))
+    target = target + rng.normal(0, 0.12, 3) * distance * np.tan(half)
+    # Not through a hand or the head.
+    nearest = max(float(((points - target) @ away).max()) for points in (round_head, *hands))
+    return target, max(distance, nearest + 0.15)
 
 
 def _look_at(position: np.ndarray, target: np.ndarray, roll: float) -> np.ndarray:

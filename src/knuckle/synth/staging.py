@@ -165,7 +165,8 @@ class Stage:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """T_body_hand (4, 4), wrist angles (2,) and elbow (3,) of a hand at its place; None where no arm reaches it."""
         trunk, body = staged.trunk, staged.person.body
-        target, normal = self._target(rng, staged, side, placement)
+        skin = self._skin_of(staged)
+        target, normal = self._target(rng, staged, side, placement, skin)
         mirror = _mirror(side)
         fingers = mirror * placement.fingers
         palm = -normal if placement.palm is None else mirror * placement.palm
@@ -184,7 +185,7 @@ class Stage:
             turns = turn[None]
             T = np.eye(4)
             T[:3, :3], T[:3, 3] = turn, target + shift - turn @ anchor
-            push = self._push(staged, side, T, angles, kind, placement, normal)
+            push = self._push(staged, side, T, angles, kind, placement, normal, skin)
             if float(np.linalg.norm(push)) < 5e-4:
                 break
             shift = shift + push
@@ -195,7 +196,12 @@ class Stage:
         return trunk.places[self.wearer.body_model.bone(f"{side}_upper_arm_0")]
 
     def _target(
-        self, rng: np.random.Generator, staged: Staged, side: str, placement: Placement
+        self,
+        rng: np.random.Generator,
+        staged: Staged,
+        side: str,
+        placement: Placement,
+        skin: tuple[np.ndarray, np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Where the anchor is to be (3,), and the skin's normal there (3,), in the body frame."""
         model, bodies = self.wearer.body_model, self.wearer.bodies
@@ -205,7 +211,6 @@ class Stage:
             reach = sum(body.lengths(side))
             place = mirror * (np.array(placement.at) + rng.normal(0, placement.spread / 0.5, 3) * (1, 1, 0.7))
             return self._shoulder(staged.trunk, side) + reach * chest @ place, chest @ np.array([0.0, 0.0, 1.0])
-        skin = self._skin_of(staged)
         wanted = mirror * placement.at + rng.normal(0, placement.spread, 3)
         nearest = np.argsort(((bodies.place - wanted) ** 2).sum(1), kind="stable")[:3]
         vertices, normals = skin
@@ -270,16 +275,16 @@ class Stage:
         kind: HandShape,
         placement: Placement,
         normal: np.ndarray,
+        clothed: tuple[np.ndarray, np.ndarray],
     ) -> np.ndarray:
         """By how much (3,) a hand must be moved so that it is not in the body or the other hand, and touches what it is
         meant to touch."""
         surface, bodies = self.wearer.surface, self.wearer.bodies
         vertices = self._hand_model(angles, shape=kind.shape, T_camera_hand=T, side=side).vertices
         points = vertices[surface.hand_vertices][::3]
-        skin, normals = self._skin_of(staged)
         sign = -1.0 if side == "right" else 1.0
         kept = ~((bodies.side == sign) & (bodies.arm > 0.3))
-        skin, normals = skin[kept], normals[kept]
+        skin, normals = clothed[0][kept], clothed[1][kept]
         for other in staged.hands:
             theirs = surface.normals(other.vertices_camera, other.side == "left")
             skin = np.concatenate([skin, other.vertices_camera[surface.hand_vertices]])

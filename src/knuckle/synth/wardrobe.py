@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from knuckle.synth.scene import Look
+from knuckle.synth.scene import Look, Material
 from knuckle.synth.skin import SkinAppearance
-from knuckle.synth.solids import cloth
+from knuckle.synth.solids import to_rgb
 
 _FACE = (
     ("head_round", "head_oval", "head_square", "head_wide", "head_high", "head_fat")
@@ -18,6 +18,12 @@ _FACE = (
 _HAIR = np.array(
     [[0.01, 0.008, 0.007], [0.035, 0.02, 0.012], [0.28, 0.17, 0.07], [0.16, 0.045, 0.015], [0.3, 0.3, 0.3]]
 )
+# sRGB of what clothes are mostly dyed: black, white, greys, navy, denim, olive, beige, wine, brown.
+_DYES = np.array(
+    [[20, 20, 22], [235, 235, 232], [70, 70, 74], [150, 150, 155], [28, 34, 62], [70, 95, 130]]
+    + [[84, 86, 58], [205, 190, 160], [95, 25, 38], [80, 58, 42]]
+)
+_DYE_SHARES = np.array([0.22, 0.16, 0.12, 0.1, 0.12, 0.1, 0.05, 0.06, 0.04, 0.03])
 _IRIS = np.array([[0.06, 0.03, 0.015], [0.1, 0.06, 0.02], [0.1, 0.14, 0.08], [0.1, 0.16, 0.25]])
 
 
@@ -66,7 +72,7 @@ def random_look(rng: np.random.Generator, build: Mapping[str, float], skin: Skin
     old, child = build.get("old", 0.0), build.get("child", 0.0) > 0.5
     hair_colour = _hair_colour(rng, old, skin.melanin)
     hairline, thickness = _hair_cut(rng, male, old)
-    hat = cloth(rng) if rng.random() < 0.1 else None
+    hat = _garment(rng, 0.7) if rng.random() < 0.1 else None
     if hat is not None:
         hairline, thickness = np.array([0.775, 0.745, 0.69, 0.745]), rng.uniform(0.006, 0.014)
     bearded = male and not child and rng.random() < 0.35
@@ -87,23 +93,39 @@ def random_look(rng: np.random.Generator, build: Mapping[str, float], skin: Skin
         iris=_IRIS[rng.choice(4, p=[0.45, 0.25, 0.12, 0.18])] * rng.uniform(0.6, 1.3),
         gaze=float(np.clip(rng.normal(0, 0.0025), -0.005, 0.005)),
         extra_colour=rng.random(3) ** 1.5,
-        shirt=cloth(rng),
+        shirt=_garment(rng, 0.55),
         shirt_thickness=float(rng.choice([0.0055, 0.009, 0.016], p=[0.5, 0.35, 0.15]) * rng.uniform(0.9, 1.2)),
         shirt_folds=float(rng.uniform(0.002, 0.014)),
         sleeve=float((0.12, rng.uniform(0.45, 0.8), rng.uniform(1.1, 1.7), rng.uniform(1.86, 2.05))[int(sleeve)]),
         neck=(float(max(0.0, rng.normal(0.02, 0.04))), float(rng.uniform(0.05, 0.13))),
-        hem=float(rng.uniform(-0.14, 0.02)),
+        hem=float(rng.uniform(-0.09, 0.05)),
         printed=bool(rng.random() < 0.2),
-        trousers=cloth(rng),
+        trousers=_garment(rng, 0.85),
         trousers_thickness=float(rng.uniform(0.004, 0.009)),
         trousers_ends=(
             0.09,
-            float(rng.uniform(-0.4, -0.2)) if bottoms < 0.2 else -0.72,
+            float(rng.uniform(-0.4, -0.2)) if bottoms < 0.2 else -1.0,
             float(rng.uniform(-0.76, -0.7)),
         ),
         bare_legs=bool(bottoms < 0.2),
         shoes=rng.random(3) ** 3,
     )
+
+
+def _garment(rng: np.random.Generator, plain: float) -> Material:
+    """A random material of clothes: mostly of a common dye, plain with a probability, else striped, checked or mottled."""
+    if rng.random() < 0.25:
+        first = rng.random(3)
+    else:
+        first = _DYES[rng.choice(len(_DYES), p=_DYE_SHARES)] / 255 + rng.normal(0, 0.03, 3)
+    second = rng.random(3) if rng.random() < 0.4 else first * rng.uniform(0.5, 1.3)
+    if rng.random() < 0.3:
+        second = np.full(3, rng.choice([0.05, 0.92]))
+    pattern = 0 if rng.random() < plain else int(rng.choice([1, 2, 3, 4], p=[0.1, 0.4, 0.15, 0.35]))
+    # A stripe or check is 1 to 6 cm wide; a weave much finer.
+    scale = rng.uniform(50, 320) if pattern in (2, 3) else rng.uniform(150, 1200)
+    first, second = (to_rgb(np.clip(c, 0.02, 0.95) ** 2.2) for c in (first, second))
+    return Material(first, second, pattern, float(scale), 0.8, float(rng.choice([0.03, 0.3], p=[0.85, 0.15])))
 
 
 def _hair_colour(rng: np.random.Generator, old: float, melanin: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 // Where each layer of a body ends, in places on the average adult (metres: x to the left, y up, z to the front).
 uniform vec4 shirt_cut;     // end of the sleeves along the arm (0 shoulder, 1 elbow, 2 wrist), neck's depth, its half width, hem
-uniform vec4 trousers_cut;  // waist, hem, end of the shoes, 1 if the legs below the hem are bare
+uniform vec3 trousers_cut;  // waist, hem, end of the shoes
 uniform vec4 hair_cut;      // hairline in front, at the side, its lower end behind, and at the sides
 uniform float seam;         // the skin ends here along the arm: the free hand goes on
 
@@ -15,11 +15,13 @@ float hairline(vec3 p) {
 bool is_cut(float kind, vec3 p, float arm, float ragged) {
     if (kind == SKIN) return arm > seam;
     if (kind == SHIRT) {
-        float front = smoothstep(-0.02, 0.06, p.z);
-        float opening = max(0.0, 1.0 - abs(p.x) / shirt_cut.z);
-        return arm > shirt_cut.x || p.y < shirt_cut.w || p.y > 0.583 - front * (0.035 + shirt_cut.y * opening) && arm <= 0.0;
+        // Round the neck, which leans forward, and down in front.
+        float around = length(vec2(p.x, 0.9 * (p.z - 0.012 - 0.35 * (p.y - 0.56))));
+        bool round_neck = p.y > 0.5 && around < 0.073 + 0.35 * shirt_cut.y;
+        bool deep = p.z > 0.03 && p.y > 0.555 - shirt_cut.y * (1.0 - abs(p.x) / shirt_cut.z) && abs(p.x) < shirt_cut.z;
+        return arm > shirt_cut.x || p.y < shirt_cut.w || round_neck || deep;
     }
-    if (kind == TROUSERS) return p.y > trousers_cut.x;
+    if (kind == TROUSERS) return p.y > trousers_cut.x || p.y < trousers_cut.y && p.y > trousers_cut.z;
     if (kind == HAIR) {
         float line = hairline(p);
         if (p.z > 0.0 && p.z < 0.1 && abs(p.x) > 0.045) line = min(line, hair_cut.w);
