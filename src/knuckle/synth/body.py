@@ -199,14 +199,17 @@ class BodyModel:
         places[second : second + _FOREARM] = elbow
         return Skeleton(rotations, places)
 
-    def skin(self, body: ShapedBody, skeleton: Skeleton) -> np.ndarray:
-        """(V, 3) the vertices of a posed body, by linear blend skinning."""
+    def skin(self, body: ShapedBody, skeleton: Skeleton, *offsets: np.ndarray) -> np.ndarray:
+        """The vertices (V, 3) of a posed body, by linear blend skinning; with offsets (V, 3) from its vertices at rest,
+        those points as well: (1 + number of offsets, V, 3)."""
         rest = np.stack([body.joints[name] for name in self._bone_joints])
         shift = skeleton.places - np.einsum("bij,bj->bi", skeleton.rotations, rest)
         maps = np.concatenate([skeleton.rotations, shift[:, :, None]], axis=2).astype(np.float32)
         blended = (self.weights @ maps.reshape(len(maps), 12)).reshape(-1, 3, 4)
         vertices = body.vertices.astype(np.float32)
-        return np.einsum("vij,vj->vi", blended[:, :, :3], vertices) + blended[:, :, 3]
+        if offsets:
+            vertices = np.stack([vertices, *(vertices + offset.astype(np.float32) for offset in offsets)])
+        return np.einsum("vij,...vj->...vi", blended[:, :, :3], vertices) + blended[:, :, 3]
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -28,12 +28,14 @@ class BodySurface:
         triangles: (F, 3) into the corners. ranges: by what is drawn ("body", "right" or "left" for an arm alone) and
             name of PARTS, the first and the number of its triangles.
         arm: (V,) how far along the arm each vertex is. side: (V,) -1 right, 1 left, 0 not on an arm.
+        loose: (V, 3) metres from the average adult's skin to a shirt that hangs around it.
     """
 
     def __init__(self, model: BodyModel) -> None:
         self.model = model
         self.place = model.vertices
         self.arm, self.side = _along_arms(model)
+        self.loose = _loosened(model, self.arm)
         self.faces = np.unique(np.concatenate(list(model.layers.values())), axis=0)
         flat = self.faces.reshape(-1)
         order = np.argsort(flat, kind="stable")
@@ -70,7 +72,8 @@ class BodySurface:
     def corners(self, body: SceneBody) -> np.ndarray:
         """(C, 7) float32 of a posed body: position, normal, label."""
         v = self.corner_vertex
-        position = body.vertices[v] + body.normals[v] * self.thickness(body.look)[:, None]
+        base = np.where((self.corner_kind == 3)[:, None], body.shirt[v], body.vertices[v])
+        position = base + body.normals[v] * self.thickness(body.look)[:, None]
         return np.column_stack([position, body.normals[v], self.labels(body)]).astype(np.float32)
 
     def labels(self, body: SceneBody) -> np.ndarray:
@@ -90,7 +93,6 @@ class BodySurface:
         near_neck = np.clip((y - 0.5) / 0.08, 0, 1) * (arm <= 0)
         loose = 1 + 0.8 * np.clip((0.3 - y) / 0.3, 0, 1) * (arm <= 0) + 0.5 * np.clip(arm / max(look.sleeve, 0.1), 0, 1)
         shirt = look.shirt_thickness * loose * (1 - 0.6 * near_neck)
-        # A shirt does not follow the body into its hollows: under the arms, between the breasts, at the navel.
         trousers = look.trousers_thickness * (1 + np.clip((-0.35 - y) / 0.4, 0, 1))
         if look.bare_legs:
             trousers = np.where(y < look.trousers_ends[1] + 0.02, 0.0005, trousers)
@@ -151,6 +153,32 @@ def _along_arms(model: BodyModel) -> tuple[np.ndarray, np.ndarray]:
         on = weight > 0.5
         arm[on], of_side[on] = along[on], sign
     return arm, of_side
+
+
+def _loosened(model: BodyModel, arm: np.ndarray) -> np.ndarray:
+    """(V, 3) from the skin of the average adult to a shirt, which does not follow it into its hollows: around the trunk
+    at each height it is the convex hull of what is within a few centimetres, and it is as wide at its hem as above."""
+    shirt = np.unique(model.layers["shirt"])
+    trunk = shirt[arm[shirt] <= 0]
+    place, moved = model.vertices, np.zeros_like(model.vertices)
+    angles = np.linspace(-np.pi, np.pi, 72, endpoint=False)
+    directions = np.stack([np.sin(angles), np.cos(angles)], -1)
+    for v in trunk:
+        y = place[v, 1]
+        if y > 0.45:
+            continue
+        # Below the breast a shirt hangs: it is as wide as what is above, too.
+        near = trunk[(place[trunk, 1] > y - 0.03) & (place[trunk, 1] < y + (0.03 if y > 0.3 else 0.12))]
+        centre = np.array([0.0, 0.02])
+        support = ((place[near][:, [0, 2]] - centre) @ directions.T).max(0)
+        offset = place[v, [0, 2]] - centre
+        radius = float(np.linalg.norm(offset))
+        towards = offset / max(radius, 1e-6)
+        along = directions @ towards
+        hull = float((support[along > 0.2] / along[along > 0.2]).min())
+        fade = float(_smoothstep(0.45, 0.36, np.array(y)))
+        moved[v, [0, 2]] = 0.85 * fade * max(0.0, hull - radius) * towards
+    return moved
 
 
 def _smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:

@@ -15,8 +15,8 @@ _DOWN = np.array([0.0, -1.0, 0.0])
 _FRONT = np.array([0.0, 0.0, 1.0])
 # Of each angle: minimum, maximum, the value at ease, and how far it commonly strays from it; degrees.
 _RANGES = {
-    "elbow": (0.0, 152.0, 75.0, 60.0),
-    "turned_in": (-95.0, 95.0, 25.0, 50.0),
+    "elbow": (0.0, 156.0, 75.0, 60.0),
+    "turned_in": (-95.0, 105.0, 25.0, 50.0),
     "supination": (-90.0, 90.0, -10.0, 55.0),
     "flexion": (-75.0, 80.0, -8.0, 32.0),
     "deviation": (-35.0, 27.0, -4.0, 16.0),
@@ -121,9 +121,9 @@ def elbows(shoulder: np.ndarray, wrist: np.ndarray, upper: float, lower: float, 
 
 
 def in_reach(shoulder: np.ndarray, wrist: np.ndarray, upper: float, lower: float) -> np.ndarray:
-    """Whether an arm can reach wrists (..., 3) with its elbow bent by 8 to 150 degrees, (...,)."""
+    """Whether an arm can reach wrists (..., 3) with its elbow bent by 8 to 157 degrees, (...,)."""
     distance = np.linalg.norm(wrist - shoulder, axis=-1)
-    nearest, farthest = (np.sqrt(upper**2 + lower**2 + 2 * upper * lower * np.cos(np.deg2rad(a))) for a in (150, 8))
+    nearest, farthest = (np.sqrt(upper**2 + lower**2 + 2 * upper * lower * np.cos(np.deg2rad(a))) for a in (157, 8))
     return (distance > nearest) & (distance < farthest)
 
 

@@ -107,13 +107,15 @@ class Look:
 
 @dataclass(frozen=True)
 class SceneBody:
-    """A person without hands, posed: vertices (V, 3) and unit normals (V, 3) of body.BodyModel, camera frame.
+    """A person without hands, posed: vertices (V, 3) and unit normals (V, 3) of body.BodyModel, camera frame; and the
+    same vertices (V, 3) where a shirt hangs.
 
     hands: indices of the person's right and left hand in the scene, None for one that is not in it: its arm ends at the
     wrist. forearm: metres from elbow to wrist. arms_only: nothing but the arms of these hands is drawn.
     """
 
     vertices: np.ndarray
+    shirt: np.ndarray
     normals: np.ndarray
     look: Look
     hands: tuple[int | None, int | None]

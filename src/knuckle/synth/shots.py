@@ -28,7 +28,7 @@ def people(
     staged = [stage.person(rng, kinds[0], stage.random_situation(rng), 0)]
     T, K = camera(rng, stage, staged[0], size)
     poses = [T]
-    for kind in kinds[1:]:
+    for kind in kinds[1:] if staged[0].situation.camera == "front" else ():
         other = stage.person(rng, kind, stage.random_situation(rng), sum(len(s.hands) for s in staged))
         staged.append(other)
         poses.append(T @ _beside(rng))
@@ -44,9 +44,9 @@ def people(
         index = {arm.hand: len(hands) + i for i, arm in enumerate(one.arms)}
         numbers = tuple(None if hand is None else index[hand] for hand in body.hands)
         hands += [moved_hand(hand, pose) for hand in one.hands]
-        joined, hands = stage.wearer.joined(
-            replace(body, vertices=vertices, hands=(numbers[0], numbers[1])), hands
-        )
+        shirt = body.shirt @ pose[:3, :3].T + pose[:3, 3]
+        placed = replace(body, vertices=vertices, shirt=shirt, hands=(numbers[0], numbers[1]))
+        joined, hands = stage.wearer.joined(placed, hands)
         bodies.append(joined)
     return hands, bodies, parts, K
 
@@ -197,7 +197,7 @@ def box(half: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _phone(rng: np.random.Generator, hand: SceneHand, number: int) -> Solid:
     """A phone in a hand whose camera frame is the body frame: across the palm, between thumb and fingers."""
     joints = hand.joints_camera
-    palm = np.cross(joints[5] - joints[0], joints[17] - joints[0]) * (1.0 if hand.side == "left" else -1.0)
+    palm = np.cross(joints[5] - joints[0], joints[17] - joints[0]) * (-1.0 if hand.side == "left" else 1.0)
     palm /= np.linalg.norm(palm)
     along = joints[9] - joints[0]
     along = along - palm * (along @ palm)

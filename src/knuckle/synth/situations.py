@@ -61,6 +61,8 @@ class Situation:
 _THUMB_UP = Placement((0.0, -0.1, 0.62), (0.75, 0.05, 0.55), (0.55, 0.0, -0.75), ("thumbs_up",), True, "palm", 0.08, 0.25)
 _TYPING = Placement((0.18, -0.62, 0.72), (0.25, -0.12, 0.95), (0.0, -1.0, -0.1), _RESTING, True, "palm", 0.03, 0.12)
 
+ON_THIGH = Placement((-0.11, -0.18, 0.1), (0.15, -0.75, 0.6), None, _RESTING, spread=0.03, turn=0.3)
+
 SITUATIONS: tuple[Situation, ...] = (
     # Shown to the camera.
     Situation("sign", 3.0, Placement((-0.25, 0.02, 0.5), (-0.05, 1.0, 0.1), (0.1, 0.0, 1.0), _SIGNS, True, "palm", 0.08, 0.3)),
@@ -94,7 +96,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("hip", 1.0, Placement((-0.15, 0.1, 0.03), (0.35, -0.55, 0.7), None, ("relaxed", "flat_together", "loose_fist", "cup", "half_closed"), turn=0.3)),
     Situation("hips", 0.5, *[Placement((-0.15, 0.1, 0.03), (0.35, -0.55, 0.7), None, ("relaxed", "flat_together", "cup", "loose_fist"), turn=0.25)] * 2),
     Situation("belly", 0.5, Placement((-0.02, 0.2, 0.12), (0.9, 0.05, 0.1), None, _FLAT, spread=0.04, turn=0.3)),
-    Situation("thigh", 0.8, *[Placement((-0.11, -0.18, 0.1), (0.15, -0.75, 0.6), None, _RESTING, spread=0.03, turn=0.3)] * 2),
+    Situation("thigh", 0.8, ON_THIGH, ON_THIGH),
     Situation("other_arm", 0.8, Placement((0.2, 0.36, 0.09), (0.85, 0.35, -0.2), None, ("relaxed", "cup", "flat", "grasp_large_diameter"), spread=0.03, turn=0.3)),
     Situation(
         "arms_crossed",
@@ -113,13 +115,13 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation(
         "palms_together",
         0.6,
-        *[Placement((0.34, -0.15, 0.5), (0.1, 0.9, 0.35), (1.0, 0.0, 0.05), ("flat_together", "flat", "cup"), True, "palm", 0.0, 0.05)] * 2,
+        *[Placement((0.27, -0.15, 0.5), (0.1, 0.9, 0.35), (1.0, 0.0, 0.05), ("flat_together", "flat", "cup"), True, "palm", 0.0, 0.05)] * 2,
         touching=True,
     ),
     Situation(
         "steepled",
         0.4,
-        *[Placement((0.3, -0.05, 0.5), (0.35, 0.9, 0.2), (0.95, -0.3, 0.0), ("spread", "flat", "cup"), True, "palm", 0.0, 0.05)] * 2,
+        *[Placement((0.24, -0.05, 0.5), (0.35, 0.9, 0.2), (0.95, -0.3, 0.0), ("spread", "flat", "cup"), True, "palm", 0.0, 0.05)] * 2,
         touching=True,
     ),
     # On a table.

@@ -10,14 +10,29 @@ from knuckle.handmodel import HandModel
 from knuckle.synth.body import SIDES, Posture, ShapedBody, Skeleton, frame_along
 from knuckle.synth.reach import arm_angles, arm_cost, elbows, in_reach, wrist_angles_of
 from knuckle.synth.scene import SceneBody, SceneHand, Solid
-from knuckle.synth.situations import SITUATIONS, Placement, Situation
+from knuckle.synth.situations import ON_THIGH, SITUATIONS, Placement, Situation
 from knuckle.synth.skin import SkinAppearance
 from knuckle.synth.wearer import Arm, Person, Wearer, hanging, random_posture
 
 _TURNS, _SWIVELS = 40, 20  # orientations of the hand and places of the elbow that are compared
 _MAX_COST = 12.0  # of an arm's pose
 _CONTACT = -0.002  # metres between hand and skin where they touch: soft tissue gives way
+# Balls inside the trunk and the head, for arms to keep out of: bone, place from its joint, radius; metres.
+_BALLS = (
+    ("head", (0.0, 0.05, 0.02), 0.1),
+    ("neck", (0.0, 0.03, 0.02), 0.07),
+    ("spine_03", (0.0, 0.15, 0.02), 0.12),
+    ("spine_03", (0.0, 0.0, 0.02), 0.13),
+    ("spine_02", (0.0, 0.0, 0.02), 0.13),
+    ("spine_01", (0.0, 0.0, 0.02), 0.13),
+    ("pelvis", (0.0, 0.0, 0.02), 0.15),
+)
+_ATTEMPTS, _PUSHES = 3, 5
+_DEEPEST = -0.005  # metres that a hand may be in the skin
 _FREE = 0.003  # metres of room for a hand that does not mean to touch
+
+
+_HANGING = Placement((0.0, -1.0, 0.0), (0.0, -1.0, 0.0), None, (), free=True)
 
 
 @dataclass(frozen=True)
@@ -74,9 +89,12 @@ class Stage:
         main = SIDES[int(rng.random() < 0.45)]
         side_of = {main: situation.first, _other(main): self._of_other_hand(rng, situation)}
         posture = self._posture(rng, situation, side_of, person.body)
+        if posture.thighs[0, 0] > 1.0:  # sitting, where no arm can hang
+            side_of = {side: place or ON_THIGH for side, place in side_of.items()}
         trunk = self.wearer.body_model.trunk(person.body, posture)
         staged = Staged(person, trunk, situation, (), (), ())
-        for side in (_other(main), main) if situation.touching else (main, _other(main)):
+        # The hand that does something comes last: it finds the other one in its place.
+        for side in (_other(main), main):
             staged = self._with_hand(rng, staged, side, side_of[side], kind, first + len(staged.hands))
         return staged
 
@@ -116,7 +134,7 @@ class Stage:
         """With one more hand; one that does nothing hangs."""
         name = "relaxed"
         found = None
-        if placement is not None and staged.situation.name != "at_rest":
+        if placement is not None and placement.at != (0.0, 0.0, 0.0):
             name = placement.poses[rng.integers(len(placement.poses))]
             angles = self._angles(rng, name)
             found = self._reaching(rng, staged, side, placement, angles, kind)
@@ -138,11 +156,17 @@ class Stage:
     def _hanging(
         self, rng: np.random.Generator, staged: Staged, side: str, kind: HandShape, angles: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        elbow, wrist, thumb = hanging(self.wearer.body_model, staged.person.body, staged.trunk, side)
+        """As _reaching, of an arm that hangs, away from the body as far as the hand needs room."""
         wrist_angles = np.clip(rng.normal((0.1, 0.0), (0.2, 0.1)), -0.5, 0.5)
         T = np.eye(4)
-        T[:3, :3] = self._hand_rotation(side, frame_along(wrist - elbow, thumb), wrist_angles)
-        T[:3, 3] = wrist
+        skin = self._skin_of(staged)
+        for away in (0.15, 0.3, 0.5, 0.8):
+            elbow, wrist, thumb = hanging(self.wearer.body_model, staged.person.body, staged.trunk, side, away)
+            T[:3, :3] = self._hand_rotation(side, frame_along(wrist - elbow, thumb), wrist_angles)
+            T[:3, 3] = wrist
+            gap, _ = self._push(staged, side, T, angles, kind, _HANGING, np.zeros(3), skin)
+            if gap > _DEEPEST:
+                break
         return T, wrist_angles, elbow
 
     def _hand_rotation(self, side: str, frame: np.ndarray, wrist_angles: np.ndarray) -> np.ndarray:
@@ -164,33 +188,49 @@ class Stage:
         kind: HandShape,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """T_body_hand (4, 4), wrist angles (2,) and elbow (3,) of a hand at its place; None where no arm reaches it."""
-        trunk, body = staged.trunk, staged.person.body
         skin = self._skin_of(staged)
-        target, normal = self._target(rng, staged, side, placement, skin)
         mirror = _mirror(side)
-        fingers = mirror * placement.fingers
-        palm = -normal if placement.palm is None else mirror * placement.palm
-        x = np.cross(fingers, palm)
-        base = frame_along(fingers, x)
-        turns = base @ axis_angle_to_matrix(rng.normal(0, placement.turn, (_TURNS, 3)) * (1.0, 0.7, 1.0))
+        for _ in range(_ATTEMPTS):
+            target, normal = self._target(rng, staged, side, placement, skin)
+            fingers = mirror * placement.fingers
+            palm = -normal if placement.palm is None else mirror * placement.palm
+            base = frame_along(fingers, np.cross(fingers, palm))
+            turns = base @ axis_angle_to_matrix(rng.normal(0, placement.turn, (_TURNS, 3)))
+            found = self._settled(rng, staged, side, placement, angles, kind, (target, normal), turns, skin)
+            if found is not None:
+                return found
+        return None
+
+    def _settled(
+        self,
+        rng: np.random.Generator,
+        staged: Staged,
+        side: str,
+        placement: Placement,
+        angles: np.ndarray,
+        kind: HandShape,
+        target: tuple[np.ndarray, np.ndarray],
+        turns: np.ndarray,
+        skin: tuple[np.ndarray, np.ndarray],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """As _reaching: one of the orientations turns (K, 3, 3), moved out of the body until it only touches it; None
+        where that does not succeed."""
         joints = self._hand_model.joints(angles, shape=kind.shape, T_camera_hand=np.eye(4), side=side)
-        anchor = _anchor(joints, placement.anchor)
-        shift = np.zeros(3)
-        for _ in range(4):
-            wrists = target + shift - turns @ anchor
-            chosen = self._arm(rng, staged, side, turns, wrists)
+        anchor, shift = _anchor(joints, placement.anchor), np.zeros(3)
+        for _ in range(_PUSHES):
+            chosen = self._arm(rng, staged, side, turns, target[0] + shift - turns @ anchor)
             if chosen is None:
                 return None
             turn, wrist_angles, elbow = chosen
             turns = turn[None]
             T = np.eye(4)
-            T[:3, :3], T[:3, 3] = turn, target + shift - turn @ anchor
-            push = self._push(staged, side, T, angles, kind, placement, normal, skin)
-            if float(np.linalg.norm(push)) < 5e-4:
+            T[:3, :3], T[:3, 3] = turn, target[0] + shift - turn @ anchor
+            gap, push = self._push(staged, side, T, angles, kind, placement, target[1], skin)
+            if float(np.abs(push).max()) < 5e-4:
                 break
             shift = shift + push
-        wrist_room = in_reach(self._shoulder(trunk, side), T[:3, 3], *body.lengths(side))
-        return (T, wrist_angles, elbow) if wrist_room else None
+        settled = gap > _DEEPEST and float(np.linalg.norm(shift)) < 0.15
+        return (T, wrist_angles, elbow) if settled else None
 
     def _shoulder(self, trunk: Skeleton, side: str) -> np.ndarray:
         return trunk.places[self.wearer.body_model.bone(f"{side}_upper_arm_0")]
@@ -222,7 +262,8 @@ class Stage:
         wearer = self.wearer
         body = wearer.placed(staged.person, staged.trunk, np.eye(4), list(staged.arms), False)
         normals = wearer.bodies.normals(body.vertices)
-        return body.vertices + normals * wearer.bodies.outermost(staged.person.look)[:, None], normals
+        worn = wearer.bodies.outermost(staged.person.look)[:, None]
+        return np.where(worn > 0, body.shirt, body.vertices) + normals * worn, normals
 
     def _arm(
         self, rng: np.random.Generator, staged: Staged, side: str, turns: np.ndarray, wrists: np.ndarray
@@ -252,18 +293,15 @@ class Stage:
     def _through_body(self, trunk: Skeleton, body: ShapedBody, elbow: np.ndarray, wrist: np.ndarray) -> np.ndarray:
         """A cost for arms that go through the trunk or the head."""
         model = self.wearer.body_model
-        names, radii = ("head", "spine_03", "spine_02", "spine_01", "pelvis"), (0.085, 0.11, 0.11, 0.11, 0.13)
         scale = float(np.linalg.norm(body.joints["left_shoulder"] - body.joints["right_shoulder"])) / 0.34
         cost = np.zeros(np.broadcast_shapes(elbow.shape, wrist.shape)[:-1])
-        for name, radius in zip(names, radii, strict=True):
-            centre = trunk.places[model.bone(name)].copy()
-            if name == "head":
-                centre += trunk.rotations[model.bone("head")] @ (scale * np.array([0, 0.05, 0.02]))
-            else:
-                centre += trunk.rotations[model.bone(name)] @ (scale * np.array([0, 0, 0.03]))
+        for name, offset, radius in _BALLS:
+            bone = model.bone(name)
+            centre = trunk.places[bone] + trunk.rotations[bone] @ (scale * np.array(offset))
             for share in (0.0, 0.35, 0.7):
-                gap = np.linalg.norm(elbow + share * (wrist - elbow) - centre, axis=-1)
-                cost = cost + 200 * np.maximum(scale * (radius + 0.04) - gap, 0)
+                apart = elbow + share * (wrist - elbow) - centre
+                gap = np.sqrt((apart * apart).sum(-1))
+                cost = cost + 200 * np.maximum(scale * radius - gap, 0)
         return cost
 
     def _push(
@@ -276,8 +314,8 @@ class Stage:
         placement: Placement,
         normal: np.ndarray,
         clothed: tuple[np.ndarray, np.ndarray],
-    ) -> np.ndarray:
-        """By how much (3,) a hand must be moved so that it is not in the body or the other hand, and touches what it is
+    ) -> tuple[float, np.ndarray]:
+        """How far a hand is outside the body and the other hand, metres, and by how much (3,) a hand must be moved so that it is not in the body or the other hand, and touches what it is
         meant to touch."""
         surface, bodies = self.wearer.surface, self.wearer.bodies
         vertices = self._hand_model(angles, shape=kind.shape, T_camera_hand=T, side=side).vertices
@@ -291,13 +329,12 @@ class Stage:
             normals = np.concatenate([normals, theirs[surface.hand_vertices]])
         gap, outward = separation(points, skin, normals)
         touches = not placement.free or (staged.situation.touching and len(staged.hands) > 0)
-        if gap < (_CONTACT if touches else _FREE):
-            return ((_CONTACT if touches else _FREE) - gap) * outward
-        if touches and gap < 0.08 and not placement.free:
-            return (_CONTACT - gap) * normal
-        if touches and placement.free and gap < 0.08:
-            return (_CONTACT - gap) * outward
-        return np.zeros(3)
+        wanted = _CONTACT if touches else _FREE
+        if gap < wanted:
+            return gap, (wanted - gap) * outward
+        if touches and gap < 0.08:
+            return gap, (wanted - gap) * (outward if placement.free else normal)
+        return gap, np.zeros(3)
 
 
 def separation(points: np.ndarray, skin: np.ndarray, normals: np.ndarray) -> tuple[float, np.ndarray]:
@@ -324,7 +361,8 @@ def separation(points: np.ndarray, skin: np.ndarray, normals: np.ndarray) -> tup
     beside = np.sqrt(np.maximum((offset * offset).sum(1) - height**2, 0))
     # Beyond the edge of a mesh the tangent plane says nothing.
     distance = np.where((beside > 0.035) & (height > -0.05), np.maximum(height, beside), height)
-    distance = np.where(height < -0.09, 1.0, distance)
+    # A point that deep is on the far side of a thin part, like a hand, or behind the edge of an open one.
+    distance = np.where((height < 0) & ((offset * offset).sum(1) > 0.045**2), 1.0, distance)
     deepest = np.argsort(distance, kind="stable")[:12]
     outward = normals[nearest[deepest]].mean(0)
     return float(distance[deepest[0]]), outward / max(float(np.linalg.norm(outward)), 1e-6)

@@ -22,10 +22,11 @@ _ADULT_METACARPAL = 0.087  # metres from the wrist to the middle finger's MCP jo
 
 @dataclass(frozen=True)
 class Person:
-    """Who a hand belongs to: build and look, and the body at rest, as large as the hand says."""
+    """Who a hand belongs to: build and look, and the body at rest, as large as the hand says: by a scale."""
 
     body: ShapedBody
     look: Look
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Wearer:
         body = self.body_model.shaped(build)
         average = self.body_model.shaped({}).lengths("right")[1]
         scale = size * average / body.lengths("right")[1] * float(np.exp(rng.normal(0, 0.03)))
-        return Person(self.body_model.shaped(build, scale), random_look(rng, build, skin))
+        return Person(self.body_model.shaped(build, scale), random_look(rng, build, skin), scale)
 
     def around(
         self, rng: np.random.Generator, hand: SceneHand, index: int, person: Person, whole: bool = True
@@ -111,10 +112,10 @@ class Wearer:
                 elbow, wrist = ((point - T[:3, 3]) @ T[:3, :3] for point in (arm.elbow, arm.wrist))
                 thumb = arm.frame[:, 0] @ T[:3, :3]
             skeleton = model.with_arm(skeleton, person.body, side, elbow, wrist, thumb)
-        vertices = model.skin(person.body, skeleton) @ T[:3, :3].T + T[:3, 3]
+        posed = model.skin(person.body, skeleton, person.scale * self.bodies.loose) @ T[:3, :3].T + T[:3, 3]
         hands = tuple(next((arm.hand for arm in arms if arm.side == side), None) for side in SIDES)
         forearm = person.body.lengths("right")[1]
-        return SceneBody(vertices, vertices, person.look, (hands[0], hands[1]), forearm, arms_only)
+        return SceneBody(posed[0], posed[1], posed[0], person.look, (hands[0], hands[1]), forearm, arms_only)
 
     def joined(self, body: SceneBody, hands: list[SceneHand]) -> tuple[SceneBody, list[SceneHand]]:
         """The body and the scene's hands, with the seams at its wrists closed, and the body's normals."""
@@ -129,7 +130,8 @@ class Wearer:
             frame = self.forearm_frame(hand)
             vertices, skin = join(vertices, forearm, short, self.surface.forearm_vertices, frame, hand.joints_camera[0])
             hands[index] = replace(hand, vertices_camera=skin)
-        return replace(body, vertices=vertices, normals=self.bodies.normals(vertices)), hands
+        shirt = body.shirt + vertices - body.vertices
+        return replace(body, vertices=vertices, shirt=shirt, normals=self.bodies.normals(vertices)), hands
 
     def forearm_frame(self, hand: SceneHand) -> np.ndarray:
         """(3, 3) columns in the camera frame: to the thumb's side of the forearm, from elbow to wrist, their cross
@@ -189,14 +191,15 @@ def random_posture(rng: np.random.Generator) -> Posture:
 
 
 def hanging(
-    model: BodyModel, body: ShapedBody, trunk: Skeleton, side: str
+    model: BodyModel, body: ShapedBody, trunk: Skeleton, side: str, away: float = 0.22
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Elbow (3,), wrist (3,) and direction to the thumb (3,) of an arm that hangs, in the body frame."""
+    """Elbow (3,), wrist (3,) and direction to the thumb (3,) of an arm that hangs, in the body frame; away: from the
+    body, the tangent of its angle."""
     out = np.array([1.0 if side == "left" else -1.0, 1.0, 1.0])
     chest = trunk.rotations[model.bone("spine_03")]
     upper, lower = body.lengths(side)
-    elbow = trunk.places[model.bone(f"{side}_upper_arm_0")] + upper * chest @ (out * _unit([0.22, -1.0, -0.08]))
-    wrist = elbow + lower * chest @ (out * _unit([0.05, -1.0, 0.28]))
+    elbow = trunk.places[model.bone(f"{side}_upper_arm_0")] + upper * chest @ (out * _unit([away, -1.0, -0.08]))
+    wrist = elbow + lower * chest @ (out * _unit([away - 0.15, -1.0, 0.28]))
     return elbow, wrist, chest @ (out * _unit([-0.5, 0.0, 1.0]))
 
 
