@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from body_asset.assemble import assemble
 from body_asset.directions import DIRECTIONS
 from body_asset.rig import JOINTS, bone_names

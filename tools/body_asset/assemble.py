@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
 from hand_asset.source import METRES_PER_UNIT, Body, average_adult, read_body, read_member
 
 from .directions import displacements

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Sequence
 
 import numpy as np
+
 from hand_asset.source import ANCESTRIES, SEXES, read_target
 
 Sum = Sequence[tuple[str, float]]

@@ -1,13 +1,14 @@
 """Stage 3: bones, joints and skinning weights, from the source's rig for games.
 
-The source's upper arm and forearm are one bone each. Here each is several, which share the twist about its axis, so that
-skin does not wring: UPPER_ARM from the shoulder (no twist) to the elbow, FOREARM from the elbow to the wrist.
+The source's upper arm and forearm are one bone each. Here each is several, which share the twist about its axis, so
+that skin does not wring: UPPER_ARM from the shoulder (no twist) to the elbow, FOREARM from the elbow to the wrist.
 """
 
 import json
 import zipfile
 
 import numpy as np
+
 from hand_asset.source import Body, group_centre, read_member
 
 UPPER_ARM, FOREARM = 3, 4

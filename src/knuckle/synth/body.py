@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 
@@ -140,7 +141,7 @@ class BodyModel:
         rotations = np.tile(np.eye(3), (len(self.bone_names), 1, 1))
         places = np.stack([body.joints[name] for name in self._bone_joints])
         chain = ["pelvis", *_SPINE, "neck", "head"]
-        for parent, name in zip(chain, chain[1:], strict=False):
+        for parent, name in pairwise(chain):
             share = posture.spine / 3 if name in _SPINE else posture.head / 2
             self._attach(rotations, places, body, parent, name, rotation_of(*share))
         for side, clavicle, thigh, knee in zip(SIDES, posture.clavicles, posture.thighs, posture.knees, strict=True):

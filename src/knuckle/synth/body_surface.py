@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from knuckle.synth.body import LAYERS, SIDES, BodyModel, cross
+from knuckle.synth.body import SIDES, BodyModel, cross
 from knuckle.synth.scene import Look, SceneBody
 
 # What is drawn: (name, layer of the asset, kind in the shader), the outermost first.
@@ -87,8 +87,7 @@ class BodySurface:
 
     def thickness(self, look: Look) -> np.ndarray:
         """(C,) metres of each corner off the skin."""
-        x, y, z = self.place[self.corner_vertex].T
-        arm = self.arm[self.corner_vertex]
+        y, arm = self.place[self.corner_vertex, 1], self.arm[self.corner_vertex]
         # A shirt hangs looser at the waist and at the ends of its sleeves, and is tight around the neck.
         near_neck = np.clip((y - 0.5) / 0.08, 0, 1) * (arm <= 0)
         loose = 1 + 0.8 * np.clip((0.3 - y) / 0.3, 0, 1) * (arm <= 0) + 0.5 * np.clip(arm / max(look.sleeve, 0.1), 0, 1)
@@ -112,11 +111,11 @@ class BodySurface:
 
     def _is_cut(self, look: Look) -> np.ndarray:
         """(C,) whether the shader leaves out the layer at a corner; roughly."""
-        x, y, z = self.place[self.corner_vertex].T
-        arm = self.arm[self.corner_vertex]
+        y, arm = self.place[self.corner_vertex, 1], self.arm[self.corner_vertex]
+        never = np.zeros(len(y), bool)
         shirt = (arm > look.sleeve) | (y < look.hem) | ((y > 0.56) & (arm <= 0))
         hair = (y < self.hairline(look)[self.corner_vertex]) | (look.hair_thickness == 0)
-        return np.choose(self.corner_kind, [x > 9, x > 9, x > 9, shirt, z > 9, hair])
+        return np.choose(self.corner_kind, [never, never, never, shirt, never, hair])
 
     def hairline(self, look: Look) -> np.ndarray:
         """(V,) the height at which the hair begins, as the shader has it."""
@@ -176,9 +175,8 @@ def _loosened(model: BodyModel, arm: np.ndarray) -> np.ndarray:
         towards = offset / max(radius, 1e-6)
         along = directions @ towards
         hull = float((support[along > 0.2] / along[along > 0.2]).min())
-        fade = float(_smoothstep(0.45, 0.36, np.array(y)))
-        moved[v, [0, 2]] = 0.85 * fade * max(0.0, hull - radius) * towards
-    return moved
+        moved[v, [0, 2]] = 0.85 * max(0.0, hull - radius) * towards
+    return moved * _smoothstep(0.45, 0.36, place[:, 1])[:, None]
 
 
 def _smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:

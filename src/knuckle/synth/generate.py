@@ -212,7 +212,7 @@ def _shows_hand(rendered: RenderedScene) -> bool:
 
 
 def _is_seen(scene: Scene, rendered: RenderedScene, number: int) -> bool:
-    """Whether a hand is seen at all: a person's second hand may be behind the body, and is then no hand of the picture."""
+    """Whether a hand is seen at all: a person's other hand may be behind the body, and is then not in the label."""
     return not scene.bodies or bool((rendered.visible == number + 1).any())
 
 

@@ -53,9 +53,9 @@ def arm_angles(side: str, upper: np.ndarray, lower: np.ndarray, thumb: np.ndarra
     hinge = elbow_hinge(a, b, thumb)
     neutral = (shortest_arc(np.broadcast_to(_DOWN, a.shape), a) @ _FRONT[:, None])[..., 0]
     return ArmAngles(
-        elbow=np.arccos(np.clip((a * b).sum(-1), -1, 1)),
+        elbow=np.asarray(np.arccos(np.clip((a * b).sum(-1), -1, 1))),
         turned_in=_angle_about(a, neutral, cross(hinge, a)),
-        supination=-_angle_about(b, cross(hinge, b), thumb),
+        supination=_angle_about(b, thumb, cross(hinge, b)),
         upper=a,
     )
 
@@ -96,7 +96,7 @@ def wrist_angles_of(forearm: np.ndarray) -> np.ndarray:
 
 
 def elbows(shoulder: np.ndarray, wrist: np.ndarray, upper: float, lower: float, swivels: np.ndarray) -> np.ndarray:
-    """Places (..., N, 3) of the elbow between a shoulder (3,) and wrists (..., 3), for N swivel angles about their line.
+    """Places (..., N, 3) of the elbow between a shoulder (3,) and wrists (..., 3), for N swivels about their line.
 
     Args:
         shoulder, wrist: metres, y up, z forward. upper, lower: lengths of the arm's bones, metres.
@@ -131,4 +131,4 @@ def _angle_about(axis: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.nda
     """The angle (...,) about a unit axis (..., 3) from start to end, both (..., 3) made perpendicular to it."""
     start = start - axis * (start * axis).sum(-1, keepdims=True)
     end = end - axis * (end * axis).sum(-1, keepdims=True)
-    return np.arctan2((cross(start, end) * axis).sum(-1), (start * end).sum(-1))
+    return np.asarray(np.arctan2((cross(start, end) * axis).sum(-1), (start * end).sum(-1)))

@@ -7,7 +7,7 @@ import numpy as np
 
 from knuckle.synth import solids
 from knuckle.synth.scene import Material, SceneBody, SceneHand, Solid
-from knuckle.synth.staging import HandShape, Stage, Staged, moved_hand, moved_solid
+from knuckle.synth.staging import HandShape, Stage, Staged
 
 _MAX_HANDS = 4  # that the masks have values for
 _PHONE = np.array([0.036, 0.075, 0.0042])  # half extents, metres
@@ -39,11 +39,11 @@ def people(
         if len(hands) and _in_the_way(vertices, hands):
             continue
         props = _props(rng, one, len(hands), one is staged[0] and bool(rng.random() < 0.5))
-        parts += [moved_solid(solid, pose) for solid in props]
+        parts += [_moved_solid(solid, pose) for solid in props]
         # A person who was left out has taken no numbers.
         index = {arm.hand: len(hands) + i for i, arm in enumerate(one.arms)}
         numbers = tuple(None if hand is None else index[hand] for hand in body.hands)
-        hands += [moved_hand(hand, pose) for hand in one.hands]
+        hands += [_moved_hand(hand, pose) for hand in one.hands]
         shirt = body.shirt @ pose[:3, :3].T + pose[:3, 3]
         placed = replace(body, vertices=vertices, shirt=shirt, hands=(numbers[0], numbers[1]))
         joined, hands = stage.wearer.joined(placed, hands)
@@ -156,7 +156,9 @@ def _props(rng: np.random.Generator, staged: Staged, first: int, screen: bool) -
         fingers = np.concatenate([hand.vertices_camera for hand in staged.hands])
         top = float(fingers[fingers[:, 2] > 0.15][:, 1].min(initial=0.5)) - 0.001
         if top > -0.3:
-            parts.append(_slab((0.0, top - 0.015, 0.75), (rng.uniform(0.5, 1.0), 0.015, 0.58), solids.random_material(rng)))
+            parts.append(
+                _slab((0.0, top - 0.015, 0.75), (rng.uniform(0.5, 1.0), 0.015, 0.58), solids.random_material(rng))
+            )
             if staged.situation.prop == "laptop":
                 parts += _laptop(rng, staged, top, screen)
     if staged.situation.prop == "phone":
@@ -190,7 +192,7 @@ def box(half: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 corners.append(np.roll([sign, a, b], axis))
                 normals.append(np.roll([sign, 0.0, 0.0], axis))
     start = 4 * np.arange(6)[:, None]
-    faces = np.concatenate([start + [0, 1, 2], start + [0, 2, 3]])
+    faces = np.concatenate([start + np.array(half_face) for half_face in ((0, 1, 2), (0, 2, 3))])
     return np.array(corners) * half, np.array(normals), faces
 
 
@@ -209,3 +211,21 @@ def _phone(rng: np.random.Generator, hand: SceneHand, number: int) -> Solid:
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = rotation, centre
     return replace(solid, held_by=number, T_camera_object=pose, half_extents=half)
+
+
+def _moved_hand(hand: SceneHand, T: np.ndarray) -> SceneHand:
+    """The hand moved by a rigid transformation (4, 4)."""
+    R, t = T[:3, :3], T[:3, 3]
+    return replace(
+        hand,
+        T_camera_hand=T @ hand.T_camera_hand,
+        joints_camera=hand.joints_camera @ R.T + t,
+        vertices_camera=hand.vertices_camera @ R.T + t,
+    )
+
+
+def _moved_solid(solid: Solid, T: np.ndarray) -> Solid:
+    """The solid moved by a rigid transformation (4, 4)."""
+    R, t = T[:3, :3], T[:3, 3]
+    pose = None if solid.T_camera_object is None else T @ solid.T_camera_object
+    return replace(solid, vertices=solid.vertices @ R.T + t, normals=solid.normals @ R.T, T_camera_object=pose)

@@ -8,8 +8,9 @@ import numpy as np
 from knuckle.geometry.rotation import axis_angle_to_matrix, rotation_about
 from knuckle.handmodel import HandModel
 from knuckle.synth.body import SIDES, Posture, ShapedBody, Skeleton, frame_along
+from knuckle.synth.contact import separation
 from knuckle.synth.reach import arm_angles, arm_cost, elbows, in_reach, wrist_angles_of
-from knuckle.synth.scene import SceneBody, SceneHand, Solid
+from knuckle.synth.scene import SceneHand, Solid
 from knuckle.synth.situations import ON_THIGH, SITUATIONS, Placement, Situation
 from knuckle.synth.skin import SkinAppearance
 from knuckle.synth.wearer import Arm, Person, Wearer, hanging, random_posture
@@ -113,13 +114,16 @@ class Stage:
         if situation.table or situation.name == "thigh":
             posture = replace(posture, thighs=np.array([[1.5, 0.15]] * 2), knees=np.full(2, 1.4))
         if situation.camera == "eyes" or situation.name in ("looking_at_phone", "typing", "head_in_hands"):
-            posture = replace(posture, head=posture.head + (0.35, 0.0, 0.0))
+            posture = replace(posture, head=posture.head + np.array([0.35, 0.0, 0.0]))
         clavicles = posture.clavicles.copy()
         for row, side in zip(clavicles, SIDES, strict=True):
             place = sides[side]
             if place is not None:
                 height = place.at[1] if place.free else (place.at[1] - 0.5) / 0.5
-                row += (0.45 * float(np.clip(height + 0.1, 0, 0.7)), 0.15 if place.at[0] > 0 or place.at[2] > 0.6 else 0)
+                row += (
+                    0.45 * float(np.clip(height + 0.1, 0, 0.7)),
+                    0.15 if place.at[0] > 0 or place.at[2] > 0.6 else 0,
+                )
         return replace(posture, clavicles=clavicles)
 
     def _with_hand(
@@ -159,12 +163,14 @@ class Stage:
         """As _reaching, of an arm that hangs, away from the body as far as the hand needs room."""
         wrist_angles = np.clip(rng.normal((0.1, 0.0), (0.2, 0.1)), -0.5, 0.5)
         T = np.eye(4)
+        hand = self._hand_model(angles, shape=kind.shape, T_camera_hand=T, side=side)
+        points = hand.vertices[self.wearer.surface.hand_vertices][::3]
         skin = self._skin_of(staged)
         for away in (0.15, 0.3, 0.5, 0.8):
             elbow, wrist, thumb = hanging(self.wearer.body_model, staged.person.body, staged.trunk, side, away)
             T[:3, :3] = self._hand_rotation(side, frame_along(wrist - elbow, thumb), wrist_angles)
             T[:3, 3] = wrist
-            gap, _ = self._push(staged, side, T, angles, kind, _HANGING, np.zeros(3), skin)
+            gap, _ = self._push(staged, side, points @ T[:3, :3].T + wrist, _HANGING, np.zeros(3), skin)
             if gap > _DEEPEST:
                 break
         return T, wrist_angles, elbow
@@ -215,8 +221,9 @@ class Stage:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """As _reaching: one of the orientations turns (K, 3, 3), moved out of the body until it only touches it; None
         where that does not succeed."""
-        joints = self._hand_model.joints(angles, shape=kind.shape, T_camera_hand=np.eye(4), side=side)
-        anchor, shift = _anchor(joints, placement.anchor), np.zeros(3)
+        hand = self._hand_model(angles, shape=kind.shape, T_camera_hand=np.eye(4), side=side)
+        points = hand.vertices[self.wearer.surface.hand_vertices][::3]
+        anchor, shift = _anchor(hand.joints, placement.anchor), np.zeros(3)
         for _ in range(_PUSHES):
             chosen = self._arm(rng, staged, side, turns, target[0] + shift - turns @ anchor)
             if chosen is None:
@@ -225,7 +232,7 @@ class Stage:
             turns = turn[None]
             T = np.eye(4)
             T[:3, :3], T[:3, 3] = turn, target[0] + shift - turn @ anchor
-            gap, push = self._push(staged, side, T, angles, kind, placement, target[1], skin)
+            gap, push = self._push(staged, side, points @ turn.T + T[:3, 3], placement, target[1], skin)
             if float(np.abs(push).max()) < 5e-4:
                 break
             shift = shift + push
@@ -308,18 +315,14 @@ class Stage:
         self,
         staged: Staged,
         side: str,
-        T: np.ndarray,
-        angles: np.ndarray,
-        kind: HandShape,
+        points: np.ndarray,
         placement: Placement,
         normal: np.ndarray,
         clothed: tuple[np.ndarray, np.ndarray],
     ) -> tuple[float, np.ndarray]:
-        """How far a hand is outside the body and the other hand, metres, and by how much (3,) a hand must be moved so that it is not in the body or the other hand, and touches what it is
-        meant to touch."""
+        """How far a hand with surface points (N, 3) is outside the body and the other hand, metres; and by how much (3,)
+        it must be moved so that it is in neither, and touches what it is meant to touch."""
         surface, bodies = self.wearer.surface, self.wearer.bodies
-        vertices = self._hand_model(angles, shape=kind.shape, T_camera_hand=T, side=side).vertices
-        points = vertices[surface.hand_vertices][::3]
         sign = -1.0 if side == "right" else 1.0
         kept = ~((bodies.side == sign) & (bodies.arm > 0.3))
         skin, normals = clothed[0][kept], clothed[1][kept]
@@ -337,37 +340,6 @@ class Stage:
         return gap, np.zeros(3)
 
 
-def separation(points: np.ndarray, skin: np.ndarray, normals: np.ndarray) -> tuple[float, np.ndarray]:
-    """How far the nearest of points (N, 3) is outside a skin, metres, negative inside; and the direction out of it (3,).
-
-    Args:
-        points: (N, 3). skin: (V, 3) vertices and normals: (V, 3) of the skin.
-
-    Note:
-        A point's distance is that from the tangent plane at its nearest vertex; where no vertex is within 12 cm of the
-        points, the distance is large and the direction zero.
-    """
-    middle = (points.max(0) + points.min(0)) / 2
-    reach = float(np.linalg.norm(points - middle, axis=1).max()) + 0.12
-    near = ((skin - middle) ** 2).sum(1) < reach**2
-    if not near.any():
-        return 1.0, np.zeros(3)
-    skin, normals = skin[near].astype(np.float32), normals[near].astype(np.float32)
-    points = points.astype(np.float32)
-    squared = (points * points).sum(1)[:, None] - 2 * points @ skin.T + (skin * skin).sum(1)
-    nearest = squared.argmin(1)
-    offset = points - skin[nearest]
-    height = (offset * normals[nearest]).sum(1)
-    beside = np.sqrt(np.maximum((offset * offset).sum(1) - height**2, 0))
-    # Beyond the edge of a mesh the tangent plane says nothing.
-    distance = np.where((beside > 0.035) & (height > -0.05), np.maximum(height, beside), height)
-    # A point that deep is on the far side of a thin part, like a hand, or behind the edge of an open one.
-    distance = np.where((height < 0) & ((offset * offset).sum(1) > 0.045**2), 1.0, distance)
-    deepest = np.argsort(distance, kind="stable")[:12]
-    outward = normals[nearest[deepest]].mean(0)
-    return float(distance[deepest[0]]), outward / max(float(np.linalg.norm(outward)), 1e-6)
-
-
 def posed(wearer: Wearer, hand: SceneHand) -> SceneHand:
     """The hand with joints and vertices of its angles and pose."""
     model, surface = wearer.model, wearer.surface
@@ -376,24 +348,6 @@ def posed(wearer: Wearer, hand: SceneHand) -> SceneHand:
     )
     vertices = surface.lengthen(at.vertices, -wearer.forearm_frame(hand)[:, 1])
     return replace(hand, joints_camera=at.joints, vertices_camera=vertices)
-
-
-def moved_hand(hand: SceneHand, T: np.ndarray) -> SceneHand:
-    """The hand moved by a rigid transformation (4, 4)."""
-    R, t = T[:3, :3], T[:3, 3]
-    return replace(
-        hand,
-        T_camera_hand=T @ hand.T_camera_hand,
-        joints_camera=hand.joints_camera @ R.T + t,
-        vertices_camera=hand.vertices_camera @ R.T + t,
-    )
-
-
-def moved_solid(solid: Solid, T: np.ndarray) -> Solid:
-    """The solid moved by a rigid transformation (4, 4)."""
-    R, t = T[:3, :3], T[:3, 3]
-    pose = None if solid.T_camera_object is None else T @ solid.T_camera_object
-    return replace(solid, vertices=solid.vertices @ R.T + t, normals=solid.normals @ R.T, T_camera_object=pose)
 
 
 def _anchor(joints: np.ndarray, name: str) -> np.ndarray:

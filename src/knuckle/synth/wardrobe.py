@@ -9,10 +9,10 @@ from knuckle.synth.skin import SkinAppearance
 from knuckle.synth.solids import to_rgb
 
 _FACE = (
-    ("head_round", "head_oval", "head_square", "head_wide", "head_high", "head_fat")
-    + ("chin_wide", "chin_high", "chin_prominent", "cheek_bones", "cheek_volume", "forehead_back", "brows_down")
-    + ("eyes_large", "eyes_apart", "ears_large", "ears_out")
-    + ("nose_wide", "nose_long", "nose_deep", "nose_hump", "mouth_wide", "lips_full")
+    *("head_round", "head_oval", "head_square", "head_wide", "head_high", "head_fat"),
+    *("chin_wide", "chin_high", "chin_prominent", "cheek_bones", "cheek_volume", "forehead_back", "brows_down"),
+    *("eyes_large", "eyes_apart", "ears_large", "ears_out"),
+    *("nose_wide", "nose_long", "nose_deep", "nose_hump", "mouth_wide", "lips_full"),
 )
 # Linear RGB of black, brown, blond, red, grey hair, and of dyed hair's range.
 _HAIR = np.array(
@@ -20,8 +20,10 @@ _HAIR = np.array(
 )
 # sRGB of what clothes are mostly dyed: black, white, greys, navy, denim, olive, beige, wine, brown.
 _DYES = np.array(
-    [[20, 20, 22], [235, 235, 232], [70, 70, 74], [150, 150, 155], [28, 34, 62], [70, 95, 130]]
-    + [[84, 86, 58], [205, 190, 160], [95, 25, 38], [80, 58, 42]]
+    [
+        *([20, 20, 22], [235, 235, 232], [70, 70, 74], [150, 150, 155], [28, 34, 62], [70, 95, 130]),
+        *([84, 86, 58], [205, 190, 160], [95, 25, 38], [80, 58, 42]),
+    ]
 )
 _DYE_SHARES = np.array([0.22, 0.16, 0.12, 0.1, 0.12, 0.1, 0.05, 0.06, 0.04, 0.03])
 _IRIS = np.array([[0.06, 0.03, 0.015], [0.1, 0.06, 0.02], [0.1, 0.14, 0.08], [0.1, 0.16, 0.25]])
@@ -72,7 +74,7 @@ def random_look(rng: np.random.Generator, build: Mapping[str, float], skin: Skin
     old, child = build.get("old", 0.0), build.get("child", 0.0) > 0.5
     hair_colour = _hair_colour(rng, old, skin.melanin)
     hairline, thickness = _hair_cut(rng, male, old)
-    hat = _garment(rng, 0.7) if rng.random() < 0.1 else None
+    hat = _garment(rng, 0.7) if rng.random() < 0.07 else None
     if hat is not None:
         hairline, thickness = np.array([0.775, 0.745, 0.69, 0.745]), rng.uniform(0.006, 0.014)
     bearded = male and not child and rng.random() < 0.35
@@ -113,7 +115,7 @@ def random_look(rng: np.random.Generator, build: Mapping[str, float], skin: Skin
 
 
 def _garment(rng: np.random.Generator, plain: float) -> Material:
-    """A random material of clothes: mostly of a common dye, plain with a probability, else striped, checked or mottled."""
+    """A random material of clothes: mostly of a common dye, plain with a probability, else patterned."""
     if rng.random() < 0.25:
         first = rng.random(3)
     else:
