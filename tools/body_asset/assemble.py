@@ -57,7 +57,7 @@ def inside_mouth(wheel: zipfile.ZipFile, body: Body) -> np.ndarray:
     at = body.uv[body.quads_uv]
     column = np.clip(at[..., 0] * width, 0, width - 1).astype(int)
     row = np.clip((1 - at[..., 1]) * height, 0, height - 1).astype(int)
-    return (picture[row, column] > 127).all(axis=1)
+    return np.asarray((picture[row, column] > 127).all(axis=1))
 
 
 def _importance(vertices: np.ndarray, weights: np.ndarray, joints: dict[str, np.ndarray]) -> np.ndarray:
@@ -128,7 +128,7 @@ def assemble(wheel: zipfile.ZipFile) -> Assembled:
     importance = _importance(vertices, weights, joints)
     importance[np.setdiff1d(skin[1], skin[0])] = IMPORTANCE["mouth"]
     faces = reduce_mesh(vertices, np.concatenate(skin), importance, VERTICES)
-    in_mouth = np.isin(faces, np.setdiff1d(skin[1], skin[0])).any(1)
+    in_mouth = np.asarray(np.isin(faces, np.setdiff1d(skin[1], skin[0])).any(1))
     layers = layers_of(faces, in_mouth, vertices, weights)
     eyes = helper_quads(wheel, ("helper-r-eye", "helper-l-eye"))
     centre = np.where(vertices[eyes].mean(1)[:, :1] < 0, joints["right_eye"], joints["left_eye"])

@@ -1,7 +1,7 @@
 """From a seed and an index to a labelled picture."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ class Generator:
         wearer = Wearer(model, self.surface, BodySurface(BodyModel.open())) if preset.bodies else None
         limits = angle_limits()
         named = {name: named_pose(name) for name in pose_names()}
-        self.composer = Composer(
+        composer = Composer(
             model=model,
             surface=self.surface,
             collision=SelfCollision(self.surface.radii()),
@@ -116,8 +116,9 @@ class Generator:
             photos=tuple(photos),
             panoramas=tuple(panoramas),
             wearer=wearer,
-            stage=Stage(wearer, named, limits) if wearer and preset.situations else None,
         )
+        stage = Stage(wearer, named, limits, composer.pose) if wearer and preset.situations else None
+        self.composer = replace(composer, stage=stage)
         self.renderer = Renderer(self.surface, size, bodies=wearer.bodies if wearer else None)
         self._bones_near_joint = _bones_near_joints()
         self._clip_at_hand: tuple[int, Clip] | None = None

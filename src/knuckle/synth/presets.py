@@ -69,6 +69,7 @@ class Preset:
     images: int | None = None
 
 
+_CROP = Preset(bodies=True, situations=0.08)
 _PLAIN = Preset(
     margin=(1.4, 1.8),
     shift_std=0.04,
@@ -86,12 +87,12 @@ _BARE = replace(_PLAIN, off_axis=0.1, roll_std=0.0, sleeved=0.0, child=0.0)
 
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
-    "crop": Preset(),
+    "crop": _CROP,
     # The same in the middle of the camera's picture, for a network that is not told where in the picture its crop lies.
-    "central": Preset(off_axis=0.1),
+    "central": replace(_CROP, off_axis=0.1),
     # As `crop` with more finger gestures, for a network that confuses fingers.
-    "gesture": Preset(
-        poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
+    "gesture": replace(
+        _CROP, poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
     ),
     # Without occluders, and nearly upright: for a first training or a test.
     "plain": _PLAIN,
@@ -113,6 +114,7 @@ PRESETS: dict[str, Preset] = {
     ),
     # Hands that hold something, mostly seen by their owner: other poses, views and occlusions than `crop` has.
     "held": Preset(
+        bodies=True,
         roll_std=0.6,
         any_roll=0.3,
         held=0.95,

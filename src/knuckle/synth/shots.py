@@ -92,13 +92,14 @@ def _shot(
         body: (N, 3) joints. away: (3,) unit, towards the camera. half: the camera's half angle, radians.
     """
     round_head = head + 0.16 * np.array([[0, 1, 0], [0, -1, 0], [1, 0, 0], [-1, 0, 0]])
-    # The hand and the head, both hands and the head, the whole body, or the hand alone.
-    kind = rng.choice(4, p=[0.45, 0.25, 0.12, 0.18])
+    # The hand and the head, both hands and the head, the whole body, the hand alone, or the head, often without a hand.
+    kind = rng.choice(5, p=[0.42, 0.23, 0.11, 0.17, 0.07])
     shown = [
         np.concatenate([round_head, hands[-1]]),
         np.concatenate([round_head, *hands]),
         np.concatenate([round_head, body, *hands]),
         hands[-1],
+        round_head,
     ][kind]
     target = (shown.min(0) + shown.max(0)) / 2
     offset = shown - target

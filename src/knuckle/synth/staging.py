@@ -1,7 +1,8 @@
 """People in situations: bodies whose hands do something, each with its labelled free hands, before a camera."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,7 +16,9 @@ from knuckle.synth.situations import ON_THIGH, SITUATIONS, Placement, Situation
 from knuckle.synth.skin import SkinAppearance
 from knuckle.synth.wearer import Arm, Person, Wearer, hanging, random_posture
 
-_TURNS, _SWIVELS = 40, 20  # orientations of the hand and places of the elbow that are compared
+RandomPose: TypeAlias = Callable[[np.random.Generator, np.ndarray], tuple[str, np.ndarray]]
+
+_TURNS, _SWIVELS = 24, 16  # orientations of the hand and places of the elbow that are compared
 _MAX_COST = 12.0  # of an arm's pose
 _CONTACT = -0.002  # metres between hand and skin where they touch: soft tissue gives way
 # Balls inside the trunk and the head, for arms to keep out of: bone, place from its joint, radius; metres.
@@ -30,10 +33,14 @@ _BALLS = (
 )
 _ATTEMPTS, _PUSHES = 3, 5
 _DEEPEST = -0.005  # metres that a hand may be in the skin
+_FARTHEST = 0.15  # metres that a hand may be moved from where it was to be
+_ANY_POSE = 20  # a placement with more poses than that takes any
 _FREE = 0.003  # metres of room for a hand that does not mean to touch
 
 
-_HANGING = Placement((0.0, -1.0, 0.0), (0.0, -1.0, 0.0), None, (), free=True)
+_HANGING = Placement(
+    (0.0, -1.0, 0.0), (0.0, -1.0, 0.0), None, ("relaxed", "half_closed", "loose_fist", "rest_on_table"), free=True
+)
 
 
 @dataclass(frozen=True)
@@ -64,10 +71,13 @@ class Stage:
 
     Args:
         wearer: bodies and how hands join them. bank: named poses, (23,) each. limits: (23, 2) radians.
+        random_pose: name and angles of any pose, of a generator of random numbers and a hand's shape.
     """
 
-    def __init__(self, wearer: Wearer, bank: Mapping[str, np.ndarray], limits: np.ndarray) -> None:
-        self.wearer, self.bank, self.limits = wearer, bank, limits
+    def __init__(
+        self, wearer: Wearer, bank: Mapping[str, np.ndarray], limits: np.ndarray, random_pose: RandomPose
+    ) -> None:
+        self.wearer, self.bank, self.limits, self.random_pose = wearer, bank, limits, random_pose
         self._weights = np.array([situation.weight for situation in SITUATIONS])
 
     @property
@@ -136,15 +146,11 @@ class Stage:
         index: int,
     ) -> Staged:
         """With one more hand; one that does nothing hangs."""
-        name = "relaxed"
-        found = None
+        found, (name, angles) = None, self._pose(rng, placement or _HANGING, kind)
         if placement is not None and placement.at != (0.0, 0.0, 0.0):
-            name = placement.poses[rng.integers(len(placement.poses))]
-            angles = self._angles(rng, name)
             found = self._reaching(rng, staged, side, placement, angles, kind)
         if found is None:
-            name = str(rng.choice(["relaxed", "half_closed", "loose_fist", "rest_on_table"]))
-            angles = self._angles(rng, name)
+            name, angles = self._pose(rng, _HANGING, kind)
             found = self._hanging(rng, staged, side, kind, angles)
         T, wrist_angles, elbow = found
         empty = np.empty((0, 3))
@@ -154,8 +160,12 @@ class Stage:
         arm = Arm(side, index, elbow, T[:3, 3], self.wearer.forearm_frame(hand))
         return replace(staged, hands=(*staged.hands, hand), arms=(*staged.arms, arm))
 
-    def _angles(self, rng: np.random.Generator, name: str) -> np.ndarray:
-        return np.clip(self.bank[name] + rng.normal(0, 0.05, 23), self.limits[:, 0], self.limits[:, 1])
+    def _pose(self, rng: np.random.Generator, placement: Placement, kind: HandShape) -> tuple[str, np.ndarray]:
+        """Name and angles (23,) of a random pose for a placement; any pose where the placement takes many."""
+        if len(placement.poses) > _ANY_POSE and rng.random() < 0.5:
+            return self.random_pose(rng, kind.shape)
+        name = placement.poses[rng.integers(len(placement.poses))]
+        return name, np.clip(self.bank[name] + rng.normal(0, 0.05, 23), self.limits[:, 0], self.limits[:, 1])
 
     def _hanging(
         self, rng: np.random.Generator, staged: Staged, side: str, kind: HandShape, angles: np.ndarray
@@ -166,6 +176,7 @@ class Stage:
         hand = self._hand_model(angles, shape=kind.shape, T_camera_hand=T, side=side)
         points = hand.vertices[self.wearer.surface.hand_vertices][::3]
         skin = self._skin_of(staged)
+        elbow = np.zeros(3)
         for away in (0.15, 0.3, 0.5, 0.8):
             elbow, wrist, thumb = hanging(self.wearer.body_model, staged.person.body, staged.trunk, side, away)
             T[:3, :3] = self._hand_rotation(side, frame_along(wrist - elbow, thumb), wrist_angles)
@@ -234,10 +245,10 @@ class Stage:
             T[:3, :3], T[:3, 3] = turn, target[0] + shift - turn @ anchor
             gap, push = self._push(staged, side, points @ turn.T + T[:3, 3], placement, target[1], skin)
             if float(np.abs(push).max()) < 5e-4:
-                break
+                settled = gap > _DEEPEST and float(np.linalg.norm(shift)) < _FARTHEST
+                return (T, wrist_angles, elbow) if settled else None
             shift = shift + push
-        settled = gap > _DEEPEST and float(np.linalg.norm(shift)) < 0.15
-        return (T, wrist_angles, elbow) if settled else None
+        return None
 
     def _shoulder(self, trunk: Skeleton, side: str) -> np.ndarray:
         return trunk.places[self.wearer.body_model.bone(f"{side}_upper_arm_0")]
@@ -320,7 +331,7 @@ class Stage:
         normal: np.ndarray,
         clothed: tuple[np.ndarray, np.ndarray],
     ) -> tuple[float, np.ndarray]:
-        """How far a hand with surface points (N, 3) is outside the body and the other hand, metres; and by how much (3,)
+        """How far a hand with surface points (N, 3) is outside body and other hand, metres; and by how much (3,)
         it must be moved so that it is in neither, and touches what it is meant to touch."""
         surface, bodies = self.wearer.surface, self.wearer.bodies
         sign = -1.0 if side == "right" else 1.0

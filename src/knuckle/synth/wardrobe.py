@@ -148,7 +148,8 @@ def _hair_cut(rng: np.random.Generator, male: bool, old: float) -> tuple[np.ndar
     if male and kind < 0.12 + 0.25 * old:
         return np.array([front + 0.05, 0.76, rng.uniform(0.66, 0.68), 0.76]), 0.0 if kind < 0.1 else 0.003
     if kind < (0.85 if male else 0.2):
-        return np.array([front, side, rng.uniform(0.65, 0.67), side]), rng.uniform(0.003, 0.02)
+        below = side - rng.uniform(0.0, 0.04)
+        return np.array([front, side, rng.uniform(0.65, 0.67), below]), rng.uniform(0.003, 0.02)
     if kind < (0.93 if male else 0.5):
         # Tied up, or to the chin.
         below = rng.uniform(0.60, 0.66)

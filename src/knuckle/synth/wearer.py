@@ -15,7 +15,7 @@ from knuckle.synth.skin import SkinAppearance
 from knuckle.synth.surface import HandSurface
 from knuckle.synth.wardrobe import random_build, random_look
 
-_CANDIDATES = 160
+_CANDIDATES = 96
 _MAX_COST = 9.0  # of an arm's pose; a worse one is not human
 _ADULT_METACARPAL = 0.087  # metres from the wrist to the middle finger's MCP joint
 

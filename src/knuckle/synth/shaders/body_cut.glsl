@@ -24,7 +24,8 @@ bool is_cut(float kind, vec3 p, float arm, float ragged) {
     if (kind == TROUSERS) return p.y > trousers_cut.x || p.y < trousers_cut.y && p.y > trousers_cut.z;
     if (kind == HAIR) {
         float line = hairline(p);
-        if (p.z > 0.0 && p.z < 0.1 && abs(p.x) > 0.045) line = min(line, hair_cut.w);
+        float beside = smoothstep(0.04, 0.055, abs(p.x)) * smoothstep(-0.01, 0.005, p.z) * smoothstep(0.085, 0.06, p.z);
+        line = mix(line, min(line, hair_cut.w), beside);
         return p.y < line + ragged;
     }
     return false;
