@@ -204,7 +204,8 @@ def test_masks_of_people(pictures):
             visible = picture.visible == number
             # What shows a hand is that hand: skin of the body is none.
             assert np.all((picture.complete >> (number - 1) & 1)[visible] == 1)
-            assert (number in hands) or not visible.any()
+            # A sliver at the border is in no label.
+            assert (number in hands) or min(visible.any(0).sum(), visible.any(1).sum()) <= 2
     assert {0, 1, 2, 101, 102, 255} <= seen
     assert all(len(picture.label["hands"]) <= 4 for picture in pictures)
     views = {hand["view"] for picture in pictures for hand in picture.label["hands"]}

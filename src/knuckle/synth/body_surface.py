@@ -48,6 +48,9 @@ class BodySurface:
             kinds.append(np.full(len(used), kind))
             parts.append((inverse.reshape(-1, 3) + count).astype(np.int32))
             count += len(used)
+        facing_up = self.normals(model.vertices)[:, 1]
+        # 1 where the skin is upright: hair does not stand off from shoulders and jaws.
+        self._upright = np.clip((0.6 - facing_up) / 0.4, 0, 1) * np.clip((facing_up + 0.6) / 0.4, 0, 1)
         self.corner_vertex = np.concatenate(vertices)
         self.corner_kind = np.concatenate(kinds)
         volar = self._volar()
@@ -98,8 +101,8 @@ class BodySurface:
         trousers = np.where(y < look.trousers_ends[2], 0.008, trousers)
         hair = look.hair_thickness * np.clip((y - self.hairline(look)[self.corner_vertex] + 0.004) / 0.03, 0, 1)
         # Long hair hangs away from the neck, which is thinner than the head.
-        hair = np.where(y < 0.67, look.hair_thickness + 0.028 * np.clip((0.67 - y) / 0.05, 0, 1) * (y > 0.55), hair)
-        hair = np.where(y < 0.55, look.hair_thickness + 0.014, hair)
+        away = np.where(y > 0.55, 0.028 * np.clip((0.67 - y) / 0.05, 0, 1), 0.014)
+        hair = np.where(y < 0.67, look.hair_thickness + away * self._upright[self.corner_vertex], hair)
         kinds = [np.zeros_like(y), np.zeros_like(y), np.zeros_like(y), shirt, trousers, hair]
         return np.choose(self.corner_kind, kinds)
 

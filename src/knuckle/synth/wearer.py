@@ -8,7 +8,7 @@ from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
 from knuckle.synth.body import SIDES, BodyModel, Posture, ShapedBody, Skeleton
 from knuckle.synth.body_surface import BodySurface
-from knuckle.synth.reach import arm_angles, arm_cost
+from knuckle.synth.reach import arm_angles, arm_cost, elbows
 from knuckle.synth.scene import Look, SceneBody, SceneHand
 from knuckle.synth.seam import join
 from knuckle.synth.skin import SkinAppearance
@@ -67,7 +67,7 @@ class Wearer:
     def around(
         self, rng: np.random.Generator, hand: SceneHand, index: int, person: Person, whole: bool = True
     ) -> SceneBody | None:
-        """The person's body behind a hand, with its other arm hanging; where no posture is human, or the body would
+        """The person's body behind a hand, without another; where no posture is human, or the body would
         stand before the hand, only the arm; None where not even that can be.
 
         Args:
@@ -100,14 +100,17 @@ class Wearer:
         """A body in the scene.
 
         Args:
-            person: who. trunk: the posture. T: (4, 4) camera from body. arms: of hands; the others hang.
+            person: who. trunk: the posture. T: (4, 4) camera from body. arms: of hands; one that has no hand is behind
+            the back of a person who faces the camera, and hangs otherwise.
             arms_only: draw only the arms.
         """
         model, skeleton = self.body_model, trunk
         for side in SIDES:
             arm = next((arm for arm in arms if arm.side == side), None)
             if arm is None:
-                elbow, wrist, thumb = hanging(model, person.body, trunk, side)
+                facing = (T[:3, :3] @ trunk.rotations[model.bone("spine_03")])[2, 2] < -0.5
+                pose = behind_back if facing else hanging
+                elbow, wrist, thumb = pose(model, person.body, trunk, side)
             else:
                 elbow, wrist = ((point - T[:3, 3]) @ T[:3, :3] for point in (arm.elbow, arm.wrist))
                 thumb = arm.frame[:, 0] @ T[:3, :3]
@@ -181,12 +184,13 @@ def hand_size(hand: SceneHand) -> float:
 
 def random_posture(rng: np.random.Generator) -> Posture:
     """A random posture of someone who stands or sits before a camera."""
+    seated = rng.random() < 0.3
     return Posture(
         spine=np.clip(rng.normal((0.08, 0, 0), (0.12, 0.06, 0.1)), -0.4, 0.5),
         head=np.clip(rng.normal(0, (0.15, 0.09, 0.25)), -0.6, 0.6),
         clavicles=np.clip(rng.normal(0, 0.06, (2, 2)), -0.1, 0.2),
-        thighs=np.array([[1.5, 0.15]] * 2) if rng.random() < 0.3 else np.full((2, 2), (0.03, 0.02)),
-        knees=np.full(2, 0.1),
+        thighs=np.full((2, 2), (1.5, 0.15) if seated else (0.03, 0.02)),
+        knees=np.full(2, rng.uniform(0.9, 1.6) if seated else 0.05),
     )
 
 
@@ -201,6 +205,21 @@ def hanging(
     elbow = trunk.places[model.bone(f"{side}_upper_arm_0")] + upper * chest @ (out * _unit([away, -1.0, -0.08]))
     wrist = elbow + lower * chest @ (out * _unit([away - 0.15, -1.0, 0.28]))
     return elbow, wrist, chest @ (out * _unit([-0.5, 0.0, 1.0]))
+
+
+def behind_back(
+    model: BodyModel, body: ShapedBody, trunk: Skeleton, side: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As hanging, of an arm whose wrist is behind the back, where a person who faces the camera hides it."""
+    out = np.array([1.0 if side == "left" else -1.0, 1.0, 1.0])
+    waist, chest = trunk.rotations[model.bone("spine_01")], trunk.rotations[model.bone("spine_03")]
+    upper, lower = body.lengths(side)
+    shoulder = trunk.places[model.bone(f"{side}_upper_arm_0")]
+    wrist = trunk.places[model.bone("spine_01")] + waist @ (out * (upper * np.array([0.1, -0.1, -0.62])))
+    places = elbows(shoulder, wrist, upper, lower, np.linspace(-np.pi, np.pi, 24, endpoint=False))
+    elbow = places[np.argmax((places - shoulder) @ chest @ (out * np.array([0.7, 0.0, -0.7])))]
+    line = wrist - elbow
+    return elbow, elbow + lower * line / np.linalg.norm(line), chest @ (out * _unit([0.2, 1.0, 0.0]))
 
 
 def _candidates(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
