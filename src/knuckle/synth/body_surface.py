@@ -11,10 +11,12 @@ PARTS = (
     ("trousers", "trousers", 4),
     ("hair", "hair", 5),
     ("skin", "skin", 0),
+    ("head", "head", 0),
     ("legs", "trousers", 0),
     ("mouth", "mouth", 1),
     ("eyes", "eyes", 2),
 )
+_HEAD = 0.575  # metres: the height on the average adult above which skin is a head's
 OTHER = 255.0  # the label of a body in the mask
 FOREARM = 100.0
 
@@ -42,8 +44,12 @@ class BodySurface:
         self._face_of_corner = (np.arange(flat.size) // 3)[order]
         self._starts = np.searchsorted(flat[order], np.arange(len(model.vertices)))
         vertices, kinds, parts, count = [], [], [], 0
+        skin = model.layers["skin"]
+        # Faces are painted by a shader of their own, since a software renderer runs all of it for every pixel.
+        on_head = (model.vertices[skin, 1].mean(1) > _HEAD) & (self.arm[skin].max(1) <= 0)
+        layers = {**model.layers, "skin": skin[~on_head], "head": skin[on_head]}
         for _, layer, kind in PARTS:
-            used, inverse = np.unique(model.layers[layer], return_inverse=True)
+            used, inverse = np.unique(layers[layer], return_inverse=True)
             vertices.append(used)
             kinds.append(np.full(len(used), kind))
             parts.append((inverse.reshape(-1, 3) + count).astype(np.int32))

@@ -24,7 +24,7 @@ class BodyRenderer:
 
     def __init__(self, ctx: Any, surface: BodySurface, textures: dict[str, int]) -> None:
         self.ctx, self.surface = ctx, surface
-        self.lit = {material: self._program("body", material) for material in ("SKINNED", "WOVEN", "HAIRY")}
+        self.lit = {material: self._program("body", material) for material in ("WOVEN", "HAIRY", "SKINNED", "FACED")}
         self._flat = self._program("body_flat", "FLAT")
         for program in self.lit.values():
             for name, unit in textures.items():
@@ -93,7 +93,7 @@ class BodyRenderer:
         """First and number of the triangles of a body that are of a material."""
         look = body.look
         hair = "WOVEN" if look.hat is not None else "HAIRY"
-        parts = {"skin": "SKINNED", "mouth": "SKINNED", "eyes": "SKINNED", "shirt": "WOVEN", "trousers": "WOVEN"}
+        parts = {"skin": "SKINNED", "head": "FACED", "mouth": "FACED", "eyes": "FACED", "shirt": "WOVEN", "trousers": "WOVEN"}
         if look.bare_legs:
             parts["legs"] = "SKINNED"
         if look.hair_thickness > 0:

@@ -1,5 +1,5 @@
 #version 330
-// Compiled for SKINNED (skin, eyes, mouth), WOVEN (clothes) and HAIRY.
+// Compiled for SKINNED (arms, legs), FACED (head, eyes, mouth), WOVEN (clothes) and HAIRY.
 in vec3 at;
 in vec3 facing;
 in vec3 sky;
@@ -45,19 +45,28 @@ vec3 woven(int which, vec3 p, vec4 grain) {
 }
 #endif
 
-#if defined(SKINNED)
+#if defined(SKINNED) || defined(FACED)
 struct Surface { vec3 albedo; float height; float rough; float specular; float soft; float shade; };
 
-Surface skin(vec3 p, vec2 f, vec4 grain) {
+Surface plain_skin(vec3 p, vec4 grain, float flush, float darker) {
     vec4 spots = texture(noise, p.xy * 8.0 + p.zx * 5.0 + noise_at);
+    float palm = 0.25 * along.y;
+    float melanin = pigment.x - pigment.z * palm * pigment.x + pigment.w * 0.25 * (spots.r - 0.5);
+    float blood = pigment.y + 0.14 * palm + pigment.w * 0.9 * (spots.g - 0.5) + flush;
+    vec3 albedo = texture(pigments, vec2(melanin, blood)).rgb * tint * (1.0 - darker);
+    // Under the jaw less of the sky is seen.
+    float jaw = 0.35 * smoothstep(0.645, 0.615, p.y) * smoothstep(0.52, 0.58, p.y) * smoothstep(0.16, 0.1, abs(p.x));
+    return Surface(albedo, 0.00005 * grain.b, gloss.x, gloss.y, 1.0, 1.0 - jaw);
+}
+#endif
+
+#if defined(FACED)
+Surface skin(vec3 p, vec2 f, vec4 grain) {
     float head = smoothstep(0.6, 0.625, p.y) * smoothstep(0.15, 0.1, f.x);
     float front = head * smoothstep(0.06, 0.09, p.z);
     float lips = front * disc(f, vec2(0.0, 0.667), vec2(0.0235, 0.0105), 0.25);
     float cheek = front * (disc(f, vec2(0.038, 0.695), vec2(0.022, 0.022), 0.6) + 0.7 * disc(f, vec2(0.0, 0.695), vec2(0.012, 0.012), 0.5));
-    float palm = 0.25 * along.y;
-    float melanin = pigment.x - pigment.z * palm * pigment.x + pigment.w * 0.25 * (spots.r - 0.5);
-    float blood = pigment.y + 0.14 * palm + pigment.w * 0.9 * (spots.g - 0.5) + 0.16 * cheek + 0.5 * face.w * lips;
-    vec3 albedo = texture(pigments, vec2(melanin, blood)).rgb * tint * (1.0 - 0.2 * lips);
+    Surface s = plain_skin(p, grain, 0.16 * cheek + 0.5 * face.w * lips, 0.2 * lips);
 
     float scalp = head * (1.0 - worn.w) * smoothstep(-0.002, 0.008, p.y - hairline(p) + 0.01 * (grain.r - 0.5)) * smoothstep(0.081, 0.077, f.x);
     float chin = front * smoothstep(0.692, 0.68, p.y + 0.25 * max(f.x - 0.02, 0.0)) * (1.0 - lips);
@@ -66,15 +75,13 @@ Surface skin(vec3 p, vec2 f, vec4 grain) {
     float arch = (f.x - 0.027) * (f.x - 0.027);
     float brow = front * disc(f, vec2(0.029, 0.7535 - 9.0 * arch), vec2(0.018, 0.0038), 0.35);
     float hairy = max(max(beard * face.x, 0.45 * beard * face.y), brow * face.z);
-    albedo = mix(albedo, hair_colour, clamp(max(hairy, 0.9 * scalp) * (0.75 + 0.5 * grain.b), 0.0, 0.95));
+    s.albedo = mix(s.albedo, hair_colour, clamp(max(hairy, 0.9 * scalp) * (0.75 + 0.5 * grain.b), 0.0, 0.95));
 
     float lash = front * (disc(f, vec2(0.029, 0.7345), vec2(0.0175, 0.0095), 0.12) - disc(f, vec2(0.029, 0.733), vec2(0.0165, 0.0078), 0.12));
-    float shade = 1.0 - 0.65 * clamp(lash, 0.0, 1.0);
-    shade *= 1.0 - 0.75 * front * disc(f, vec2(0.0075, 0.6855), vec2(0.0042, 0.0025), 0.4);  // nostrils
-    shade *= 1.0 - 0.5 * front * disc(f, vec2(0.0, 0.6675), vec2(0.021, 0.0011), 0.5);       // between the lips
-    shade *= 1.0 - 0.18 * front * disc(f, vec2(0.03, 0.7235), vec2(0.016, 0.006), 0.6);      // under the eyes
-    shade *= 1.0 - 0.35 * smoothstep(0.645, 0.615, p.y) * smoothstep(0.52, 0.58, p.y) * smoothstep(0.16, 0.1, f.x);  // jaw
-    Surface s = Surface(albedo, 0.00005 * grain.b, gloss.x, gloss.y, 1.0, shade);
+    s.shade *= 1.0 - 0.65 * clamp(lash, 0.0, 1.0);
+    s.shade *= 1.0 - 0.75 * front * disc(f, vec2(0.0075, 0.6855), vec2(0.0042, 0.0025), 0.4);  // nostrils
+    s.shade *= 1.0 - 0.5 * front * disc(f, vec2(0.0, 0.6675), vec2(0.021, 0.0011), 0.5);       // between the lips
+    s.shade *= 1.0 - 0.18 * front * disc(f, vec2(0.03, 0.7235), vec2(0.016, 0.006), 0.6);      // under the eyes
     if (worn.y > 0.5 && head > 0.5 && p.y < 0.708 - 0.22 * f.x && p.z > 0.03 && p.y > 0.625)
         s = Surface(worn_colour, 0.002 * sin(p.y * 400.0), 0.8, 0.05, 0.0, 1.0);
     return s;
@@ -109,6 +116,9 @@ void main() {
     float height, rough, specular, soft, shade;
     vec3 albedo;
 #if defined(SKINNED)
+    Surface s = plain_skin(p, grain, 0.0, 0.0);
+    albedo = s.albedo, height = s.height, rough = s.rough, specular = s.specular, soft = s.soft, shade = s.shade;
+#elif defined(FACED)
     Surface s = skin(p, f, grain);
     if (kind == EYES) s = eyeball(p, f);
     if (kind == MOUTH) s = Surface(vec3(0.12, 0.03, 0.025), 0.0, 0.5, 0.2, 1.0, 1.0);
