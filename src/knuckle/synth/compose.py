@@ -76,9 +76,7 @@ class Composer:
             bodies=tuple(bodies),
         )
 
-    def _people(
-        self, rng: np.random.Generator
-    ) -> tuple[list[SceneHand], list[SceneBody], list[Solid], np.ndarray]:
+    def _people(self, rng: np.random.Generator) -> tuple[list[SceneHand], list[SceneBody], list[Solid], np.ndarray]:
         """One or two people in situations, and the camera, which in a preset of crops is one around a hand."""
         assert self.stage is not None
         kinds = []

@@ -93,7 +93,14 @@ class BodyRenderer:
         """First and number of the triangles of a body that are of a material."""
         look = body.look
         hair = "WOVEN" if look.hat is not None else "HAIRY"
-        parts = {"skin": "SKINNED", "head": "FACED", "mouth": "FACED", "eyes": "FACED", "shirt": "WOVEN", "trousers": "WOVEN"}
+        parts = {
+            "skin": "SKINNED",
+            "head": "FACED",
+            "mouth": "FACED",
+            "eyes": "FACED",
+            "shirt": "WOVEN",
+            "trousers": "WOVEN",
+        }
         if look.bare_legs:
             parts["legs"] = "SKINNED"
         if look.hair_thickness > 0:
