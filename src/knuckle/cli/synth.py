@@ -24,6 +24,7 @@ def synth(
         "angrender",
         "manorender",
         "motion",
+        "people",
     ] = "crop",
     size: int = 256,
     seed: int = 0,
@@ -65,8 +66,8 @@ def synth(
         plain: one bare hand without occluders; frontal: the same from the palm or the back; bare: that of a few
         people's smooth, open hands; held: hands that hold objects; angrender: bare, upright hands from 2,232 positions
         of the camera, 71,424 pictures; manorender: 895 poses with fingers swapped between them, 64 views of each,
-        57,280 pictures; motion: clips of 120 frames in which one or two
-        hands move, cross and leave the picture.
+        57,280 pictures; motion: clips of 120 frames in which one or two hands move, cross and leave the picture; people:
+        whole people, with hands at the face, on a table, at a phone and so on.
     size
         Pixels along each side.
     seed

@@ -1,6 +1,6 @@
 """Samples a random scene: hands, camera, light, background, held objects and occluders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,15 +9,17 @@ import numpy as np
 
 from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
-from knuckle.synth import backdrop, people, solids, views
+from knuckle.synth import backdrop, people, shots, solids, views
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.light import Light, Panorama, irradiance, procedural_light
 from knuckle.synth.poses import random_angles
 from knuckle.synth.presets import Preset
-from knuckle.synth.scene import Scene, SceneHand, Solid
+from knuckle.synth.scene import Scene, SceneBody, SceneHand, Solid
 from knuckle.synth.skin import SkinAppearance, random_skin, reflectance_table, smooth_skin
+from knuckle.synth.staging import HandShape, Stage
 from knuckle.synth.surface import HandSurface
 from knuckle.synth.sweep import SwappedPoses, even_view, sphere_view
+from knuckle.synth.wearer import Wearer, hand_size
 
 _MAX_PENETRATION = 0.004  # metres, of the capsules of a hand; a deeper pose is rejected
 _PEOPLE_SEED = 20200823
@@ -32,6 +34,7 @@ class Composer:
         model: the hand. surface: its mesh, ready to render. collision: rejects poses that penetrate themselves.
         limits: (23, 2) radians. bank: named poses, (23,) each. preset: which kind of pictures.
         size: (width, height) px. photos: (H, W, 3) uint8 backgrounds, may be empty. panoramas: may be empty.
+        wearer: finds bodies for hands; None for presets without. stage: puts people into situations.
     """
 
     model: HandModel
@@ -43,13 +46,20 @@ class Composer:
     size: tuple[int, int]
     photos: tuple[np.ndarray, ...] = ()
     panoramas: tuple[Panorama, ...] = ()
+    wearer: Wearer | None = None
+    stage: Stage | None = None
 
     def scene(self, rng: np.random.Generator, index: int = 0) -> Scene:
         """A random scene; where the preset goes through views or poses, those of the picture with this index."""
-        if self.preset.framing == "crop":
+        bodies, props = [], []
+        if self.stage is not None and self.preset.situations and rng.random() < self.preset.situations:
+            hands, bodies, props, K = self._people(rng)
+        elif self.preset.framing == "crop":
             hands, K = self._crop(rng, index)
         else:
             hands, K = self._frame(rng)
+        if not bodies:
+            bodies, hands = self._bodies(rng, hands)
         light, background = self.light_and_background(rng, K)
         shadow = (0.0, 0.0, 0.0, 0.0)
         if not self.preset.smooth_skin and rng.random() < 0.35:
@@ -58,12 +68,40 @@ class Composer:
             K=K,
             size=self.size,
             hands=tuple(hands),
-            solids=tuple(self.solids_around(rng, hands)),
+            solids=(*self.solids_around(rng, hands, bodies), *props),
             light=light,
             exposure=self.exposure(rng, light, hands),
             background=background,
             cast_shadow=tuple(float(s) for s in shadow),  # type: ignore[arg-type]
+            bodies=tuple(bodies),
         )
+
+    def _people(self, rng: np.random.Generator) -> tuple[list[SceneHand], list[SceneBody], list[Solid], np.ndarray]:
+        """One or two people in situations, and the camera, which in a preset of crops is one around a hand."""
+        assert self.stage is not None
+        kinds = []
+        for _ in range(2 if self.preset.framing == "frame" and rng.random() < self.preset.second_person else 1):
+            shape, skin = self._person(rng)
+            kinds.append(HandShape(shape, skin or random_skin(rng)))
+        hands, bodies, props, K = shots.people(rng, self.stage, kinds, self.size)
+        if self.preset.framing == "crop":
+            K = self._around(rng, hands[-1])
+        return hands, bodies, props, K
+
+    def _bodies(self, rng: np.random.Generator, hands: list[SceneHand]) -> tuple[list[SceneBody], list[SceneHand]]:
+        """The whole body behind the first hand and the arms behind the others, and the hands joined to them."""
+        bodies: list[SceneBody] = []
+        if self.wearer is None or not self.preset.bodies:
+            return bodies, hands
+        for i, hand in enumerate(hands):
+            whole = i == 0 and rng.random() < self.preset.person
+            if not whole and self.preset.framing != "frame":
+                continue
+            body = self.wearer.around(rng, hand, i, self.wearer.person(rng, hand_size(hand), hand.skin), whole)
+            if body is not None:
+                body, hands = self.wearer.joined(body, hands)
+                bodies.append(body)
+        return bodies, hands
 
     @cached_property
     def _swapped_poses(self) -> SwappedPoses:
@@ -85,21 +123,24 @@ class Composer:
             offset *= rng.uniform(0.07, 0.16) / np.linalg.norm(offset)
             other = self.hand(rng, centre + offset, roll + rng.normal(0, 1.0), _second_side(rng, hand.side))
             hands.append(replace(other, skin=hand.skin if rng.random() < 0.7 else other.skin))
+        return hands, self._around(rng, hand)
+
+    def _around(self, rng: np.random.Generator, hand: SceneHand) -> np.ndarray:
+        """K (3, 3) of a random crop around a hand."""
         vertices = hand.vertices_camera[self.surface.hand_vertices]
         plane = vertices[:, :2] / vertices[:, 2:]
         low, high = plane.min(0), plane.max(0)
         side = float((high - low).max())
-        middle = (low + high) / 2 + side * np.clip(rng.normal(0, preset.shift_std, 2), -0.5, 0.5)
+        middle = (low + high) / 2 + side * np.clip(rng.normal(0, self.preset.shift_std, 2), -0.5, 0.5)
         width, height = self.size
-        focal = min(self.size) / (side * rng.uniform(*preset.margin))
-        K = np.array(
+        focal = min(self.size) / (side * rng.uniform(*self.preset.margin))
+        return np.array(
             [
                 [focal, 0, (width - 1) / 2 - focal * middle[0]],
                 [0, focal, (height - 1) / 2 - focal * middle[1]],
                 [0, 0, 1],
             ]
         )
-        return hands, K
 
     def _frame(self, rng: np.random.Generator) -> tuple[list[SceneHand], np.ndarray]:
         """Zero to three hands anywhere in a whole picture, with the field of view of a webcam or a phone."""
@@ -212,12 +253,18 @@ class Composer:
     def _is_free(self, angles: np.ndarray, shape: np.ndarray) -> bool:
         return self.collision.depth(self.model.joints(angles, shape=shape)) < _MAX_PENETRATION
 
-    def solids_around(self, rng: np.random.Generator, hands: list[SceneHand]) -> list[Solid]:
-        """People, sleeves, watches, rings, held objects and occluders for the hands."""
+    def solids_around(
+        self, rng: np.random.Generator, hands: list[SceneHand], bodies: Sequence[SceneBody] = ()
+    ) -> list[Solid]:
+        """People, sleeves, watches, rings, held objects and occluders for the hands; no arms or sleeves for those of
+        the bodies."""
         preset, parts = self.preset, []
+        dressed = {hand for body in bodies for hand in body.hands}
         sleeved = rng.random() < preset.sleeved
         fabric = solids.cloth(rng)
         for i, hand in enumerate(hands):
+            if self.preset.bodies:
+                break
             arm = people.person if i == 0 and rng.random() < preset.person else people.upper_arm
             if arm is people.person or preset.framing == "frame":
                 skin = (
@@ -227,9 +274,9 @@ class Composer:
                 parts.extend(arm(rng, hand, direction, skin, fabric if sleeved and rng.random() < 0.8 else None))
         sleeve_length = 0.3 if parts else 0.42
         for i, hand in enumerate(hands):
-            if sleeved:
+            if sleeved and i not in dressed:
                 parts.append(self._sleeve(rng, hand, i, fabric, sleeve_length))
-            elif rng.random() < 0.12:
+            elif rng.random() < 0.12 and not _under_sleeve(i, bodies):
                 parts.append(self._watch(rng, hand, i))
             if rng.random() < 0.08:
                 parts.append(solids.ring(rng, hand.joints_camera, self.surface.radii()))
@@ -319,6 +366,11 @@ class Composer:
 
 def _mirror(side: str) -> np.ndarray:
     return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
+
+
+def _under_sleeve(hand: int, bodies: Sequence[SceneBody]) -> bool:
+    """Whether a hand's wrist is under the sleeve of its body."""
+    return any(hand in body.hands and body.look.sleeve > 1.8 for body in bodies)
 
 
 def _second_side(rng: np.random.Generator, side: str) -> str:

@@ -1,7 +1,7 @@
 """From a seed and an index to a labelled picture."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from knuckle.handmodel.limits import angle_limits
 from knuckle.handmodel.poses import named_pose, pose_names
 from knuckle.skeleton import PARENTS
 from knuckle.synth.backdrop import load_photos, photo_paths
+from knuckle.synth.body import BodyModel
+from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.clip import FRAMES_PER_SECOND, Clip, random_clip, scene_at
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.compose import Composer
@@ -20,7 +22,9 @@ from knuckle.synth.light import Panorama
 from knuckle.synth.presets import PRESETS
 from knuckle.synth.render import RenderedScene, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
+from knuckle.synth.staging import Stage
 from knuckle.synth.surface import HandSurface
+from knuckle.synth.wearer import Wearer
 
 _MAX_ATTEMPTS = 6  # at sampling a crop that shows its hand
 _MIN_VISIBLE = 0.5  # fraction of a crop's hand that must not be occluded
@@ -98,18 +102,24 @@ class Generator:
         panoramas = [Panorama(p) for p in panorama_paths(Path(settings.hdri))] if settings.hdri else []
         size = (settings.size, settings.size)
         preset = PRESETS[settings.preset]
-        self.composer = Composer(
+        wearer = Wearer(model, self.surface, BodySurface(BodyModel.open())) if preset.bodies else None
+        limits = angle_limits()
+        named = {name: named_pose(name) for name in pose_names()}
+        composer = Composer(
             model=model,
             surface=self.surface,
             collision=SelfCollision(self.surface.radii()),
-            limits=angle_limits(),
-            bank={name: named_pose(name) for name in pose_names() if name.startswith(preset.named_poses)},
+            limits=limits,
+            bank={name: pose for name, pose in named.items() if name.startswith(preset.named_poses)},
             preset=preset,
             size=size,
             photos=tuple(photos),
             panoramas=tuple(panoramas),
+            wearer=wearer,
         )
-        self.renderer = Renderer(self.surface, size)
+        stage = Stage(wearer, named, limits, composer.pose) if wearer and preset.situations else None
+        self.composer = replace(composer, stage=stage)
+        self.renderer = Renderer(self.surface, size, bodies=wearer.bodies if wearer else None)
         self._bones_near_joint = _bones_near_joints()
         self._clip_at_hand: tuple[int, Clip] | None = None
 
@@ -158,7 +168,7 @@ class Generator:
 
     def _hand_labels(self, scene: Scene, rendered: RenderedScene) -> list[dict[str, Any]]:
         """The labels of all hands that are at least partly inside the picture."""
-        labels = [self._hand_label(scene, rendered, i) for i in range(len(scene.hands))]
+        labels = [self._hand_label(scene, rendered, i) for i in range(len(scene.hands)) if _is_seen(scene, rendered, i)]
         return [label for label in labels if min(np.subtract(label["box"][2:], label["box"][:2])) > 1]
 
     def _hand_label(self, scene: Scene, rendered: RenderedScene, number: int) -> dict[str, Any]:
@@ -200,6 +210,11 @@ class Generator:
 def _shows_hand(rendered: RenderedScene) -> bool:
     visible, complete = np.count_nonzero(rendered.visible == 1), np.count_nonzero(rendered.complete & 1)
     return bool(visible > _MIN_VISIBLE * complete and complete > _MIN_AREA * rendered.visible.size)
+
+
+def _is_seen(scene: Scene, rendered: RenderedScene, number: int) -> bool:
+    """Whether a hand is seen at all: a person's other hand may be behind the body, and is then not in the label."""
+    return not scene.bodies or bool((rendered.visible == number + 1).any())
 
 
 def _object_label(solid: Solid) -> dict[str, Any]:

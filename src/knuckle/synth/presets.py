@@ -26,6 +26,9 @@ class Preset:
         sleeved, held, occluded, second_hand: probabilities of a sleeve, a held object, an occluder, and (in crops) a
             second hand.
         person: probability that the person of the first hand is rendered too.
+        bodies: whether people have whole bodies, with arms that reach their hands; else coarse solids.
+        situations: probability that a picture is of people who do something with their hands; see situations.py.
+            second_person: that there are two of them.
         child: probability of a child's hand.
         poses: relative frequencies of the kinds of pose.
         named_poses: what the names of the bank's poses that are used begin with; "" for the whole bank.
@@ -52,6 +55,9 @@ class Preset:
     occluded: float = 0.18
     second_hand: float = 0.1
     person: float = 0.3
+    bodies: bool = False
+    situations: float = 0.0
+    second_person: float = 0.0
     child: float = 0.15
     poses: PoseMix = field(default_factory=PoseMix)
     named_poses: str | tuple[str, ...] = ""
@@ -63,6 +69,7 @@ class Preset:
     images: int | None = None
 
 
+_CROP = Preset(bodies=True, situations=0.08)
 _PLAIN = Preset(
     margin=(1.4, 1.8),
     shift_std=0.04,
@@ -80,12 +87,12 @@ _BARE = replace(_PLAIN, off_axis=0.1, roll_std=0.0, sleeved=0.0, child=0.0)
 
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
-    "crop": Preset(),
+    "crop": _CROP,
     # The same in the middle of the camera's picture, for a network that is not told where in the picture its crop lies.
-    "central": Preset(off_axis=0.1),
+    "central": replace(_CROP, off_axis=0.1),
     # As `crop` with more finger gestures, for a network that confuses fingers.
-    "gesture": Preset(
-        poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
+    "gesture": replace(
+        _CROP, poses=PoseMix(bank=0.15, swap=0.1, gesture=0.6, touch=0.15, coupled=0.0, blend=0.0), held=0.05, child=0.1
     ),
     # Without occluders, and nearly upright: for a first training or a test.
     "plain": _PLAIN,
@@ -107,6 +114,7 @@ PRESETS: dict[str, Preset] = {
     ),
     # Hands that hold something, mostly seen by their owner: other poses, views and occlusions than `crop` has.
     "held": Preset(
+        bodies=True,
         roll_std=0.6,
         any_roll=0.3,
         held=0.95,
@@ -133,5 +141,12 @@ PRESETS: dict[str, Preset] = {
         occluded=0.1,
         second_hand=0.0,
         person=0.6,
+        bodies=True,
+        situations=0.4,
+        second_person=0.1,
+    ),
+    # Whole pictures of people who do something with their hands.
+    "people": Preset(
+        framing="frame", held=0.1, occluded=0.03, bodies=True, person=1.0, situations=1.0, second_person=0.15
     ),
 }

@@ -8,7 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.features import feature_map, noise_map
+from knuckle.synth.render_body import BodyRenderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.skin import reflectance_table
 from knuckle.synth.surface import HandSurface
@@ -16,6 +18,7 @@ from knuckle.synth.surface import HandSurface
 FEATURE_SIZE = 512
 _SHADOW_SIZE = 256
 _NEAR, _FAR = 0.03, 10.0
+_UNITS = {"features": 0, "noise": 1, "pigments": 2, "shadow": 3}  # of the textures
 # Pixel values of `visible`; see RenderedScene.
 HELD = 200
 OBJECT = 255
@@ -28,7 +31,7 @@ class RenderedScene:
 
     image: (height, width, 3) uint8 RGB.
     visible: what each pixel shows: 0 background, h hand number h (from 1), 100 + h its forearm or sleeve, 200 + h the
-        object it holds, 255 another occluder.
+        object it holds, 255 another occluder, or the rest of a person's body.
     complete: each hand without occlusion: bit h - 1 the hand, bit 3 + h its forearm.
     bone: of the visible hand, the bone (index into the model's bones) plus 1; 0 elsewhere.
     """
@@ -66,9 +69,12 @@ class Renderer:
 
     Args:
         surface: the hand's mesh. size: (width, height) px. supersample: samples per pixel along each axis.
+        bodies: the mesh of people's bodies, where scenes have them.
     """
 
-    def __init__(self, surface: HandSurface, size: tuple[int, int], supersample: int = 2) -> None:
+    def __init__(
+        self, surface: HandSurface, size: tuple[int, int], supersample: int = 2, bodies: BodySurface | None = None
+    ) -> None:
         self.surface, self.size, self.supersample = surface, size, supersample
         self.ctx = create_context()
         self._skin = self._program("skin")
@@ -97,6 +103,7 @@ class Renderer:
         self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
         self._shadow = self.ctx.framebuffer(depth_attachment=self._shadow_map)
         self._textures()
+        self._bodies = BodyRenderer(self.ctx, bodies, _UNITS) if bodies is not None else None
 
     def close(self) -> None:
         """Releases the context and everything in it."""
@@ -125,7 +132,7 @@ class Renderer:
         for unit, texture in enumerate((features, self._noise, self._pigments, self._shadow_map)):
             texture.use(unit)
         for program in (self._skin, self._solid):
-            for unit, name in enumerate(("features", "noise", "pigments", "shadow")):
+            for name, unit in _UNITS.items():
                 if name in program:
                     program[name] = unit
 
@@ -182,6 +189,7 @@ class Renderer:
         self._set_uniforms(scene)
         corners = [self._corners(hand) for hand in scene.hands]
         solids = [self._upload(solid) for solid in scene.solids]
+        self._load_bodies(scene)
         self._draw_shadow(scene, corners, solids)
         image = self._draw_colour(scene, corners, solids)
         complete, visible, bone = self._draw_ids(scene, corners, solids)
@@ -189,6 +197,12 @@ class Renderer:
             for resource in arrays:
                 resource.release()
         return RenderedScene(image, visible, complete, bone)
+
+    def _load_bodies(self, scene: Scene) -> None:
+        if self._bodies is not None:
+            self._bodies.load(scene.bodies)
+        elif scene.bodies:
+            raise ValueError(f"the renderer must have a BodySurface for {len(scene.bodies)} bodies but has none")
 
     def _set_uniforms(self, scene: Scene) -> None:
         projection = _projection(scene.K, scene.size)
@@ -199,9 +213,9 @@ class Renderer:
         colours[: len(scene.light.lamps)] = scene.light.colours
         centre = np.mean([h.joints_camera.mean(0) for h in scene.hands], 0) if scene.hands else np.array([0, 0, 0.5])
         reach = max([0.13, *(float(np.ptp(h.joints_camera - centre, axis=0).max()) for h in scene.hands)])
-        self._to_lamp = _lamp_projection(lamps[0], centre, min(reach, 0.5))
+        self._to_lamp = _lamp_projection(lamps[0], centre, 0.5 if scene.bodies else min(reach, 0.5))
         to_texture = _BIAS @ self._to_lamp
-        for program in (self._skin, self._solid):
+        for program in (self._skin, self._solid, *(self._bodies.lit.values() if self._bodies else ())):
             program["projection"].write(self._to_clip)
             program["to_lamp"].write(to_texture.T.astype("f4").tobytes())
             program["ambient"].write(scene.light.ambient.astype("f4").tobytes())
@@ -246,6 +260,8 @@ class Renderer:
             self._hand_flat.render()
         for arrays in solids:
             arrays[1].render()
+        if self._bodies:
+            self._bodies.draw_flat(self._to_lamp.T.astype("f4").tobytes())
         self.ctx.polygon_offset = 0.0, 0.0
 
     def _draw_colour(self, scene: Scene, corners: list[bytes], solids: list[tuple]) -> np.ndarray:
@@ -264,6 +280,8 @@ class Renderer:
             self._solid["first"], self._solid["second"] = m.colour, m.second_colour
             self._solid["pattern"] = (float(m.pattern), m.scale, m.roughness, m.specular)
             arrays[0].render()
+        if self._bodies:
+            self._bodies.draw()
         width, height = self._colour.size
         pixels = np.frombuffer(self._colour.read(components=4), np.uint8).reshape(height, width, 4)
         if self.supersample > 1:
@@ -298,9 +316,9 @@ class Renderer:
             bones = self._read_ids()
             bones_alone.append(bones)
             complete |= np.where(bones == forearm + 1, 1 << (4 + number), (bones > 0) << number).astype(np.uint8)
-        if not scene.hands and not solids:
+        if not scene.hands and not solids and not scene.bodies:
             return complete, complete.copy(), complete.copy()
-        if len(scene.hands) == 1 and not solids:
+        if len(scene.hands) == 1 and not solids and not scene.bodies:
             bones = bones_alone[0]
             return complete, np.where(bones == forearm + 1, FOREARM + 1, (bones > 0) * 1).astype(np.uint8), bones
         # Everything together: an offset of 20 per hand separates the bones of hands; solids have labels of their own.
@@ -312,6 +330,8 @@ class Renderer:
         self._flat["offset"] = 0.0
         for arrays in solids:
             arrays[1].render()
+        if self._bodies:
+            self._bodies.draw_flat(self._to_clip)
         seen = self._read_ids()
         skin = (seen > 0) & (seen < FOREARM)
         bone = np.where(skin, (seen - 1) % 20 + 1, 0).astype(np.uint8)

@@ -65,6 +65,65 @@ class SceneHand:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What a person's body looks like. Places are on the average adult (metres: y up), colours linear RGB.
+
+    skin: as of the hands. hair_colour; hairline: (4,) in front, at the side, the hair's lower end behind and at the
+    sides; hair_thickness: metres, 0 for none; hat: worn instead of hair.
+    beard, stubble, brows, lips: strengths, 0 to 1. glasses: 0 none, 1 clear, 2 dark. mask: over the mouth.
+    iris; gaze: metres to the side. extra_colour: of glasses, mask and print.
+    shirt: with its thickness off the skin, the depth of its folds, where its sleeves end along the arm (0 shoulder,
+    1 elbow, 2 wrist), its neck (depth, half width), its hem, and whether something is printed on it.
+    trousers: with thickness, and (waist, hem, end of the shoes); bare_legs: below the hem. shoes: colour.
+    """
+
+    skin: SkinAppearance
+    hair_colour: np.ndarray
+    hairline: np.ndarray
+    hair_thickness: float
+    hat: Material | None
+    beard: float
+    stubble: float
+    brows: float
+    lips: float
+    glasses: int
+    mask: bool
+    iris: np.ndarray
+    gaze: float
+    extra_colour: np.ndarray
+    shirt: Material
+    shirt_thickness: float
+    shirt_folds: float
+    sleeve: float
+    neck: tuple[float, float]
+    hem: float
+    printed: bool
+    trousers: Material
+    trousers_thickness: float
+    trousers_ends: tuple[float, float, float]
+    bare_legs: bool
+    shoes: np.ndarray
+
+
+@dataclass(frozen=True)
+class SceneBody:
+    """A person without hands, posed: vertices (V, 3) and unit normals (V, 3) of body.BodyModel, camera frame; and the
+    same vertices (V, 3) where a shirt hangs.
+
+    hands: indices of the person's right and left hand in the scene, None for one that is not in it: its arm ends at the
+    wrist. forearm: metres from elbow to wrist. arms_only: nothing but the arms of these hands is drawn.
+    """
+
+    vertices: np.ndarray
+    shirt: np.ndarray
+    normals: np.ndarray
+    look: Look
+    hands: tuple[int | None, int | None]
+    forearm: float
+    arms_only: bool = False
+
+
+@dataclass(frozen=True)
 class Scene:
     """Everything needed to render one picture. K: (3, 3), pixel centres at integers; size: (width, height);
     background: (height, width, 3) uint8 sRGB."""
@@ -77,4 +136,5 @@ class Scene:
     exposure: float
     background: np.ndarray
     cast_shadow: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # strength, shift x, y, blur (px of 256)
+    bodies: tuple[SceneBody, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from knuckle.view import draw_skeleton
 _TILE = 256
 _BLANK = 255
 _BOX_COLOUR = (255, 220, 60)
-_MASK_COLOURS = np.array([(0, 0, 0), (70, 200, 90), (80, 140, 255), (255, 110, 180)], np.uint8)
+_MASK_COLOURS = np.array([(0, 0, 0), (70, 200, 90), (80, 140, 255), (255, 110, 180), (250, 190, 60)], np.uint8)
 _FOREARM_COLOUR, _OBJECT_COLOUR = (60, 90, 70), (220, 60, 50)
 
 
@@ -90,10 +90,10 @@ def _tile(image: np.ndarray) -> np.ndarray:
 def _masks(picture: Picture) -> np.ndarray:
     """The visible mask in full colour, the occluded part of each hand at half intensity."""
     number = picture.visible.astype(int)
-    colours = _MASK_COLOURS[np.where(number <= 3, number, 0)].copy()
+    colours = _MASK_COLOURS[np.where(number <= 4, number, 0)].copy()
     colours[(number > 100) & (number < 200)] = _FOREARM_COLOUR
     colours[number > 200] = _OBJECT_COLOUR
-    for hand in range(3):
+    for hand in range(4):
         hidden = ((picture.complete >> hand) & 1 == 1) & (number != hand + 1)
         colours[hidden] = colours[hidden] // 2 + _MASK_COLOURS[hand + 1] // 2
     return colours
