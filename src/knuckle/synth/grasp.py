@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from knuckle.geometry.rotation import axis_angle_to_matrix
+from knuckle.geometry.rotation import axis_angle_to_matrix, rotation_about
 from knuckle.handmodel import HandModel
+from knuckle.handmodel.angles import ANGLE_JOINT
 from knuckle.handmodel.limits import angle_limits
 from knuckle.handmodel.poses import named_pose
-from knuckle.skeleton import PARENTS
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.objects import Hold, Thing
 from knuckle.synth.poses import FINGER_STARTS
@@ -99,37 +99,78 @@ class Touch:
         return touched
 
 
+@dataclass(frozen=True)
+class PosedSkin:
+    """The skin of a hand in a pose.
+
+    Attributes:
+        points: (N, 3) in the hand's frame. joints: (21, 3).
+        axes: (23, 3) the axes of the angles, and pivots: (23, 3) the points they go through.
+    """
+
+    points: np.ndarray
+    joints: np.ndarray
+    axes: np.ndarray
+    pivots: np.ndarray
+
+
 class Skin:
     """Points on the skin of the hand without the forearm, and what they belong to.
 
     Args:
         model: the free hand. surface: its mesh.
+
+    Attributes:
+        bone: (N,) the bone of each point. pads: of each bone, the points of its palmar side.
+        coarse: (M,) some of the points, enough to find out whether a finger touches something thick.
     """
 
     def __init__(self, model: HandModel, surface: HandSurface) -> None:
         self.model = model
         faces = surface.faces[np.isin(surface.faces, surface.hand_vertices).all(1)]
+        bone = np.concatenate([surface.bones[surface.hand_vertices], surface.bones[faces[:, 0]]])
+        kept = bone < surface.forearm_bone
         # Vertices are up to 6 mm apart, as much as a pencil is thick: the middles of faces as well.
-        self.vertices, self.faces = surface.hand_vertices, faces
-        self.bone = np.concatenate([surface.bones[self.vertices], surface.bones[faces[:, 0]]])
-        normals = surface.normals(surface.rest, False)
-        normals = np.concatenate([normals[self.vertices], normals[faces].mean(1)])
-        rest = self._sampled(surface.rest)
-        kept = self.bone < surface.forearm_bone
-        self._kept = kept
-        self.bone = self.bone[kept]
-        self.pads = self._find_pads(rest[kept], normals[kept])
+        corners = np.concatenate([np.repeat(surface.hand_vertices[:, None], 3, axis=1), faces])[kept]
+        self._corners = corners.T.copy()
+        self.bone = bone[kept]
+        self.coarse = np.arange(0, int(kept[: len(surface.hand_vertices)].sum()), 2)
+        self.pads = self._find_pads(self._sampled(surface.rest), self._sampled(surface.normals(surface.rest, False)))
+        # How much of a point's weight moves with each angle: that of the bones from the angle's joint to the tip.
+        weights = np.asarray(model.weights)
+        carried = np.zeros((23, weights.shape[1]))
+        for angle, joint in enumerate(ANGLE_JOINT):
+            carried[angle, 1 + joint : 1 + 3 * (joint // 3 + 1)] = 1.0
+        self._carried = self._sampled(weights) @ carried.T
 
-    def _sampled(self, vertices: np.ndarray) -> np.ndarray:
-        return np.concatenate(
-            [vertices[..., self.vertices, :], vertices[..., self.faces, :].mean(-2)],
-            axis=-2,
-        )
+    def _sampled(self, of_vertices: np.ndarray) -> np.ndarray:
+        """Values (V, D) of the mesh's vertices at the points of the skin, (N, D)."""
+        a, b, c = self._corners
+        return (of_vertices[a] + of_vertices[b] + of_vertices[c]) / 3
 
-    def points(self, angles: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Points (..., N, 3) of the skin and joints (..., 21, 3) in the hand's frame."""
+    def posed(self, angles: np.ndarray, shape: np.ndarray) -> PosedSkin:
+        """The skin with angles (23,) of a hand of shape (S,)."""
         posed = self.model(angles, shape=shape)
-        return self._sampled(posed.vertices)[..., self._kept, :], posed.joints
+        turns = posed.bone_transforms[:, :3, :3]
+        axes = np.asarray(self.model.angle_axis).copy()
+        for angle, joint in enumerate(ANGLE_JOINT):
+            # Of a joint with several angles each turns the axes of those after it.
+            for earlier in range(angle - 1, -1, -1):
+                if ANGLE_JOINT[earlier] != joint:
+                    break
+                axes[angle] = rotation_about(self.model.angle_axis[earlier], angles[earlier]) @ axes[angle]
+            if joint % 3:
+                axes[angle] = turns[joint] @ axes[angle]
+        pivots = posed.joints[[1 + 4 * (joint // 3) + joint % 3 for joint in ANGLE_JOINT]]
+        return PosedSkin(self._sampled(posed.vertices), posed.joints, axes, pivots)
+
+    def velocities(self, skin: PosedSkin, which: np.ndarray) -> np.ndarray:
+        """How the points (M,) move with each angle, (M, 23, 3) metres per radian.
+
+        To first order in how much the bones that move a point differ, which is enough to descend.
+        """
+        arms = skin.points[which][:, None] - skin.pivots
+        return np.cross(skin.axes, arms) * self._carried[which][..., None]
 
     def _find_pads(self, rest: np.ndarray, normals: np.ndarray) -> dict[int, np.ndarray]:
         """For each bone of the hand the points of its palmar side, away from its ends."""
@@ -166,10 +207,11 @@ class GraspSearch:
 
     def measure(self, thing: Thing, grasp: Grasp, shape: np.ndarray) -> Touch:
         """How the grasp touches the object. shape: (S,)."""
-        points, joints = self.skin.points(grasp.angles, shape)
+        skin = self.skin.posed(grasp.angles, shape)
+        points, joints = skin.points, skin.joints
         R, t = grasp.T_hand_object[:3, :3], grasp.T_hand_object[:3, 3]
         inside = (points - t) @ R
-        distance = thing.distance(inside)
+        distance = thing.near_distance(inside)
         touching = distance < TOUCH
         depth = np.maximum(-distance[touching], 0)
         parts, nearest = [], []
@@ -229,11 +271,9 @@ class GraspSearch:
         self, thing: Thing, hold: Hold, grasp: Grasp, start: Grasp, shape: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Residuals (M,) in metres and their derivatives (M, 29) by the object's position, rotation, and the angles."""
-        step = 1e-4
-        angles = np.concatenate([grasp.angles[None], grasp.angles + step * np.eye(23)])
-        points, joints = self.skin.points(angles, shape)
+        skin = self.skin.posed(grasp.angles, shape)
         R, t = grasp.T_hand_object[:3, :3], grasp.T_hand_object[:3, 3]
-        distance = thing.distance((points[0] - t) @ R)
+        distance = thing.near_distance((skin.points - t) @ R)
         used = list(np.flatnonzero(distance < -_GIVE))
         targets = [0.0] * len(used)
         weights = [_PENETRATION_WEIGHT * min(1.0, 30 / max(len(used), 1)) ** 0.5] * len(used)
@@ -245,15 +285,14 @@ class GraspSearch:
             used.append(int(nearest))
             targets.append(min(float(distance[nearest]), -0.5 * _GIVE))
             weights.append(weight / (1 + (gap / _FAR) ** 2))
-        here = points[0, used]
+        here = skin.points[used]
         normals = thing.normal((here - t) @ R) @ R.T
         offset = np.where(np.arange(len(used)) < penetrating, distance[used] + _GIVE, distance[used] - targets)
         scale = np.array(weights)[:, None]
-        moved = (points[1:, used] - here) / step
-        by_angles = np.einsum("ai,bai->ab", normals, moved)
+        by_angles = np.einsum("bi,bai->ba", normals, self.skin.velocities(skin, np.array(used)))
         rows = [np.hstack([-normals, -np.cross(here - t, normals), by_angles]) * scale]
         values = [offset * scale[:, 0]]
-        for value, row in (self._prior(grasp, start), self._self_contact(joints, step)):
+        for value, row in (self._prior(grasp, start), self._self_contact(skin, grasp.angles, shape)):
             values.append(value)
             rows.append(row)
         return np.concatenate(values), np.concatenate(rows)
@@ -285,12 +324,16 @@ class GraspSearch:
         values.append(np.zeros(3))
         return np.concatenate(values), np.concatenate(rows)
 
-    def _self_contact(self, joints: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
-        overlaps = self.collision.overlaps(joints) - 0.5 * _MAX_SELF_PENETRATION
-        deep = np.flatnonzero(overlaps[0] > 0)
-        values = _SELF_WEIGHT * overlaps[0, deep]
-        rows = _SELF_WEIGHT * (overlaps[1:, deep] - overlaps[0, deep]).T / step
-        return values, np.hstack([np.zeros((len(deep), 6)), rows])
+    def _self_contact(self, skin: PosedSkin, angles: np.ndarray, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        limit = 0.5 * _MAX_SELF_PENETRATION
+        overlaps = self.collision.overlaps(skin.joints) - limit
+        deep = np.flatnonzero(overlaps > 0)
+        if not len(deep):
+            return np.empty(0), np.empty((0, 29))
+        step = 1e-4
+        moved = self.collision.overlaps(self.model.joints(angles + step * np.eye(23), shape=shape))[:, deep] - limit
+        rows = (moved - overlaps[deep]).T / step
+        return _SELF_WEIGHT * overlaps[deep], _SELF_WEIGHT * np.hstack([np.zeros((len(deep), 6)), rows])
 
     def _placed(self, rng: np.random.Generator, thing: Thing, hold_index: int, shape: np.ndarray) -> Grasp:
         """The open hand with the object before its palm or between its fingertips."""
@@ -303,8 +346,8 @@ class GraspSearch:
         turn = axis_angle_to_matrix(rng.normal(0, (0.2, 0.12, 0.12) if palm else (0.15, 0.12, 0.12)))
         shift = rng.normal(0, (0, 0.006, 0.006) if palm else (0, 0.004, 0.003))
 
-        points, joints = self.skin.points(nominal, shape)
-        hand_axes, at = _palm_frame(joints) if palm else self._pads_frame(points, joints, hold.fingers)
+        skin = self.skin.posed(nominal, shape)
+        hand_axes, at = _palm_frame(skin.joints) if palm else self._pads_frame(skin, hold.fingers)
         T = np.eye(4)
         T[:3, :3] = hand_axes @ turn @ object_axes.T
         T[:3, 3] = at + hand_axes @ shift - T[:3, :3] @ point
@@ -319,7 +362,7 @@ class GraspSearch:
         best, least = grasp, np.inf
         for share in np.linspace(0, 1, 11):
             angles = np.clip(nominal + share * (spread - nominal), self.limits[:, 0], self.limits[:, 1])
-            points, _ = self.skin.points(angles, shape)
+            points = self.skin.posed(angles, shape).points[self.skin.coarse]
             tried = self._drawn_out(thing, replace(grasp, angles=angles), points, inward)
             overlap = self._overlap(thing, tried, points)
             if overlap < least:
@@ -331,11 +374,12 @@ class GraspSearch:
     def _overlap(self, thing: Thing, grasp: Grasp, points: np.ndarray) -> float:
         """Sum of how deep points (N, 3) of the skin are in the object, metres."""
         T = grasp.T_hand_object
-        return float(np.maximum(-thing.distance((points - T[:3, 3]) @ T[:3, :3]), 0).sum())
+        return float(np.maximum(-thing.near_distance((points - T[:3, 3]) @ T[:3, :3]), 0).sum())
 
     def _drawn_out(self, thing: Thing, grasp: Grasp, points: np.ndarray, inward: np.ndarray) -> Grasp:
         """The object moved out of the hand by up to 24 mm, until it is free of all but the last bones of the fingers."""
-        points = points[(self.skin.bone % 3 != 0) | (self.skin.bone == 0)]
+        bone = self.skin.bone[self.skin.coarse]
+        points = points[(bone % 3 != 0) | (bone == 0)]
         for _ in range(6):
             if self._overlap(thing, grasp, points) == 0:
                 break
@@ -344,12 +388,11 @@ class GraspSearch:
             grasp = replace(grasp, T_hand_object=T)
         return grasp
 
-    def _pads_frame(
-        self, points: np.ndarray, joints: np.ndarray, fingers: Sequence[int]
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _pads_frame(self, skin: PosedSkin, fingers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Columns from the thumb's pad to the fingers', little to index finger, towards the palm; and the point (3,) in
         the middle between those pads."""
-        pads = {finger: points[self.skin.pads[3 * finger + 3]].mean(0) for finger in fingers}
+        joints = skin.joints
+        pads = {finger: skin.points[self.skin.pads[3 * finger + 3]].mean(0) for finger in fingers}
         others = [finger for finger in fingers if finger]
         middle = np.mean([pads[finger] for finger in others], axis=0)
         facing = middle - np.mean([joints[4 * finger + 3 : 4 * finger + 5].mean(0) for finger in others], axis=0)
@@ -369,7 +412,7 @@ class GraspSearch:
 
     def _against_palm(self, thing: Thing, grasp: Grasp, normal: np.ndarray, shape: np.ndarray) -> Grasp:
         """The object moved along the palm's normal until it lies on the open hand's palm."""
-        points, _ = self.skin.points(_opened(grasp.angles, 1.0), shape)
+        points = self.skin.posed(_opened(grasp.angles), shape).points
         points = points[(self.skin.bone == 0) | (self.skin.bone % 3 == 1)]
         T = grasp.T_hand_object.copy()
         T[:3, 3] += 0.12 * normal
@@ -385,13 +428,14 @@ class GraspSearch:
         hold = thing.holds[grasp.hold]
         if hold.style == "tips":
             return grasp
-        nominal, angles = grasp.angles, _opened(grasp.angles, 1.0)
+        nominal, angles = grasp.angles, _opened(grasp.angles)
         rate = (nominal - angles) / 20
         moving = np.ones(23, bool)
         R, t = grasp.T_hand_object[:3, :3], grasp.T_hand_object[:3, 3]
         for _ in range(34):
-            points, joints = self.skin.points(angles, shape)
-            touched = np.unique(self.skin.bone[thing.distance((points - t) @ R) < 0])
+            skin = self.skin.posed(angles, shape)
+            inside = thing.near_distance((skin.points[self.skin.coarse] - t) @ R) < 0
+            touched = np.unique(self.skin.bone[self.skin.coarse][inside])
             for bone in touched[touched > 0]:
                 finger, level = (bone - 1) // 3, (bone - 1) % 3
                 first = 0 if finger == 0 else FINGER_STARTS[finger - 1]
@@ -401,7 +445,7 @@ class GraspSearch:
             if not moving.any():
                 break
             angles = np.clip(angles + np.where(moving, rate, 0), self.limits[:, 0], self.limits[:, 1])
-            if self.collision.depth(joints) > _MAX_SELF_PENETRATION:
+            if self.collision.depth(skin.joints) > _MAX_SELF_PENETRATION:
                 moving[:7] = False
         return replace(grasp, angles=angles)
 
@@ -416,14 +460,14 @@ def _spread(angles: np.ndarray) -> np.ndarray:
     return spread
 
 
-def _opened(angles: np.ndarray, share: float) -> np.ndarray:
-    """The pose (23,) opened: 0 as it is, 1 with fingers nearly straight and the thumb away from the palm."""
+def _opened(angles: np.ndarray) -> np.ndarray:
+    """The pose (23,) with fingers nearly straight and the thumb away from the palm."""
     opened = angles.copy()
     opened[:7] = _OPEN_THUMB
     for first in FINGER_STARTS:
         opened[first + 1] = min(angles[first + 1], 0.35 * angles[first + 1] - 0.1)
         opened[first + 2 : first + 4] = 0.3 * angles[first + 2 : first + 4]
-    return angles + share * (opened - angles)
+    return opened
 
 
 def _palm_frame(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -445,5 +489,3 @@ def best(measured: Sequence[tuple[Grasp, Touch]]) -> list[tuple[Grasp, Touch]]:
     held = [pair for pair in measured if pair[1].holds]
     return sorted(held, key=lambda pair: pair[1].penetration * 500 - len(pair[1].parts))
 
-
-assert PARENTS[1] == 0
