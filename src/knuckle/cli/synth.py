@@ -24,6 +24,8 @@ def synth(
         "angrender",
         "manorender",
         "motion",
+        "grasp",
+        "hop",
     ] = "crop",
     size: int = 256,
     seed: int = 0,

@@ -12,11 +12,14 @@ from knuckle.handmodel.angles import ANGLE_NAMES
 from knuckle.handmodel.limits import angle_limits
 from knuckle.handmodel.poses import named_pose, pose_names
 from knuckle.skeleton import PARENTS
+from knuckle.synth.bank import GraspBank
 from knuckle.synth.backdrop import load_photos, photo_paths
 from knuckle.synth.clip import FRAMES_PER_SECOND, Clip, random_clip, scene_at
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.compose import Composer
+from knuckle.synth.handling import Handler, Handling
 from knuckle.synth.light import Panorama
+from knuckle.synth.objects import everyday_things
 from knuckle.synth.presets import PRESETS
 from knuckle.synth.render import RenderedScene, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
@@ -112,6 +115,10 @@ class Generator:
         self.renderer = Renderer(self.surface, size)
         self._bones_near_joint = _bones_near_joints()
         self._clip_at_hand: tuple[int, Clip] | None = None
+        self._handler = None
+        if preset.handling is not None:
+            self._handler = Handler(self.composer, preset.handling, everyday_things(), GraspBank.load())
+        self._handling_at_hand: tuple[int, Handling] | None = None
 
     def close(self) -> None:
         """Releases the OpenGL context."""
@@ -125,6 +132,9 @@ class Generator:
             place = {"clip": number, "frame": frame, "time": round(frame / FRAMES_PER_SECOND, 6)}
             scene = scene_at(self.composer, self._clip(number), place["time"])
             rendered = self.renderer.render(scene)
+        elif self._handler is not None:
+            scene, place = self._handled(self._handler, index)
+            rendered = self.renderer.render(scene)
         else:
             scene, rendered = self._visible_scene(index)
         label = place | {
@@ -135,7 +145,7 @@ class Generator:
             "seed": self.settings.seed,
             "index": index,
             "hands": self._hand_labels(scene, rendered),
-            "objects": [_object_label(solid) for solid in scene.solids if solid.held_by is not None],
+            "objects": [_object_label(solid) for solid in scene.solids if solid.T_camera_object is not None],
         }
         return Picture(rendered.image, label, rendered.visible, rendered.complete)
 
@@ -145,6 +155,19 @@ class Generator:
             clip = random_clip(self.composer, np.random.default_rng([self.settings.seed, number]), seconds)
             self._clip_at_hand = (number, clip)
         return self._clip_at_hand[1]
+
+    def _handled(self, handler: Handler, index: int) -> tuple[Scene, dict[str, Any]]:
+        """The scene of a frame of a sequence with an object, and the labels of where it is in the set."""
+        plan, images = handler.plan, self.composer.preset.images
+        number, frame = plan.place(index, images)
+        if self._handling_at_hand is None or self._handling_at_hand[0] != number:
+            self._handling_at_hand = (number, handler.sequence(self.settings.seed, number))
+        handling = self._handling_at_hand[1]
+        time = frame / plan.frames_per_second
+        place: dict[str, Any] = {"clip": number, "frame": frame, "time": round(time, 6), **handling.about}
+        if images is not None and plan.test_images:
+            place["split"] = "test" if images - plan.test_images <= index < images else "train"
+        return handler.scene_at(handling, time), place
 
     def _visible_scene(self, index: int) -> tuple[Scene, RenderedScene]:
         """A random scene, sampled again when its crop shows too little of the hand."""
@@ -208,6 +231,7 @@ def _object_label(solid: Solid) -> dict[str, Any]:
         "held_by": solid.held_by + 1,
         "T_camera_object": _rounded(np.asarray(solid.T_camera_object), 8),
         "half": _rounded(np.asarray(solid.half_extents), 6),
+        **solid.about,
     }
 
 

@@ -450,6 +450,11 @@ class GraspSearch:
         return replace(grasp, angles=angles)
 
 
+def opened_for(hold: Hold, angles: np.ndarray) -> np.ndarray:
+    """The angles (23,) of a hand that is about to grasp so, from those with which it grasps; limits are the caller's."""
+    return _opened(angles) if hold.style == "palm" else _spread(angles)
+
+
 def _spread(angles: np.ndarray) -> np.ndarray:
     """The pose (23,) with thumb and fingers as far apart as a hand can hold something between their pads."""
     spread = angles.copy()
@@ -482,10 +487,3 @@ def _axes(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     y = second - (second @ x) * x
     y = y / np.linalg.norm(y)
     return np.stack([x, y, np.cross(x, y)], -1)
-
-
-def best(measured: Sequence[tuple[Grasp, Touch]]) -> list[tuple[Grasp, Touch]]:
-    """Those that hold the object, more contacts and less penetration first."""
-    held = [pair for pair in measured if pair[1].holds]
-    return sorted(held, key=lambda pair: pair[1].penetration * 500 - len(pair[1].parts))
-

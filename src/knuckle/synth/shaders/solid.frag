@@ -20,6 +20,24 @@ vec3 irradiance(vec3 n) {
         + ambient[6] * 0.315392 * (3.0 * n.z * n.z - 1.0) + ambient[8] * 0.546274 * (n.x * n.x - n.y * n.y);
 }
 
+// How much of the second colour a held object has there: the grain of wood, the print of a package, the skin of a fruit.
+float surface_of_thing(vec3 p, vec4 grain) {
+    vec3 q = p * pattern.y;
+    if (pattern.x > 7.5) {  // streaks from pole to pole along x
+        float streak = texture(noise, vec2(atan(p.y, p.z) * 0.48, p.x * 2.0)).r;
+        return smoothstep(0.45, 0.75, 0.7 * streak + 0.3 * grain.r);
+    }
+    if (pattern.x > 6.5) {  // a panel with lines of print, and a picture
+        vec2 cell = floor(q.xy + 0.5 * q.z);
+        float line = step(0.45, fract(q.y * 3.0)) * step(0.25, texture(noise, vec2(cell.y * 0.37, q.x * 0.11)).g);
+        float picture = smoothstep(0.45, 0.55, grain.r);
+        return step(1.0, mod(cell.x + cell.y, 3.0)) * line + (1.0 - step(1.0, mod(cell.x + cell.y, 3.0))) * picture;
+    }
+    // Rings of a trunk along x, cut lengthwise.
+    float ring = length(q.yz + 0.8 * vec2(grain.r, grain.g)) + 0.02 * q.x;
+    return 0.25 + 0.5 * abs(fract(ring) - 0.5) * 2.0 * (0.6 + 0.4 * texture(noise, vec2(p.x * 4.0, p.y * 60.0)).g);
+}
+
 void main() {
     vec3 eye = -normalize(at);
     vec3 n = normalize(facing);
@@ -27,12 +45,13 @@ void main() {
     vec3 p = inside * pattern.y;
     vec4 grain = texture(noise, inside.xy * 3.0 + inside.zx * 2.0);
     float t = 0.0;
-    if (pattern.x > 3.5) t = 0.5 + 0.25 * sin(p.x * 6.0) * sin(p.y * 6.0) + (grain.g - 0.5);
+    if (pattern.x > 5.5) t = surface_of_thing(inside, grain);
+    else if (pattern.x > 3.5) t = 0.5 + 0.25 * sin(p.x * 6.0) * sin(p.y * 6.0) + (grain.g - 0.5);
     else if (pattern.x > 2.5) t = step(0.0, sin(p.x) * sin(p.y) * sin(p.z + 0.7));
     else if (pattern.x > 1.5) t = step(0.0, sin(p.y));
     else if (pattern.x > 0.5) t = smoothstep(0.4, 0.6, grain.r);
     float flatness = 1.0;
-    if (pattern.x > 4.5) {
+    if (pattern.x > 4.5 && pattern.x < 5.5) {
         // A face, looking along -z, in units of half its height; y runs down.
         vec2 f = vec2(abs(p.x), p.y);
         float front = smoothstep(0.1, -0.2, p.z);
