@@ -32,6 +32,7 @@ def synth(
     workers: int = 2,
     backgrounds: Path | None = None,
     hdri: Path | None = None,
+    objects: Path | None = None,
     sheet: bool = False,
     poses: int = 0,
 ) -> int:
@@ -64,7 +65,9 @@ def synth(
         people's smooth, open hands; held: hands that hold objects; angrender: bare, upright hands from 2,232 positions
         of the camera, 71,424 pictures; manorender: 895 poses with fingers swapped between them, 64 views of each,
         57,280 pictures; motion: clips of 120 frames in which one or two
-        hands move, cross and leave the picture.
+        hands move, cross and leave the picture; grasp: sequences of 60 frames in which a hand comes near an object,
+        closes on it and holds it; hop: such sequences as HOP has them, ten subjects with thirty objects of four
+        categories before 600 backgrounds, 11,820 pictures (use --size 320), the last 800 for testing.
     size
         Pixels along each side.
     seed
@@ -75,6 +78,9 @@ def synth(
         A folder of photographs (without hands in them) for the backgrounds, which are procedural otherwise.
     hdri
         A folder of .hdr panoramas for light and background; light is procedural otherwise.
+    objects
+        For the preset grasp: a folder of closed meshes in metres (.obj, .ply, .glb, .stl) to hold instead of the objects
+        that come with knuckle; takes `pip install 'knuckle[datasets]'`.
     sheet
         Also write OUT/sheet.png: the first pictures (at most 64), overlaid with their labels.
     poses
@@ -89,9 +95,8 @@ def synth(
     from knuckle.synth import PRESETS, Settings, write_shards, write_sheet
 
     images = images or PRESETS[preset].images or 1000
-    settings = Settings(
-        preset, size, seed, None if backgrounds is None else str(backgrounds), None if hdri is None else str(hdri)
-    )
+    folders = (None if folder is None else str(folder) for folder in (backgrounds, hdri, objects))
+    settings = Settings(preset, size, seed, *folders)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None
     try:

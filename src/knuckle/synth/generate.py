@@ -12,13 +12,14 @@ from knuckle.handmodel.angles import ANGLE_NAMES
 from knuckle.handmodel.limits import angle_limits
 from knuckle.handmodel.poses import named_pose, pose_names
 from knuckle.skeleton import PARENTS
-from knuckle.synth.bank import GraspBank
 from knuckle.synth.backdrop import load_photos, photo_paths
+from knuckle.synth.bank import GraspBank
 from knuckle.synth.clip import FRAMES_PER_SECOND, Clip, random_clip, scene_at
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.compose import Composer
 from knuckle.synth.handling import Handler, Handling
 from knuckle.synth.light import Panorama
+from knuckle.synth.meshes import load_things, mesh_paths
 from knuckle.synth.objects import everyday_things
 from knuckle.synth.presets import PRESETS
 from knuckle.synth.render import RenderedScene, Renderer
@@ -36,6 +37,7 @@ class Settings:
 
     preset: a name of PRESETS. size: pixels along each side. seed: of all random numbers.
     backgrounds, hdri: folders of photographs and of panoramas, None for none.
+    objects: folder of meshes to hold, of the preset grasp; None for the objects that come with knuckle.
     """
 
     preset: str = "crop"
@@ -43,6 +45,7 @@ class Settings:
     seed: int = 0
     backgrounds: str | None = None
     hdri: str | None = None
+    objects: str | None = None
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -51,17 +54,23 @@ class Settings:
             raise ValueError(f"size must be between 32 and 2048 pixels but got {self.size}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more but got {self.seed}")
+        handling = PRESETS[self.preset].handling
+        if self.objects is not None and (handling is None or handling.hop):
+            raise ValueError(f"objects can be given to the preset grasp but got the preset {self.preset}")
 
     def for_manifest(self) -> dict[str, Any]:
         """The settings as builtin types, with the folders replaced by a digest of their file names and sizes."""
         described: dict[str, Any] = asdict(self)
-        for key in ("backgrounds", "hdri"):
+        listed = {"backgrounds": photo_paths, "hdri": panorama_paths, "objects": mesh_paths}
+        for key, paths_of in listed.items():
             folder = described[key]
             if folder is not None:
-                paths = photo_paths(Path(folder)) if key == "backgrounds" else panorama_paths(Path(folder))
+                paths = paths_of(Path(folder))
                 listing = "\n".join(f"{p.name} {p.stat().st_size}" for p in paths)
                 digest = hashlib.sha256(listing.encode()).hexdigest()
                 described[key] = {"files": len(paths), "sha256_of_listing": digest}
+        if self.objects is None:
+            del described["objects"]  # as in the manifests of sets without them
         return described
 
 
@@ -115,9 +124,11 @@ class Generator:
         self.renderer = Renderer(self.surface, size)
         self._bones_near_joint = _bones_near_joints()
         self._clip_at_hand: tuple[int, Clip] | None = None
-        self._handler = None
+        self.handler = None
         if preset.handling is not None:
-            self._handler = Handler(self.composer, preset.handling, everyday_things(), GraspBank.load())
+            things = load_things(Path(settings.objects)) if settings.objects else everyday_things()
+            bank = GraspBank({}) if settings.objects else GraspBank.load()
+            self.handler = Handler(self.composer, preset.handling, things, bank)
         self._handling_at_hand: tuple[int, Handling] | None = None
 
     def close(self) -> None:
@@ -132,8 +143,8 @@ class Generator:
             place = {"clip": number, "frame": frame, "time": round(frame / FRAMES_PER_SECOND, 6)}
             scene = scene_at(self.composer, self._clip(number), place["time"])
             rendered = self.renderer.render(scene)
-        elif self._handler is not None:
-            scene, place = self._handled(self._handler, index)
+        elif self.handler is not None:
+            scene, place = self._handled(self.handler, index)
             rendered = self.renderer.render(scene)
         else:
             scene, rendered = self._visible_scene(index)

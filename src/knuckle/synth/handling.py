@@ -76,7 +76,7 @@ class Handler:
         """The sequence with a number of 0 or more."""
         rng = np.random.default_rng([seed, number])
         composer, plan = self.composer, self.plan
-        thing, grasp, touch, shape, about = self._held(rng, number)
+        thing, grasp, touch, shape, about = self.held(rng, number)
         side = "left" if not plan.hop and rng.random() < 0.5 else "right"
         width, height = composer.size
         focal = float(max(width, height) / 2 / np.tan(np.deg2rad(rng.uniform(20, 38))))
@@ -143,7 +143,7 @@ class Handler:
         held = self._solids(handling, T_camera_object, T_camera_hand, time >= handling.closed)
         return replace(handling.scene, hands=(posed,), solids=(*around, *held))
 
-    def _held(
+    def held(
         self, rng: np.random.Generator, number: int
     ) -> tuple[Thing, Grasp, Touch, np.ndarray, dict[str, str | int]]:
         """The object of a sequence, the grasp on it, how it touches, and the shape of the hand."""

@@ -99,7 +99,7 @@ def _minus(point: Vector, middle: np.ndarray) -> Vector:
     return x, y, z
 
 
-_ALL, _FINGERS_ONLY = (0, 1, 2, 3, 4), (1, 2, 3, 4)
+_ALL = (0, 1, 2, 3, 4)
 _X, _Y, _Z, _ANY = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0)
 
 
@@ -284,20 +284,26 @@ def _bars() -> list[Thing]:
     ]
 
 
-def _block(name: str, half: Vector, finish: str, rounding: float = 0.002, parts: Sequence[Shape] = ()) -> Thing:
-    """A cubical object: x its longest and z its thinnest side, held across the thinnest near an edge, or across its
-    width where a hand spans that."""
+def _block_holds(half: Vector) -> list[Hold]:
+    """How a cubical object is held, x its longest and z its thinnest side: across the thinnest near an edge, or across
+    its width where a hand spans that."""
     x, y, z = half
     inset = min(0.03, 0.6 * y)
     holds = [
         _between("grasp_palmar", 2 * z, (-0.3 * x, y - inset, 0), (0.3 * x, y - inset, 0), _X, _Z),
         _between("grasp_prismatic", 2 * z, (-0.3 * x, inset - y, 0), (0.3 * x, inset - y, 0), _X, (0.0, 0.0, -1.0)),
-        _between("grasp_extension", 2 * z, (x - min(0.035, x), -0.2 * y, 0), (x - min(0.035, x), 0.2 * y, 0), _Y, (0.0, 0.0, -1.0)),
+        _between(
+            "grasp_extension", 2 * z, (x - min(0.035, x), -0.2 * y, 0), (x - min(0.035, x), 0.2 * y, 0), _Y, (0.0, 0.0, -1.0)
+        ),
     ]
     if 0.02 < y < 0.043:
         holds.append(_between("grasp_palmar", 2 * y, (-0.4 * x, 0, 0), (0.4 * x, 0, 0), _X, _Y))
         holds.append(_between("grasp_prismatic", 2 * y, (-0.4 * x, 0, 0), (0.4 * x, 0, 0), _X, (0.0, -1.0, 0.0)))
-    return thing(name, "cube", [box(half, rounding).of(finish), *parts], holds)
+    return holds
+
+
+def _block(name: str, half: Vector, finish: str, rounding: float = 0.002, parts: Sequence[Shape] = ()) -> Thing:
+    return thing(name, "cube", [box(half, rounding).of(finish), *parts], _block_holds(half))
 
 
 def _cubes() -> list[Thing]:
@@ -305,16 +311,15 @@ def _cubes() -> list[Thing]:
     covers = [box((0.0905, 0.062, 0.0011), 0.0009).moved((0, 0, sign * 0.0115)).of("print") for sign in (-1.0, 1.0)]
     spine = box((0.0905, 0.0012, 0.0122), 0.001).moved((0, -0.0612, 0)).of("print")
     screen = box((0.0665, 0.0325, 0.0006), 0.0004).moved((0, 0, 0.0041)).of("screen")
-    board = [box((0.14, 0.085, 0.0075), 0.004)]
+    board = (0.14, 0.085, 0.0075)
     keys = [
         box((0.03, 0.015, 0.001), 0.0008).moved((-0.035, 0, 0.0083)).of("rubber"),
         lathe([(0.0, 0), (0.0, 0.014), (0.0095, 0.014), (0.0095, 0)], 0.001).moved((0.04, 0, 0), _x_to_z()).of("rubber"),
     ]
-    block = _block("book", (0.09, 0.062, 0.0125), "print")
     return [
-        thing("book", "cube", [pages, *covers, spine], block.holds),
+        thing("book", "cube", [pages, *covers, spine], _block_holds((0.09, 0.062, 0.0125))),
         _block("phone", (0.0735, 0.0355, 0.004), "lacquer", 0.003, [screen]),
-        thing("cutting board", "cube", [part.of("wood") for part in board], _block("", (0.14, 0.085, 0.0075), "").holds),
+        thing("cutting board", "cube", [box(board, 0.004).of("wood")], _block_holds(board)),
         _block("matchbox", (0.028, 0.018, 0.0075), "print", 0.001),
         _block("tea box", (0.045, 0.0375, 0.0325), "print", 0.001),
         _block("soap", (0.042, 0.028, 0.013), "ceramic", 0.010),
@@ -325,19 +330,34 @@ def _cubes() -> list[Thing]:
     ]
 
 
-def _round(name: str, shapes: Sequence[Shape], diameter: float, finish: str) -> Thing:
-    """A spherical object: in the palm where it is large, between the fingertips else."""
+def _ball_holds(diameter: float) -> list[Hold]:
+    """How a spherical object is held: between the fingertips, and where it is large in the palm."""
     middle = (0.0, 0.0, 0.0)
-    shapes = [shape if shape.finish != "plastic" else shape.of(finish) for shape in shapes]
-    tips = [_between("grasp_precision_sphere", diameter, middle, middle, _ANY, _ANY)]
+    holds = [_between("grasp_precision_sphere", diameter, middle, middle, _ANY, _ANY)]
     if diameter < 0.05:
-        tips += [
-            _between("grasp_tripod", diameter, middle, middle, _ANY, _ANY, (0, 1, 2)),
-            _between("grasp_quadpod", diameter, middle, middle, _ANY, _ANY, (0, 1, 2, 3)),
-        ]
+        holds.append(_between("grasp_tripod", diameter, middle, middle, _ANY, _ANY, (0, 1, 2)))
+        holds.append(_between("grasp_quadpod", diameter, middle, middle, _ANY, _ANY, (0, 1, 2, 3)))
     else:
-        tips.append(Hold("grasp_spherical", "palm", _ALL, middle, middle, _ANY, _ANY, diameter))
-    return thing(name, "sphere", shapes, tips)
+        holds.append(Hold("grasp_spherical", "palm", _ALL, middle, middle, _ANY, _ANY, diameter))
+    return holds
+
+
+def _round(name: str, shapes: Sequence[Shape], diameter: float, finish: str) -> Thing:
+    shapes = [shape if shape.finish != "plastic" else shape.of(finish) for shape in shapes]
+    return thing(name, "sphere", shapes, _ball_holds(diameter))
+
+
+def usual_holds(category: Category, half_extents: Vector) -> list[Hold]:
+    """How people hold an object of a category, knowing nothing but its box, x its longest and z its thinnest side."""
+    x, y, z = half_extents
+    if category == "cube":
+        return _block_holds(half_extents)
+    if category == "sphere":
+        return _ball_holds(2 * y)
+    if category == "bar" and y < 0.009:
+        return _pen_holds(0.25 * x, y + z)
+    tips = _between("grasp_prismatic", 2 * z, (-0.3 * x, 0, 0), (0.3 * x, 0, 0), _X, _Z)
+    return [*_wrap(y + z, -0.4 * x, 0.4 * x), tips]
 
 
 def _spheres() -> list[Thing]:
