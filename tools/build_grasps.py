@@ -1,8 +1,8 @@
 """Builds the bank of grasps, src/knuckle/synth/data/grasps.npz: python tools/build_grasps.py
 
 For every object up to eight grasps of the average hand, and for each of the ten subjects and thirty objects of the
-preset `hop` two grasps, each closed again on that subject's hand. Every grasp is measured before it is kept. The same bytes
-on every run with the same NumPy.
+preset `hop` two grasps, each closed again on that subject's hand. Every grasp is measured before it is kept. The same
+bytes on every run with the same NumPy.
 """
 
 import argparse
@@ -54,7 +54,10 @@ def main() -> None:
             counts = ", of the subjects " + " ".join(str(len(kept[thing.name, n])) for n in range(len(subjects())))
         deepest = max((touch.penetration for _, touch in found), default=0.0)
         holds = sorted({grasp.hold for grasp, _ in found})
-        print(f"{thing.name}: {len(found)} grasps, holds {holds}, at most {1000 * deepest:.1f} mm deep{counts}", flush=True)
+        print(
+            f"{thing.name}: {len(found)} grasps, holds {holds}, at most {1000 * deepest:.1f} mm deep{counts}",
+            flush=True,
+        )
     data = GraspBank(kept).saved()
     options.out.parent.mkdir(exist_ok=True)
     with atomic_write(options.out) as path:

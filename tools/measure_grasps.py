@@ -1,6 +1,6 @@
 """How well the preset `grasp` grasps: python tools/measure_grasps.py [--grasps 1000] [--pictures 50]
 
-Penetration and contacts of as many grasps, drawn as the preset draws them: everyday objects, and hands of all shapes. And
+Penetration and contacts of as many grasps, drawn as the preset draws them: everyday objects, hands of all shapes. And
 of some pictures how far their masks agree with the hand and the object rendered again from the label alone, on the CPU.
 """
 
@@ -32,9 +32,14 @@ def print_grasps(found: list[tuple[str, Touch]]) -> None:
     )
     contacts = np.array([len(touch.parts) for _, touch in found])
     shallow = penetration <= 1e3 * MAX_PENETRATION
-    print(f"95th percentile of the penetration, mm: median {np.median(penetration):.2f}, worst {penetration.max():.2f};")
+    print(
+        f"95th percentile of the penetration, mm: median {np.median(penetration):.2f}, worst {penetration.max():.2f};"
+    )
     print(f"    at most {1e3 * MAX_PENETRATION:.0f} mm in {100 * shallow.mean():.1f} %")
-    print(f"deepest penetration, mm: median {np.median(deepest):.2f}, 95 % below {np.percentile(deepest, 95):.2f}, ", end="")
+    print(
+        f"deepest penetration, mm: median {np.median(deepest):.2f}, 95 % below {np.percentile(deepest, 95):.2f}, ",
+        end="",
+    )
     print(f"worst {deepest.max():.2f}")
     print(f"parts of the hand that touch: median {np.median(contacts):.0f}, fewest {contacts.min()}; at least ", end="")
     print(f"{MIN_CONTACTS} in {100 * (contacts >= MIN_CONTACTS).mean():.1f} %")
@@ -54,7 +59,9 @@ def main() -> None:
     assert handler is not None
     started = time.process_time()
     found = measured(handler, options.grasps)
-    print(f"{options.grasps} grasps, {1e3 * (time.process_time() - started) / options.grasps:.0f} ms of process time each")
+    print(
+        f"{options.grasps} grasps, {1e3 * (time.process_time() - started) / options.grasps:.0f} ms of process time each"
+    )
     print_grasps(found)
     things = {thing.name: thing for thing in everyday_things()}
     rows = []
@@ -66,8 +73,12 @@ def main() -> None:
     generator.close()
     if rows:
         hand, order = (np.array([getattr(row, name) for row in rows]) for name in ("hand", "order"))
-        print(f"{len(rows)} pictures rendered again from their labels: overlap of the whole hand's mask {hand.mean():.4f}")
-        print(f"    (worst {hand.min():.4f}); hand or object in front: the same in {100 * order.mean():.2f} % of pixels")
+        print(
+            f"{len(rows)} pictures rendered again from their labels: overlap of the whole hand's mask {hand.mean():.4f}"
+        )
+        print(
+            f"    (worst {hand.min():.4f}); hand or object in front: the same in {100 * order.mean():.2f} % of pixels"
+        )
         print(f"    (worst {100 * order.min():.2f} %)")
 
 

@@ -24,7 +24,7 @@ def test_there_are_thirty_and_more_of_four_categories():
 
 
 @pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.name)
-def test_an_object_is_closed_symmetric_and_of_a_size_that_hands_hold(thing):
+def test_an_object_is_closed_and_of_a_size_that_hands_hold(thing):
     points = np.concatenate([shape.vertices for shape in thing.shapes])
     np.testing.assert_allclose(points.max(0), thing.half_extents, atol=1e-12)
     np.testing.assert_allclose(points.min(0), -thing.half_extents, atol=1e-12)
@@ -36,10 +36,6 @@ def test_an_object_is_closed_symmetric_and_of_a_size_that_hands_hold(thing):
         assert shape.finish in FINISHES
         # The mesh's corners lie on the surface, or its edges cut corners of a bend.
         assert np.abs(shape.distance(shape.vertices)).max() < 0.001
-    rng = np.random.default_rng(0)
-    somewhere = 1.3 * thing.half_extents * rng.uniform(-1, 1, (200, 3))
-    mirrored = somewhere * [1, 1, -1]
-    np.testing.assert_allclose(thing.distance(somewhere), thing.distance(mirrored), atol=0.0015)
     for hold in thing.holds:
         assert hold.pose in pose_names()
         # What is held is within the object, or within the width of its handle.
@@ -63,7 +59,7 @@ def test_shapes_have_the_volume_and_the_distances_of_what_they_are(shape, inside
     values = shape.distance(points)
     assert (values < 0).mean() * 0.12**3 == pytest.approx(inside, rel=0.12)
     # No distance changes faster than the point moves.
-    moved = shape.distance(points + [0.001, 0, 0])
+    moved = shape.distance(points + np.array([0.001, 0, 0]))
     assert np.abs(moved - values).max() < 0.001 + 1e-9
     if expected is not None:
         np.testing.assert_allclose(values, expected(points), atol=2e-4)
@@ -103,8 +99,10 @@ def test_a_users_mesh_is_an_object_with_holds(tmp_path):
     across = np.hypot(points[:, 1], points[:, 2]) - 0.03
     beyond = np.abs(points[:, 0]) - 0.06
     true = np.where((across > 0) & (beyond > 0), np.hypot(across, beyond), np.maximum(across, beyond))
-    assert np.abs(tin.distance(points) - true).max() < 0.0015
-    assert np.median(np.abs(tin.distance(points) - true)) < 0.0003
+    error = np.abs(tin.distance(points) - true)[np.abs(true) < 0.005]
+    assert error.max() < 0.0012
+    assert np.median(error) < 0.0003
+    assert (tin.distance(0.5 * points) < 0).all()
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,8 @@ def synth(
     hdri
         A folder of .hdr panoramas for light and background; light is procedural otherwise.
     objects
-        For the preset grasp: a folder of closed meshes in metres (.obj, .ply, .glb, .stl) to hold instead of the objects
-        that come with knuckle; takes `pip install 'knuckle[datasets]'`.
+        For the preset grasp: a folder of closed meshes in metres (.obj, .ply, .glb, .stl) to hold instead of the
+        objects that come with knuckle; takes `pip install 'knuckle[datasets]'`.
     sheet
         Also write OUT/sheet.png: the first pictures (at most 64), overlaid with their labels.
     poses

@@ -192,7 +192,9 @@ class DataSet:
             label = picture.label
             if self.spec.split not in (None, label.get("split")):
                 if "split" not in label:
-                    raise ValueError(f"{self.spec.text} must have splits but its pictures have none; name the folder alone")
+                    raise ValueError(
+                        f"{self.spec.text} must have splits but its pictures have none; name the folder alone"
+                    )
                 continue
             # The frames of a clip show the same hand before the same background.
             group = f"{label['preset']}-{label['seed']}-clip-{label['clip']}" if "clip" in label else str(label["id"])

@@ -48,8 +48,8 @@ def agreement(
         T_camera_hand=np.asarray(hand["T_camera_hand"]),
         side=hand["side"],
     )
-    assert model.face_part is not None
-    arm = np.isin(model.face_part, [model.part_names.index(name) for name in ("forearm", "cap")])
+    # The forearm begins where its bone has the largest weight.
+    arm = (np.asarray(model.weights).argmax(1) == model.weights.shape[1] - 1)[np.asarray(model.faces)].sum(1) > 1
     alone = _rendered(np.asarray(posed.vertices), np.asarray(model.faces), np.where(arm, 101, HAND), K, size)
     seen_hand = (complete & 1) > 0
     union = np.count_nonzero(seen_hand | (alone == HAND))

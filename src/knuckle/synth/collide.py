@@ -63,9 +63,7 @@ class SelfCollision:
         joints: (..., 21, 3)."""
         start, end = joints[..., self.bones[:, 0], :], joints[..., self.bones[:, 1], :]
         i, j = self.first, self.second
-        return self.min_distance - segment_distance(
-            start[..., i, :], end[..., i, :], start[..., j, :], end[..., j, :]
-        )
+        return self.min_distance - segment_distance(start[..., i, :], end[..., i, :], start[..., j, :], end[..., j, :])
 
     def depth(self, joints: np.ndarray) -> float:
         """Largest penetration depth of two capsules, metres; 0 where none overlap. joints: (21, 3)."""

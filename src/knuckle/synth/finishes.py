@@ -7,7 +7,7 @@ import numpy as np
 from knuckle.synth.scene import Material
 from knuckle.synth.solids import random_material, to_rgb
 
-# Name: base colour (sRGB, or None for any), second colour as a factor or a colour, pattern, repeats per metre, roughness,
+# Name: base colour (sRGB, or None for any), second colour as a factor of it, pattern, repeats per metre, roughness,
 # specular. Patterns are those of scene.Material.
 _FINISHES: dict[str, tuple[tuple[float, float, float] | None, tuple[float, float, float], int, float, float, float]] = {
     "plastic": (None, (0.85, 0.85, 0.85), 0, 60.0, 0.35, 0.9),

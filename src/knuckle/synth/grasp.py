@@ -38,7 +38,7 @@ _FAR = 0.03  # metres; what is farther from the object than this is drawn toward
 
 # Thumb angles of an open hand, ready to grasp, degrees.
 _OPEN_THUMB = np.deg2rad([5, 42, 20, 0, 0, 0, 0])
-_STIFF = np.array([4, 5] + [s for s in FINGER_STARTS])  # angles that change little from person to person in a grasp
+_STIFF = np.array([4, 5, *FINGER_STARTS])  # angles that move little in a grasp
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,7 @@ class Skin:
             palmar = np.cross(self.model.angle_axis[flexion[bone - 1]], end - start)
             palmar /= np.linalg.norm(palmar)
             share = (rest - start) @ (end - start) / ((end - start) @ (end - start))
-            pads[bone] = np.flatnonzero(
-                (self.bone == bone) & (normals @ palmar > 0.45) & (share > 0.2) & (share < 0.9)
-            )
+            pads[bone] = np.flatnonzero((self.bone == bone) & (normals @ palmar > 0.45) & (share > 0.2) & (share < 0.9))
         return pads
 
 
@@ -377,7 +375,7 @@ class GraspSearch:
         return float(np.maximum(-thing.near_distance((points - T[:3, 3]) @ T[:3, :3]), 0).sum())
 
     def _drawn_out(self, thing: Thing, grasp: Grasp, points: np.ndarray, inward: np.ndarray) -> Grasp:
-        """The object moved out of the hand by up to 24 mm, until it is free of all but the last bones of the fingers."""
+        """The object moved out of the hand by up to 24 mm, until only the last bones of fingers are in it."""
         bone = self.skin.bone[self.skin.coarse]
         points = points[(bone % 3 != 0) | (bone == 0)]
         for _ in range(6):
@@ -402,7 +400,7 @@ class GraspSearch:
         return _axes(across, np.cross(across, outward)), 0.5 * (middle + pads[0])
 
     def _object_axes(self, rng: np.random.Generator, hold: Hold) -> tuple[np.ndarray, np.ndarray]:
-        """Directions (3,) in the object's frame: from the palm or thumb to the fingers, and along the row of fingers."""
+        """Directions (3,) in the object's frame: from palm or thumb to the fingers, and along the row of fingers."""
         along, across = np.array(hold.along), np.array(hold.across)
         if not along.any():
             along = rng.normal(size=3)
@@ -451,7 +449,7 @@ class GraspSearch:
 
 
 def opened_for(hold: Hold, angles: np.ndarray) -> np.ndarray:
-    """The angles (23,) of a hand that is about to grasp so, from those with which it grasps; limits are the caller's."""
+    """The angles (23,) of a hand that is about to grasp so, from those with which it grasps; not clipped to limits."""
     return _opened(angles) if hold.style == "palm" else _spread(angles)
 
 

@@ -1,7 +1,7 @@
 """Sequences in which a hand comes near an object, closes on it, and moves it about, as a scene for every frame.
 
-The object rests while the hand approaches: open, from the side from which it meets the object least. Once the fingers have
-closed, hand and object move as one.
+The object rests while the hand approaches: open, from the side from which it meets the object least. Once the fingers
+have closed, hand and object move as one.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,9 @@ _BACKGROUND_SEED = 20190600
 _TRIES = 6  # grasps that are fitted to a new hand before the average hand's is taken as it is
 _PATH_STEPS = 6
 # Directions from the hand to where the object is before the hand comes near, in a right hand's frame.
-_APPROACHES = np.array([[0, 0.3, 1], [0, 1, 0.5], [0.5, 0.3, 0.8], [-0.5, 0.3, 0.8], [0, 1, 0], [0.0, -0.5, 0.8]], float)
+_APPROACHES = np.array(
+    [[0, 0.3, 1], [0, 1, 0.5], [0.5, 0.3, 0.8], [-0.5, 0.3, 0.8], [0, 1, 0], [0.0, -0.5, 0.8]], float
+)
 _APPROACHES /= np.linalg.norm(_APPROACHES, axis=1, keepdims=True)
 
 
@@ -158,7 +160,9 @@ class Handler:
         thing = self.things[int(rng.integers(len(self.things)))]
         # A hand that no grasp of the object fits is exchanged for another: a child's cannot span a large can.
         for attempt in range(_TRIES):
-            shape = self.composer.shape(rng) if attempt < _TRIES - 1 else np.zeros(len(self.composer.model.shape_limits))
+            shape = (
+                self.composer.shape(rng) if attempt < _TRIES - 1 else np.zeros(len(self.composer.model.shape_limits))
+            )
             grasps = self._grasps(thing)
             for i in rng.permutation(len(grasps))[:2]:
                 grasp, touch = fit_to(self.search, thing, grasps[i], shape)
@@ -242,9 +246,7 @@ class Handler:
             local, normals = shape.vertices * mirror, shape.normals * mirror
             solid = Solid(local @ R.T + t, normals @ R.T, shape.faces, local, made_of, held_by=0)
             if i == 0:
-                solid = replace(
-                    solid, T_camera_object=T_camera_object, half_extents=thing.half_extents, about=about
-                )
+                solid = replace(solid, T_camera_object=T_camera_object, half_extents=thing.half_extents, about=about)
             solids.append(solid)
         return solids
 
@@ -274,7 +276,7 @@ def _materials(rng: np.random.Generator, thing: Thing) -> tuple[Material, ...]:
 
 def _two_lamps(rng: np.random.Generator, light: Light) -> Light:
     """Two lamps at random places on the camera's side, and dimmer light from around."""
-    directions = np.stack([random_direction(rng) + (0.0, -0.4, -0.8) for _ in range(2)])
+    directions = np.stack([random_direction(rng) for _ in range(2)]) + np.array([0.0, -0.4, -0.8])
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     warmth = rng.normal(0, 0.12, (2, 1))
     colours = rng.uniform(0.6, 1.8, (2, 1)) * np.concatenate([1 + warmth, np.ones((2, 1)), 1 - warmth], axis=1)

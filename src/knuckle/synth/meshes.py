@@ -87,7 +87,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_its_box(vertices: np.ndarray) -> np.ndarray:
-    """Vertices (N, 3) in the frame of their smallest box: origin in its middle, x its longest and z its shortest side."""
+    """Vertices (N, 3) in the frame of their smallest box: origin in its middle, x its longest, z its shortest side."""
     import trimesh
 
     to_box, extents = trimesh.bounds.oriented_bounds(vertices)
@@ -122,7 +122,7 @@ def grid_distance(vertices: np.ndarray, faces: np.ndarray) -> Distance:
     samples, normals = _surface_samples(vertices, faces)
     tree = cKDTree(samples)
     # Far from the surface a rough distance will do: in the middle of a ball every sample is the nearest.
-    distance = tree.query(nodes, eps=0.5)[0]
+    distance = tree.query(nodes, eps=0.2)[0]
     near = np.flatnonzero(distance < 1.5 * _NEAR)
     exact, nearest = tree.query(nodes[near])
     # Samples are some tenths of a millimetre apart: the distance to the plane of the nearest one is closer.
@@ -162,9 +162,11 @@ def _surface_samples(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarra
     return points, np.concatenate([normals[chosen], np.repeat(normals, 3, axis=0)])
 
 
-def _inside(vertices: np.ndarray, faces: np.ndarray, low: np.ndarray, cell: np.ndarray, shape: np.ndarray) -> np.ndarray:
+def _inside(
+    vertices: np.ndarray, faces: np.ndarray, low: np.ndarray, cell: np.ndarray, shape: np.ndarray
+) -> np.ndarray:
     """Which nodes of a grid are inside a closed mesh: where rays along z have entered more often than left."""
-    entered = np.zeros(shape + [0, 0, 1], np.int16)
+    entered = np.zeros(shape + np.array([0, 0, 1]), np.int16)
     # Nodes moved by odd fractions of a cell, so that rays pass beside vertices and edges.
     points = (vertices - low) / cell - [0.000317, 0.000271, 0.0]
     for a, b, c in points[faces]:

@@ -1,7 +1,7 @@
 """Things that hands hold: everyday objects of real size, made of closed shapes, and where and how people hold them.
 
-Each is given in its own frame: origin in the middle of its box, x along its main axis, metres. The objects made here are
-mirror-symmetric in z, so that left hands hold the same ones.
+Each is given in its own frame: origin in the middle of its box, x along its main axis, metres. The objects made here
+have a plane of symmetry, so that the mirror images that left hands hold are the same objects.
 
 Categories are those of HOP (Gao et al., RA-L 2019): cylindrical objects, bars and sticks, cubical objects, spherical
 objects; which grasp goes with which is Feix et al.'s (The GRASP Taxonomy of Human Grasp Types, 2016).
@@ -17,7 +17,7 @@ from knuckle.synth.shapes import Shape, ball, box, lathe, ring, tube
 
 Category: TypeAlias = Literal["cylinder", "bar", "cube", "sphere"]
 CATEGORIES: tuple[Category, ...] = ("cylinder", "bar", "cube", "sphere")
-Vector: TypeAlias = tuple[float, float, float]
+Vector: TypeAlias = tuple[float | int, float | int, float | int]
 _NEAR = 0.01  # metres from its box within which an object's own distance counts
 
 
@@ -132,20 +132,18 @@ def _vessel(name: str, shapes: Sequence[Shape], diameter: float, start: float, e
 
 def _cylinders() -> list[Thing]:
     can = lathe([(-0.061, 0), (-0.061, 0.026), (-0.055, 0.033), (0.053, 0.033), (0.061, 0.027), (0.061, 0)], 0.002)
-    bottle = lathe(
-        [(-0.11, 0), (-0.11, 0.033), (0.035, 0.033), (0.07, 0.016), (0.095, 0.0135), (0.095, 0)], 0.008
-    ).of("glass")
+    bottle = lathe([(-0.11, 0), (-0.11, 0.033), (0.035, 0.033), (0.07, 0.016), (0.095, 0.0135), (0.095, 0)], 0.008).of(
+        "glass"
+    )
     cap = lathe([(0.093, 0), (0.093, 0.0155), (0.112, 0.0155), (0.112, 0)], 0.001)
     mug = lathe(
         [(-0.048, 0), (-0.048, 0.038), (0.048, 0.041), (0.048, 0.037), (-0.042, 0.034), (-0.042, 0)], 0.0015
     ).of("ceramic")
     angle = np.linspace(-1.35, 1.35, 12)
-    handle = tube(
-        np.stack([0.028 * np.sin(angle), 0.034 + 0.034 * np.cos(angle), 0 * angle], -1).tolist(), 0.0055
-    ).of("ceramic")
-    glass = lathe(
-        [(-0.07, 0), (-0.07, 0.028), (0.07, 0.036), (0.07, 0.0335), (-0.058, 0.0255), (-0.058, 0)], 0.001
-    ).of("glass")
+    handle = tube(np.stack([0.028 * np.sin(angle), 0.034 + 0.034 * np.cos(angle), 0 * angle], -1), 0.0055).of("ceramic")
+    glass = lathe([(-0.07, 0), (-0.07, 0.028), (0.07, 0.036), (0.07, 0.0335), (-0.058, 0.0255), (-0.058, 0)], 0.001).of(
+        "glass"
+    )
     jar = lathe([(-0.05, 0), (-0.05, 0.034), (0.03, 0.034), (0.036, 0.03), (0.036, 0)], 0.005).of("glass")
     lid = lathe([(0.034, 0), (0.034, 0.0345), (0.052, 0.0345), (0.052, 0)], 0.0015).of("metal")
     carton = box((0.0975, 0.035, 0.035), 0.002).of("card")
@@ -251,12 +249,14 @@ def _bars() -> list[Thing]:
         *(ring(0.021, 0.0135, 0.0042).moved((-0.06, sign * 0.0175, 0)) for sign in (-1.0, 1.0)),
         *(tube([[-0.041, sign * 0.011, 0], [0.0, sign * 0.0035, 0]], 0.0042) for sign in (-1.0, 1.0)),
         *(
-            box((0.05, 0.0055, 0.0011), 0.0009).moved((0.048, sign * 0.003, sign * 0.0012), _about_z(sign * 0.05)).of("metal")
+            box((0.05, 0.0055, 0.0011), 0.0009)
+            .moved((0.048, sign * 0.003, sign * 0.0012), _about_z(sign * 0.05))
+            .of("metal")
             for sign in (-1.0, 1.0)
         ),
-        lathe([(-0.0035, 0), (-0.0035, 0.004), (0.0035, 0.004), (0.0035, 0)], 0.0008).moved((0.002, 0, 0), _x_to_z()).of(
-            "metal"
-        ),
+        lathe([(-0.0035, 0), (-0.0035, 0.004), (0.0035, 0.004), (0.0035, 0)], 0.0008)
+        .moved((0.002, 0, 0), _x_to_z())
+        .of("metal"),
     ]  # fmt: skip
     return [
         thing("pencil", "bar", [pencil, tip], _pen_holds(0.045, 0.0074)),
@@ -293,7 +293,12 @@ def _block_holds(half: Vector) -> list[Hold]:
         _between("grasp_palmar", 2 * z, (-0.3 * x, y - inset, 0), (0.3 * x, y - inset, 0), _X, _Z),
         _between("grasp_prismatic", 2 * z, (-0.3 * x, inset - y, 0), (0.3 * x, inset - y, 0), _X, (0.0, 0.0, -1.0)),
         _between(
-            "grasp_extension", 2 * z, (x - min(0.035, x), -0.2 * y, 0), (x - min(0.035, x), 0.2 * y, 0), _Y, (0.0, 0.0, -1.0)
+            "grasp_extension",
+            2 * z,
+            (x - min(0.035, x), -0.2 * y, 0),
+            (x - min(0.035, x), 0.2 * y, 0),
+            _Y,
+            (0.0, 0.0, -1.0),
         ),
     ]
     if 0.02 < y < 0.043:
@@ -314,7 +319,9 @@ def _cubes() -> list[Thing]:
     board = (0.14, 0.085, 0.0075)
     keys = [
         box((0.03, 0.015, 0.001), 0.0008).moved((-0.035, 0, 0.0083)).of("rubber"),
-        lathe([(0.0, 0), (0.0, 0.014), (0.0095, 0.014), (0.0095, 0)], 0.001).moved((0.04, 0, 0), _x_to_z()).of("rubber"),
+        lathe([(0.0, 0), (0.0, 0.014), (0.0095, 0.014), (0.0095, 0)], 0.001)
+        .moved((0.04, 0, 0), _x_to_z())
+        .of("rubber"),
     ]
     return [
         thing("book", "cube", [pages, *covers, spine], _block_holds((0.09, 0.062, 0.0125))),
@@ -372,13 +379,16 @@ def _spheres() -> list[Thing]:
         for a in 2 * np.pi * np.arange(5) / 5
     ]
     bulb = [
-        lathe([(-0.034, 0), (-0.033, 0.014), (-0.02, 0.028), (0, 0.031), (0.02, 0.024), (0.034, 0.0135), (0.034, 0)], 0.012).of("ceramic"),
+        lathe(
+            [(-0.034, 0), (-0.033, 0.014), (-0.02, 0.028), (0, 0.031), (0.02, 0.024), (0.034, 0.0135), (0.034, 0)], 0.01
+        ).of("ceramic"),
         lathe([(0.032, 0), (0.032, 0.0135), (0.058, 0.012), (0.062, 0.005), (0.062, 0)], 0.002).of("metal"),
     ]  # fmt: skip
     lemon = lathe(
         [(-0.041, 0), (-0.04, 0.004), (-0.03, 0.014), (-0.013, 0.0265), (0.008, 0.028), (0.026, 0.017), (0.035, 0.006),
          (0.037, 0)], 0.008,
     )  # fmt: skip
+    onion = [ball(0.034, 0.85, 1.0), tube([[0.03, 0, 0], [0.045, 0.0, 0]], [0.006, 0.002])]
     return [
         _round("orange", [ball(0.039, 0.95)], 0.077, "orange"),
         _round("tennis ball", [ball(0.0335)], 0.067, "felt"),
@@ -389,7 +399,7 @@ def _spheres() -> list[Thing]:
         _round("golf ball", [ball(0.02135)], 0.043, "ceramic"),
         _round("light bulb", bulb, 0.062, "ceramic"),
         _round("ping-pong ball", [ball(0.02)], 0.04, "ceramic"),
-        _round("onion", [ball(0.034, 0.85, 1.0), tube([[0.03, 0, 0], [0.045, 0.0, 0]], [0.006, 0.002])], 0.068, "onion"),
+        _round("onion", onion, 0.068, "onion"),
     ]  # fmt: skip
 
 
@@ -399,7 +409,7 @@ def _wire(turn: float) -> Shape:
     x = -0.022 + 0.065 * (1 + np.cos(angle))
     y = 0.028 * np.sin(angle) * (1 + 0.35 * np.cos(angle))
     path = np.stack([x, y * np.cos(turn), y * np.sin(turn)], -1)
-    return tube(path.tolist(), 0.0009).of("metal")
+    return tube(path, 0.0009).of("metal")
 
 
 def _x_to_z() -> np.ndarray:

@@ -136,7 +136,13 @@ PRESETS: dict[str, Preset] = {
         child=0.0,
         images=11820,
         handling=HandlingPlan(
-            frames=20, sequences=600, frames_per_second=10.0, share=(0.4, 0.75), hop=True, backgrounds=600, test_images=800
+            frames=20,
+            sequences=600,
+            frames_per_second=10.0,
+            share=(0.4, 0.75),
+            hop=True,
+            backgrounds=600,
+            test_images=800,
         ),
     ),
     # Videos of four seconds at 30 frames a second, one after the other: one or two hands that move before a camera that

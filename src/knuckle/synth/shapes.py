@@ -11,6 +11,9 @@ import numpy as np
 
 # Points (N, 3) in metres to signed distances (N,).
 Distance: TypeAlias = Callable[[np.ndarray], np.ndarray]
+# As they are written down: one point, and several.
+Coordinates: TypeAlias = np.ndarray | Sequence[float | int]
+Points: TypeAlias = np.ndarray | Sequence[Coordinates]
 
 _AROUND = 32  # vertices around a lathed shape
 _TUBE_AROUND = 12
@@ -33,7 +36,7 @@ class Shape:
     distance: Distance
     finish: str = "plastic"
 
-    def moved(self, offset: Sequence[float], rotation: np.ndarray | None = None) -> "Shape":
+    def moved(self, offset: Coordinates, rotation: np.ndarray | None = None) -> "Shape":
         """The shape rotated by (3, 3), then moved by (3,) metres."""
         shift, turn = np.asarray(offset, float), np.eye(3) if rotation is None else rotation
         distance = self.distance
@@ -49,12 +52,12 @@ class Shape:
         return replace(self, finish=finish)
 
 
-def lathe(profile: Sequence[tuple[float, float]], fillet: float = 0.001) -> Shape:
+def lathe(profile: Points, fillet: float = 0.001) -> Shape:
     """A solid of revolution about x.
 
     Args:
-        profile: (x, radius) in metres along its outline, from one end to the other, where the first and the last radius
-            are zero; solid on the right of the outline as seen with x to the right and the radius up.
+        profile: (P, 2) of x and radius in metres along its outline, from one end to the other, where the first and the
+            last radius are zero; solid on the right of the outline as seen with x to the right and the radius up.
         fillet: radius to which the outline's corners are rounded, metres.
     """
     outline = _filleted(np.asarray(profile, float), fillet)
@@ -80,10 +83,10 @@ def ball(radius: float, stretch: float = 1.0, stretch_end: float | None = None) 
     factor = np.where(angle > np.pi / 2, stretch, stretch if stretch_end is None else stretch_end)
     outline = np.stack([radius * factor * np.cos(angle), radius * np.sin(angle)], -1)
     outline[[0, -1], 1] = 0.0
-    return lathe([(float(a), float(b)) for a, b in outline], fillet=0.0)
+    return lathe(outline, fillet=0.0)
 
 
-def box(half_extents: Sequence[float], rounding: float = 0.002) -> Shape:
+def box(half_extents: Coordinates, rounding: float = 0.002) -> Shape:
     """A box with rounded edges. half_extents: (3,) metres, the rounding within."""
     half = np.asarray(half_extents, float)
     rounding = float(min(rounding, 0.999 * half.min()))
@@ -122,12 +125,12 @@ def box(half_extents: Sequence[float], rounding: float = 0.002) -> Shape:
     return _oriented(vertices, faces, distance)
 
 
-def tube(path: Sequence[Sequence[float]], radius: float | Sequence[float], closed: bool = False) -> Shape:
+def tube(path: Points, radius: float | Sequence[float], closed: bool = False) -> Shape:
     """A round tube along a path, with round ends or closed to a ring.
 
     Args:
         path: (P, 3) metres, with gentle bends.
-        radius: metres, of the whole tube or at each point.
+        radius: metres, of the whole tube or (P,) at each point.
         closed: the last point is joined to the first.
     """
     points = np.asarray(path, float)
@@ -162,12 +165,14 @@ def ring(half_width: float, half_height: float, thickness: float) -> Shape:
     """An elliptical ring in the x-y plane about the origin, of round section; metres."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     path = np.stack([half_width * np.cos(angle), half_height * np.sin(angle), np.zeros(24)], -1)
-    return tube(path.tolist(), thickness, closed=True)
+    return tube(path, thickness, closed=True)
 
 
 def weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vertices that lie within a hundredth of a millimetre joined, and the faces that are left."""
-    _, first, number = np.unique(np.round(vertices / 1e-5).astype(np.int64), axis=0, return_index=True, return_inverse=True)
+    _, first, number = np.unique(
+        np.round(vertices / 1e-5).astype(np.int64), axis=0, return_index=True, return_inverse=True
+    )
     faces = number.reshape(-1)[faces]
     kept = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
     return vertices[first], faces[kept]
