@@ -27,7 +27,7 @@ def synth(
         "grasp",
         "hop",
     ] = "crop",
-    size: int = 256,
+    size: int | None = None,
     seed: int = 0,
     workers: int = 2,
     backgrounds: Path | None = None,
@@ -67,9 +67,9 @@ def synth(
         57,280 pictures; motion: clips of 120 frames in which one or two
         hands move, cross and leave the picture; grasp: sequences of 60 frames in which a hand comes near an object,
         closes on it and holds it; hop: such sequences as HOP has them, ten subjects with thirty objects of four
-        categories before 600 backgrounds, 11,820 pictures (use --size 320), the last 800 for testing.
+        categories before 600 backgrounds, 11,820 pictures, the last 800 for testing.
     size
-        Pixels along each side.
+        Pixels along each side; 256, and where the preset has a size of its own that: hop 320, motion 480.
     seed
         Random seed.
     workers
@@ -96,7 +96,7 @@ def synth(
 
     images = images or PRESETS[preset].images or 1000
     folders = (None if folder is None else str(folder) for folder in (backgrounds, hdri, objects))
-    settings = Settings(preset, size, seed, *folders)
+    settings = Settings(preset, PRESETS[preset].size if size is None else size, seed, *folders)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None
     try:

@@ -14,7 +14,8 @@ from knuckle.synth.skin import SkinAppearance
 class Material:
     """Surface of anything but a hand; colours are linear RGB.
 
-    pattern: 0 plain, 1 blotches, 2 stripes, 3 checks, 4 fabric, 5 a face, 6 wood, 7 print, 8 the skin of a fruit.
+    pattern: 0 plain, 1 blotches, 2 stripes, 3 checks, 4 fabric, 5 a face, 6 wood, 7 print, 8 the skin of a fruit,
+    9 plain and smooth, 10 metal.
     """
 
     colour: tuple[float, float, float]
