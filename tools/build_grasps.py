@@ -1,6 +1,6 @@
 """Builds the bank of grasps, src/knuckle/synth/data/grasps.npz: python tools/build_grasps.py
 
-For every object up to eight grasps of the average hand, and for each of the ten subjects and thirty objects of the
+For every object up to six grasps of the average hand, and for each of the ten subjects and thirty objects of the
 preset `hop` two grasps, each closed again on that subject's hand. Every grasp is measured before it is kept. The same
 bytes on every run with the same NumPy.
 """
@@ -38,12 +38,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--tries", type=int, default=2, help="at each hold of an object")
+    parser.add_argument("--only", nargs="*", help="build those of these objects alone, and keep the others as they are")
     options = parser.parse_args()
     model = HandModel.open()
     search = GraspSearch(model, surface_of(model))
     kept: dict[tuple[str, int], tuple[Grasp, ...]] = {}
+    if options.only:
+        kept = {key: found for key, found in GraspBank.load().grasps.items() if key[0] not in options.only}
     of_hop = {thing.name for thing in hop_things()}
     for thing in everyday_things():
+        if options.only and thing.name not in options.only:
+            continue
         average = np.zeros(len(model.shape_limits))
         found = find_grasps(search, thing, average, options.tries, PER_OBJECT)
         kept[thing.name, AVERAGE] = tuple(grasp for grasp, _ in found)

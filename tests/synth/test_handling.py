@@ -4,7 +4,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import trimesh
 
+from knuckle.cli import main
 from knuckle.datasets.sets import DataSet, parse_spec
 from knuckle.datasets.shards import ShardPicture, samples_of
 from knuckle.handmodel import HandModel
@@ -144,6 +146,33 @@ def test_a_split_of_shards_can_be_named(tmp_path):
     assert len({picture.group for picture in everything}) == 2  # a clip is a group
     assert len(list(DataSet(parse_spec(f"{tmp_path}:train")).pictures())) == 21
     assert not list(DataSet(parse_spec(f"{tmp_path}:test")).pictures())
+
+
+@pytest.mark.egl
+def test_a_users_mesh_is_taken_and_held(tmp_path):
+    trimesh.creation.icosphere(radius=0.03).export(tmp_path / "rubber ball.ply")
+    generator = Generator(Settings(preset="grasp", size=64, seed=1, objects=str(tmp_path)))
+    before, after = (generator.picture(i).label["objects"][0] for i in (0, GRASP.frames - 1))
+    generator.close()
+    assert before["name"] == after["name"] == "rubber ball"
+    assert after["category"] == "sphere"
+    np.testing.assert_allclose(after["half"], 0.03, atol=5e-4)
+    assert sum(after["contacts"]) >= 3
+    assert "sha256_of_listing" in Settings(preset="grasp", objects=str(tmp_path)).for_manifest()["objects"]
+
+
+@pytest.mark.egl
+def test_a_mesh_with_holes_stops_the_command_with_one_line(tmp_path, capsys):
+    (tmp_path / "meshes").mkdir()
+    cup = trimesh.creation.cylinder(radius=0.03, height=0.1)
+    cup.update_faces(np.arange(len(cup.faces)) % 9 > 0)
+    cup.export(tmp_path / "meshes" / "cup.obj")
+    out, meshes = str(tmp_path / "out"), str(tmp_path / "meshes")
+    assert main(["synth", out, "--images", "1", "--preset", "grasp", "--objects", meshes, "--workers", "1"]) == 2
+    error = capsys.readouterr().err
+    assert "cup.obj must be a closed mesh but has holes" in error
+    assert error.count("\n") == 1
+    assert not list((tmp_path / "out").glob("*.tar"))
 
 
 def test_objects_can_be_given_to_the_preset_grasp_alone(tmp_path):

@@ -180,12 +180,17 @@ def _cylinders() -> list[Thing]:
     ]
 
 
+# Of what is held like a pen: its end goes over the web between thumb and index finger, its tip past the other fingers.
+_OBLIQUE = (-0.77, 0.64, 0.0)
+
+
 def _pen_holds(x: float, width: float, reach: float = 0.008) -> list[Hold]:
-    """How a pen, a brush or a spoon is held near x: between thumb, index and middle finger."""
+    """How a pen or a brush with its tip at +x is held near x: between thumb, index and middle finger."""
+    start, end = (x - reach, 0.0, 0.0), (x + reach, 0.0, 0.0)
     return [
-        _between("grasp_writing", width, (x - reach, 0, 0), (x + reach, 0, 0), _X, _ANY, (0, 1, 2)),
-        _between("grasp_tripod", width, (x - reach, 0, 0), (x + reach, 0, 0), _X, _ANY, (0, 1, 2)),
-        _between("grasp_prismatic", width, (x - reach, 0, 0), (x + reach, 0, 0), _X, _ANY),
+        _between("grasp_writing", width, start, end, _OBLIQUE, _Z, (0, 1, 2)),
+        _between("grasp_tripod", width, start, end, _OBLIQUE, _Z, (0, 1, 2)),
+        _between("grasp_prismatic", width, start, end, (-1.0, 0.0, 0.0), _ANY),
     ]
 
 
@@ -193,8 +198,8 @@ def _flat_handle_holds(x: float, thickness: float, reach: float = 0.01) -> list[
     """How cutlery with a flat handle is held near x, its flat sides towards thumb and fingers."""
     start, end = (x - reach, 0.0, 0.0), (x + reach, 0.0, 0.0)
     return [
-        _between("grasp_tripod", thickness, start, end, _X, _Z, (0, 1, 2)),
-        _between("grasp_quadpod", thickness, start, end, _X, _Z, (0, 1, 2, 3)),
+        _between("grasp_tripod", thickness, start, end, _OBLIQUE, _Z, (0, 1, 2)),
+        _between("grasp_quadpod", thickness, start, end, _OBLIQUE, _Z, (0, 1, 2, 3)),
         _between("grasp_prismatic", thickness, start, end, (-1.0, 0.0, 0.0), _Z),
     ]
 
@@ -262,7 +267,7 @@ def _bars() -> list[Thing]:
         thing("pencil", "bar", [pencil, tip], _pen_holds(0.045, 0.0074)),
         thing("pen", "bar", [pen.of("plastic")], _pen_holds(0.03, 0.0125)),
         thing("marker", "bar", [marker], _pen_holds(0.015, 0.017)),
-        thing("chopsticks", "bar", sticks, [*_pen_holds(-0.03, 0.007)[:2], _pen_holds(-0.03, 0.007)[2]]),
+        thing("chopsticks", "bar", sticks, _pen_holds(-0.03, 0.007)),
         thing("fork", "bar", [part.of("metal") for part in fork], _flat_handle_holds(-0.02, 0.0032)),
         thing("spoon", "bar", [part.of("metal") for part in spoon], _flat_handle_holds(-0.02, 0.0032)),
         thing("knife", "bar", knife, _wrap(0.011, -0.075, -0.055, _Y) + _wrap(0.011, -0.075, -0.055, (0.0, -1.0, 0.0))),
