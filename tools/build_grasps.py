@@ -15,7 +15,8 @@ from knuckle.handmodel import HandModel
 from knuckle.synth.bank import AVERAGE, GraspBank, find_grasps, fit_to, hop_things, subjects
 from knuckle.synth.generate import surface_of
 from knuckle.synth.grasp import Grasp, GraspSearch
-from knuckle.synth.objects import Thing, everyday_things
+from knuckle.synth.objects import everyday_things
+from knuckle.synth.things import Thing
 
 OUT = Path(__file__).parent.parent / "src/knuckle/synth/data/grasps.npz"
 PER_OBJECT, PER_SUBJECT = 6, 2

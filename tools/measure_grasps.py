@@ -12,9 +12,9 @@ import numpy as np
 
 from knuckle.synth.agreement import agreement
 from knuckle.synth.generate import Generator, Settings
-from knuckle.synth.grasp import MAX_PENETRATION, MIN_CONTACTS, Touch
 from knuckle.synth.handling import Handler
 from knuckle.synth.objects import everyday_things
+from knuckle.synth.touch import MAX_PENETRATION, MIN_CONTACTS, Touch
 
 
 def measured(handler: Handler, count: int) -> list[tuple[str, Touch]]:

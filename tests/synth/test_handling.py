@@ -13,7 +13,8 @@ from knuckle.handmodel import HandModel
 from knuckle.synth import PRESETS, Generator, Settings, write_shards
 from knuckle.synth.agreement import agreement
 from knuckle.synth.bank import HandlingPlan, hop_things
-from knuckle.synth.objects import CATEGORIES, everyday_things
+from knuckle.synth.objects import everyday_things
+from knuckle.synth.things import CATEGORIES
 
 THINGS = {thing.name: thing for thing in everyday_things()}
 GRASP = PRESETS["grasp"].handling

@@ -10,8 +10,9 @@ from knuckle.files import InputError
 from knuckle.handmodel.poses import pose_names
 from knuckle.synth.finishes import FINISHES, material
 from knuckle.synth.meshes import load_thing, load_things
-from knuckle.synth.objects import CATEGORIES, everyday_things
+from knuckle.synth.objects import everyday_things
 from knuckle.synth.shapes import ball, box, lathe, ring, tube, volume
+from knuckle.synth.things import CATEGORIES
 
 THINGS = everyday_things()
 

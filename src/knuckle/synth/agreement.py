@@ -11,7 +11,7 @@ import numpy as np
 
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import ANGLE_NAMES
-from knuckle.synth.objects import Thing
+from knuckle.synth.things import Thing
 from knuckle.view.raster import rasterise
 
 HAND, HELD = 1, 201  # values of `visible` of the first hand and what it holds

@@ -17,8 +17,10 @@ import numpy as np
 
 from knuckle.geometry.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from knuckle.handmodel import HandModel
-from knuckle.synth.grasp import Grasp, GraspSearch, Touch
-from knuckle.synth.objects import Thing, everyday_things
+from knuckle.synth.grasp import Grasp, GraspSearch
+from knuckle.synth.objects import everyday_things
+from knuckle.synth.things import Thing
+from knuckle.synth.touch import Touch
 
 AVERAGE = -1  # the person that the average hand's grasps are of
 _ANGLE_STEP = 2e-4  # radians of the numbers that are stored

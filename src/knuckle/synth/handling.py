@@ -15,10 +15,11 @@ from knuckle.synth.bank import AVERAGE, GraspBank, HandlingPlan, find_grasps, fi
 from knuckle.synth.clip import Path
 from knuckle.synth.compose import Composer
 from knuckle.synth.finishes import material
-from knuckle.synth.grasp import Grasp, GraspSearch, Touch, opened_for
+from knuckle.synth.grasp import Grasp, GraspSearch, opened_for
 from knuckle.synth.light import Light, random_direction
-from knuckle.synth.objects import Thing
 from knuckle.synth.scene import Material, Scene, SceneHand, Solid
+from knuckle.synth.things import Thing
+from knuckle.synth.touch import Touch
 
 _BACKGROUND_SEED = 20190600
 _TRIES = 6  # grasps that are fitted to a new hand before the average hand's is taken as it is
@@ -219,8 +220,8 @@ class Handler:
         count = max(3, round(seconds / 0.6) + 1)
         times = seconds / (count - 1) * np.arange(count)
         pace = np.minimum(rng.uniform(0.3, 0.6, count), times[1])
-        turns = np.cumsum(rng.normal(0, 0.3, (count, 3)), axis=0)
-        moves = np.cumsum(rng.normal(0, (0.015, 0.015, 0.01), (count, 3)), axis=0)
+        turns = np.cumsum(rng.normal(0, 0.25, (count, 3)), axis=0)
+        moves = np.clip(np.cumsum(rng.normal(0, 0.012, (count, 3)), axis=0), -0.03, 0.03)
         turns[0] = moves[0] = 0.0
         return Path(times, pace, turns), Path(times, pace, moves)
 

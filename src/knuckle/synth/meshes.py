@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from knuckle.files import InputError
-from knuckle.synth.objects import Category, Thing, usual_holds
+from knuckle.synth.holds import usual_holds
 from knuckle.synth.shapes import Distance, Shape, vertex_normals, volume
+from knuckle.synth.things import Category, Thing
 
 SUFFIXES = (".obj", ".ply", ".glb", ".stl")
 _MAX_BYTES = 2**26

@@ -1,133 +1,34 @@
-"""Things that hands hold: everyday objects of real size, made of closed shapes, and where and how people hold them.
+"""Everyday objects of real size, made of closed shapes.
 
-Each is given in its own frame: origin in the middle of its box, x along its main axis, metres. The objects made here
-have a plane of symmetry, so that the mirror images that left hands hold are the same objects.
-
-Categories are those of HOP (Gao et al., RA-L 2019): cylindrical objects, bars and sticks, cubical objects, spherical
-objects; which grasp goes with which is Feix et al.'s (The GRASP Taxonomy of Human Grasp Types, 2016).
+Each is given in its own frame: origin in the middle of its box, x along its main axis, metres. They have a plane of
+symmetry, so that the mirror images that left hands hold are the same objects.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 
+from knuckle.synth.holds import (
+    ANY,
+    WHOLE_HAND,
+    X,
+    Y,
+    Z,
+    ball_holds,
+    between,
+    block_holds,
+    flat_handle_holds,
+    pen_holds,
+    wrap,
+)
 from knuckle.synth.shapes import Shape, ball, box, lathe, ring, tube
-
-Category: TypeAlias = Literal["cylinder", "bar", "cube", "sphere"]
-CATEGORIES: tuple[Category, ...] = ("cylinder", "bar", "cube", "sphere")
-Vector: TypeAlias = tuple[float | int, float | int, float | int]
-_NEAR = 0.01  # metres from its box within which an object's own distance counts
-
-
-@dataclass(frozen=True)
-class Hold:
-    """A place where people hold an object, and how.
-
-    Attributes:
-        pose: the named pose of the hand that it is near to.
-        style: "palm": the object lies in the palm; "tips": between the pads of thumb and fingers.
-        fingers: those that touch it: 0 thumb to 4 little finger.
-        start, end: (3,) the held point lies somewhere between these, metres in the object's frame.
-        along: (3,) unit, the direction that goes from the little to the index finger.
-        across: (3,) unit, the direction from the palm or the thumb's pad to the fingers; (0, 0, 0) for any direction
-            across `along`; `along` (0, 0, 0) for any at all.
-        width: thickness of the object there along `across`, metres.
-    """
-
-    pose: str
-    style: Literal["palm", "tips"]
-    fingers: tuple[int, ...]
-    start: Vector
-    end: Vector
-    along: Vector
-    across: Vector
-    width: float
-
-
-@dataclass(frozen=True, eq=False)
-class Thing:
-    """An object to be held.
-
-    Attributes:
-        name: what it is called. category: one of CATEGORIES.
-        shapes: closed shapes that together are the object, in its frame.
-        holds: how it is held.
-        half_extents: (3,) of its box, metres.
-    """
-
-    name: str
-    category: Category
-    shapes: tuple[Shape, ...]
-    holds: tuple[Hold, ...]
-    half_extents: np.ndarray
-
-    def distance(self, points: np.ndarray) -> np.ndarray:
-        """Signed distances (N,) of points (N, 3) in the object's frame, metres; negative inside."""
-        return np.min([shape.distance(points) for shape in self.shapes], axis=0)
-
-    def near_distance(self, points: np.ndarray) -> np.ndarray:
-        """As distance, but of points far from the object's box the distance from that: quicker, and never too large."""
-        outside = np.maximum(np.abs(points) - self.half_extents, 0)
-        bound = np.sqrt((outside * outside).sum(1))
-        near = np.flatnonzero(bound < _NEAR)
-        bound[near] = self.distance(points[near])
-        return bound
-
-    def normal(self, points: np.ndarray) -> np.ndarray:
-        """Gradients (N, 3) of the signed distance at points (N, 3): unit, away from the nearest surface."""
-        step = 1e-5
-        moves = step * np.concatenate([np.eye(3), -np.eye(3)])
-        values = self.distance((points[None] + moves[:, None]).reshape(-1, 3)).reshape(6, -1)
-        gradient = (values[:3] - values[3:]).T / (2 * step)
-        return gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-9)
-
-
-def thing(name: str, category: Category, shapes: Sequence[Shape], holds: Sequence[Hold]) -> Thing:
-    """An object of shapes and holds in any frame with the axes of its own, moved to the middle of its box."""
-    points = np.concatenate([shape.vertices for shape in shapes])
-    low, high = points.min(0), points.max(0)
-    middle = (low + high) / 2
-    moved = tuple(shape.moved(-middle) for shape in shapes)
-    held = tuple(replace(h, start=_minus(h.start, middle), end=_minus(h.end, middle)) for h in holds)
-    return Thing(name, category, moved, held, (high - low) / 2)
-
-
-def _minus(point: Vector, middle: np.ndarray) -> Vector:
-    x, y, z = (float(a) for a in np.asarray(point) - middle)
-    return x, y, z
-
-
-_ALL = (0, 1, 2, 3, 4)
-_X, _Y, _Z, _ANY = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 0.0)
-
-
-def _wrap(diameter: float, start: float, end: float, across: Vector = _ANY) -> list[Hold]:
-    """A power grasp around x, between two places along it; what is thick only fits wide grasps."""
-    if diameter > 0.055:
-        poses = ("grasp_large_diameter", "grasp_cylindrical")
-    elif diameter > 0.032:
-        poses = ("grasp_cylindrical", "grasp_medium_wrap")
-    else:
-        poses = ("grasp_small_diameter", "grasp_medium_wrap")
-    return [
-        Hold(pose, "palm", _ALL, (start, 0, 0), (end, 0, 0), along, across, diameter)
-        for pose, along in zip(poses, (_X, (-1.0, 0.0, 0.0)), strict=True)
-    ]
-
-
-def _between(
-    pose: str, width: float, start: Vector, end: Vector, along: Vector, across: Vector, fingers: Sequence[int] = _ALL
-) -> Hold:
-    """A precision grasp between the pads of thumb and fingers."""
-    return Hold(pose, "tips", tuple(fingers), start, end, along, across, width)
+from knuckle.synth.things import Hold, Thing, Vector, thing
 
 
 def _vessel(name: str, shapes: Sequence[Shape], diameter: float, start: float, end: float) -> Thing:
     """A cylindrical object: wrapped, or held between thumb and fingertips."""
-    tips = _between("grasp_prismatic", diameter, (start, 0, 0), (end, 0, 0), _X, _ANY)
-    return thing(name, "cylinder", shapes, [*_wrap(diameter, start, end), tips])
+    tips = between("grasp_prismatic", (start, 0, 0), (end, 0, 0), X, ANY)
+    return thing(name, "cylinder", shapes, [*wrap(diameter, start, end), tips])
 
 
 def _cylinders() -> list[Thing]:
@@ -166,9 +67,9 @@ def _cylinders() -> list[Thing]:
             "cylinder",
             [mug, handle],
             [
-                Hold("grasp_large_diameter", "palm", _ALL, (-0.01, 0, 0), (0.01, 0, 0), _X, (0.0, 1.0, 0.0), 0.08),
-                Hold("grasp_large_diameter", "palm", _ALL, (-0.01, 0, 0), (0.01, 0, 0), _X, (0.0, 0.5, 0.87), 0.08),
-                _between("grasp_prismatic", 0.011, (-0.004, 0.0675, 0), (0.004, 0.0675, 0), _X, _Z, (0, 1, 2, 3)),
+                Hold("grasp_large_diameter", "palm", WHOLE_HAND, (-0.01, 0, 0), (0.01, 0, 0), X, Y),
+                Hold("grasp_large_diameter", "palm", WHOLE_HAND, (-0.01, 0, 0), (0.01, 0, 0), X, (0.0, 0.5, 0.87)),
+                between("grasp_prismatic", (-0.004, 0.0675, 0), (0.004, 0.0675, 0), X, Z, (0, 1, 2, 3)),
             ],
         ),
         _vessel("glass", [glass], 0.063, -0.02, 0.02),
@@ -176,31 +77,7 @@ def _cylinders() -> list[Thing]:
         _vessel("milk carton", [carton, roof], 0.07, -0.04, 0.02),
         _vessel("spray can", [spray, nozzle], 0.051, -0.03, 0.01),
         _vessel("thermos", [flask, stopper], 0.07, -0.05, 0.02),
-        thing("torch", "cylinder", torch, _wrap(0.027, -0.035, 0.0)),
-    ]
-
-
-# Of what is held like a pen: its end goes over the web between thumb and index finger, its tip past the other fingers.
-_OBLIQUE = (-0.77, 0.64, 0.0)
-
-
-def _pen_holds(x: float, width: float, reach: float = 0.008) -> list[Hold]:
-    """How a pen or a brush with its tip at +x is held near x: between thumb, index and middle finger."""
-    start, end = (x - reach, 0.0, 0.0), (x + reach, 0.0, 0.0)
-    return [
-        _between("grasp_writing", width, start, end, _OBLIQUE, _Z, (0, 1, 2)),
-        _between("grasp_tripod", width, start, end, _OBLIQUE, _Z, (0, 1, 2)),
-        _between("grasp_prismatic", width, start, end, (-1.0, 0.0, 0.0), _ANY),
-    ]
-
-
-def _flat_handle_holds(x: float, thickness: float, reach: float = 0.01) -> list[Hold]:
-    """How cutlery with a flat handle is held near x, its flat sides towards thumb and fingers."""
-    start, end = (x - reach, 0.0, 0.0), (x + reach, 0.0, 0.0)
-    return [
-        _between("grasp_tripod", thickness, start, end, _OBLIQUE, _Z, (0, 1, 2)),
-        _between("grasp_quadpod", thickness, start, end, _OBLIQUE, _Z, (0, 1, 2, 3)),
-        _between("grasp_prismatic", thickness, start, end, (-1.0, 0.0, 0.0), _Z),
+        thing("torch", "cylinder", torch, wrap(0.027, -0.035, 0.0)),
     ]
 
 
@@ -264,56 +141,33 @@ def _bars() -> list[Thing]:
         .of("metal"),
     ]  # fmt: skip
     return [
-        thing("pencil", "bar", [pencil, tip], _pen_holds(0.045, 0.0074)),
-        thing("pen", "bar", [pen.of("plastic")], _pen_holds(0.03, 0.0125)),
-        thing("marker", "bar", [marker], _pen_holds(0.015, 0.017)),
-        thing("chopsticks", "bar", sticks, _pen_holds(-0.03, 0.007)),
-        thing("fork", "bar", [part.of("metal") for part in fork], _flat_handle_holds(-0.02, 0.0032)),
-        thing("spoon", "bar", [part.of("metal") for part in spoon], _flat_handle_holds(-0.02, 0.0032)),
-        thing("knife", "bar", knife, _wrap(0.011, -0.075, -0.055, _Y) + _wrap(0.011, -0.075, -0.055, (0.0, -1.0, 0.0))),
-        thing("toothbrush", "bar", brush, [*_flat_handle_holds(-0.04, 0.007)]),
-        thing("screwdriver", "bar", screwdriver, _wrap(0.03, -0.065, -0.045)),
-        thing("hammer", "bar", hammer, _wrap(0.029, -0.1, -0.06)),
-        thing("stick", "bar", [stick], _wrap(0.025, -0.1, 0.1)),
-        thing("whisk", "bar", whisk, _wrap(0.021, -0.08, -0.065)),
+        thing("pencil", "bar", [pencil, tip], pen_holds(0.045)),
+        thing("pen", "bar", [pen.of("plastic")], pen_holds(0.03)),
+        thing("marker", "bar", [marker], pen_holds(0.015)),
+        thing("chopsticks", "bar", sticks, pen_holds(-0.03)),
+        thing("fork", "bar", [part.of("metal") for part in fork], flat_handle_holds(-0.02)),
+        thing("spoon", "bar", [part.of("metal") for part in spoon], flat_handle_holds(-0.02)),
+        thing("knife", "bar", knife, wrap(0.011, -0.075, -0.055, Y) + wrap(0.011, -0.075, -0.055, (0.0, -1.0, 0.0))),
+        thing("toothbrush", "bar", brush, [*flat_handle_holds(-0.04)]),
+        thing("screwdriver", "bar", screwdriver, wrap(0.03, -0.065, -0.045)),
+        thing("hammer", "bar", hammer, wrap(0.029, -0.1, -0.06)),
+        thing("stick", "bar", [stick], wrap(0.025, -0.1, 0.1)),
+        thing("whisk", "bar", whisk, wrap(0.021, -0.08, -0.065)),
         thing(
             "scissors",
             "bar",
             scissors,
             [
-                _between("grasp_quadpod", 0.0084, (-0.025, 0, 0), (-0.015, 0, 0), _X, _Z, (0, 1, 2)),
-                _between("grasp_prismatic", 0.0084, (-0.05, 0, 0), (-0.035, 0, 0), _X, _Z),
-                _between("grasp_tripod", 0.0022, (0.05, 0, 0), (0.06, 0, 0), (-1.0, 0.0, 0.0), _Z, (0, 1, 2)),
+                between("grasp_quadpod", (-0.025, 0, 0), (-0.015, 0, 0), X, Z, (0, 1, 2)),
+                between("grasp_prismatic", (-0.05, 0, 0), (-0.035, 0, 0), X, Z),
+                between("grasp_tripod", (0.05, 0, 0), (0.06, 0, 0), (-1.0, 0.0, 0.0), Z, (0, 1, 2)),
             ],
         ),
     ]
 
 
-def _block_holds(half: Vector) -> list[Hold]:
-    """How a cubical object is held, x its longest and z its thinnest side: across the thinnest near an edge, or across
-    its width where a hand spans that."""
-    x, y, z = half
-    inset = min(0.03, 0.6 * y)
-    holds = [
-        _between("grasp_palmar", 2 * z, (-0.3 * x, y - inset, 0), (0.3 * x, y - inset, 0), _X, _Z),
-        _between("grasp_prismatic", 2 * z, (-0.3 * x, inset - y, 0), (0.3 * x, inset - y, 0), _X, (0.0, 0.0, -1.0)),
-        _between(
-            "grasp_extension",
-            2 * z,
-            (x - min(0.035, x), -0.2 * y, 0),
-            (x - min(0.035, x), 0.2 * y, 0),
-            _Y,
-            (0.0, 0.0, -1.0),
-        ),
-    ]
-    if 0.02 < y < 0.043:
-        holds.append(_between("grasp_palmar", 2 * y, (-0.4 * x, 0, 0), (0.4 * x, 0, 0), _X, _Y))
-        holds.append(_between("grasp_prismatic", 2 * y, (-0.4 * x, 0, 0), (0.4 * x, 0, 0), _X, (0.0, -1.0, 0.0)))
-    return holds
-
-
 def _block(name: str, half: Vector, finish: str, rounding: float = 0.002, parts: Sequence[Shape] = ()) -> Thing:
-    return thing(name, "cube", [box(half, rounding).of(finish), *parts], _block_holds(half))
+    return thing(name, "cube", [box(half, rounding).of(finish), *parts], block_holds(half))
 
 
 def _cubes() -> list[Thing]:
@@ -329,9 +183,9 @@ def _cubes() -> list[Thing]:
         .of("rubber"),
     ]
     return [
-        thing("book", "cube", [pages, *covers, spine], _block_holds((0.09, 0.062, 0.0125))),
+        thing("book", "cube", [pages, *covers, spine], block_holds((0.09, 0.062, 0.0125))),
         _block("phone", (0.0735, 0.0355, 0.004), "lacquer", 0.003, [screen]),
-        thing("cutting board", "cube", [box(board, 0.004).of("wood")], _block_holds(board)),
+        thing("cutting board", "cube", [box(board, 0.004).of("wood")], block_holds(board)),
         _block("matchbox", (0.028, 0.018, 0.0075), "print", 0.001),
         _block("tea box", (0.045, 0.0375, 0.0325), "print", 0.001),
         _block("soap", (0.042, 0.028, 0.013), "ceramic", 0.010),
@@ -342,34 +196,9 @@ def _cubes() -> list[Thing]:
     ]
 
 
-def _ball_holds(diameter: float) -> list[Hold]:
-    """How a spherical object is held: between the fingertips, and where it is large in the palm."""
-    middle = (0.0, 0.0, 0.0)
-    holds = [_between("grasp_precision_sphere", diameter, middle, middle, _ANY, _ANY)]
-    if diameter < 0.05:
-        holds.append(_between("grasp_tripod", diameter, middle, middle, _ANY, _ANY, (0, 1, 2)))
-        holds.append(_between("grasp_quadpod", diameter, middle, middle, _ANY, _ANY, (0, 1, 2, 3)))
-    else:
-        holds.append(Hold("grasp_spherical", "palm", _ALL, middle, middle, _ANY, _ANY, diameter))
-    return holds
-
-
 def _round(name: str, shapes: Sequence[Shape], diameter: float, finish: str) -> Thing:
     shapes = [shape if shape.finish != "plastic" else shape.of(finish) for shape in shapes]
-    return thing(name, "sphere", shapes, _ball_holds(diameter))
-
-
-def usual_holds(category: Category, half_extents: Vector) -> list[Hold]:
-    """How people hold an object of a category, knowing nothing but its box, x its longest and z its thinnest side."""
-    x, y, z = half_extents
-    if category == "cube":
-        return _block_holds(half_extents)
-    if category == "sphere":
-        return _ball_holds(2 * y)
-    if category == "bar" and y < 0.009:
-        return _pen_holds(0.25 * x, y + z)
-    tips = _between("grasp_prismatic", 2 * z, (-0.3 * x, 0, 0), (0.3 * x, 0, 0), _X, _Z)
-    return [*_wrap(y + z, -0.4 * x, 0.4 * x), tips]
+    return thing(name, "sphere", shapes, ball_holds(diameter))
 
 
 def _spheres() -> list[Thing]:

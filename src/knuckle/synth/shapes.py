@@ -27,7 +27,7 @@ class Shape:
     Attributes:
         vertices: (N, 3) metres. normals: (N, 3) unit. faces: (F, 3), counter-clockwise seen from outside.
         distance: signed distance, points (N, 3) to (N,) metres.
-        finish: what it is made of, a name of objects.FINISHES.
+        finish: what it is made of, a name of finishes.FINISHES.
     """
 
     vertices: np.ndarray
