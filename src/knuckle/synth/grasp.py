@@ -137,7 +137,7 @@ class GraspSearch:
         skin = self.skin.posed(grasp.angles, shape)
         R, t = grasp.T_hand_object[:3, :3], grasp.T_hand_object[:3, 3]
         distance = thing.near_distance((skin.points - t) @ R)
-        used = list(np.flatnonzero(distance < -_GIVE))
+        used = [int(i) for i in np.flatnonzero(distance < -_GIVE)]
         targets = [0.0] * len(used)
         weights = [_PENETRATION_WEIGHT * min(1.0, 30 / max(len(used), 1)) ** 0.5] * len(used)
         penetrating = len(used)

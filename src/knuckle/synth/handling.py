@@ -22,7 +22,7 @@ from knuckle.synth.things import Thing
 from knuckle.synth.touch import Touch
 
 _BACKGROUND_SEED = 20190600
-_TRIES = 6  # grasps that are fitted to a new hand before the average hand's is taken as it is
+_TRIES = 6  # hands that an object is given to before the average hand takes it
 _PATH_STEPS = 6
 # Directions from the hand to where the object is before the hand comes near, in a right hand's frame.
 _APPROACHES = np.array(
@@ -159,18 +159,15 @@ class Handler:
             grasp = grasps[turn // len(subjects()) % len(grasps)]
             return thing, grasp, self.search.measure(thing, grasp, shape), shape, {"subject": person}
         thing = self.things[int(rng.integers(len(self.things)))]
+        grasps, average = self._grasps(thing), np.zeros(len(self.composer.model.shape_limits))
         # A hand that no grasp of the object fits is exchanged for another: a child's cannot span a large can.
         for attempt in range(_TRIES):
-            shape = (
-                self.composer.shape(rng) if attempt < _TRIES - 1 else np.zeros(len(self.composer.model.shape_limits))
-            )
-            grasps = self._grasps(thing)
+            shape = self.composer.shape(rng) if attempt < _TRIES - 1 else average
             for i in rng.permutation(len(grasps))[:2]:
                 grasp, touch = fit_to(self.search, thing, grasps[i], shape)
                 if touch.holds:
                     return thing, grasp, touch, shape, {}
-        grasp = self._grasps(thing)[0]
-        return thing, grasp, self.search.measure(thing, grasp, shape), shape, {}
+        return thing, grasps[0], self.search.measure(thing, grasps[0], average), average, {}
 
     def _grasps(self, thing: Thing) -> tuple[Grasp, ...]:
         """Grasps of the average hand.

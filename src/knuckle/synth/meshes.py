@@ -1,6 +1,7 @@
 """Objects from mesh files that a user gives: closed meshes in metres, of a size that hands hold."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if path.stat().st_size > _MAX_BYTES:
         raise InputError(f"{path} must have at most {_MAX_BYTES >> 20} MiB; simplify the mesh")
     try:
-        mesh = trimesh.load(str(path), force="mesh")
+        mesh: Any = trimesh.load(str(path), force="mesh")
         mesh.merge_vertices(merge_tex=True, merge_norm=True)
         vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
         closed = bool(mesh.is_watertight)
@@ -113,7 +114,7 @@ def _category(half: np.ndarray, filled: float) -> Category:
 def grid_distance(vertices: np.ndarray, faces: np.ndarray) -> Distance:
     """The signed distance of a closed mesh, interpolated in a grid around it: within some tenths of a millimetre of a
     thing that a hand holds, and more at sharp edges."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     low = vertices.min(0) - _PAD
     cell = (np.ptp(vertices, axis=0) + 2 * _PAD) / _CELLS
@@ -121,7 +122,7 @@ def grid_distance(vertices: np.ndarray, faces: np.ndarray) -> Distance:
     axes = [low[i] + cell[i] * np.arange(shape[i]) for i in range(3)]
     nodes = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
     samples, normals = _surface_samples(vertices, faces)
-    tree = cKDTree(samples)
+    tree = KDTree(samples)
     # Far from the surface a rough distance will do: in the middle of a ball every sample is the nearest.
     distance = tree.query(nodes, eps=0.2)[0]
     near = np.flatnonzero(distance < 1.5 * _NEAR)

@@ -65,8 +65,8 @@ void main() {
         flatness = 1.0 + 0.5 * eye_white * (1.0 - dark) - 0.35 * lips;
         flatness *= 1.0 - 0.25 * front * (1.0 - smoothstep(0.0, 1.0, length((f - vec2(0.05, 0.2)) / vec2(0.15, 0.2))));
     }
-    float roughcast = pattern.x > 5.5 ? 0.05 : 0.3;
-    vec3 albedo = flatness * mix(first, second, clamp(t, 0.0, 1.0)) * (1.0 - 0.5 * roughcast + roughcast * grain.b);
+    float uneven = pattern.x > 5.5 ? 0.975 + 0.05 * grain.b : 0.85 + 0.3 * grain.b;
+    vec3 albedo = flatness * mix(first, second, clamp(t, 0.0, 1.0)) * uneven;
     float shine = 2.0 / pow(pattern.z, 4.0) - 2.0;
     vec3 radiance = albedo * max(irradiance(n), 0.0);
     if (pattern.x > 9.5) {
