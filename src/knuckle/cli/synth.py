@@ -94,7 +94,8 @@ def synth(
 
     from knuckle.synth import PRESETS, Settings, write_shards, write_sheet
 
-    images = images or PRESETS[preset].images or 1000
+    if images is None:
+        images = PRESETS[preset].images or 1000
     folders = (None if folder is None else str(folder) for folder in (backgrounds, hdri, objects))
     settings = Settings(preset, PRESETS[preset].size if size is None else size, seed, *folders)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
