@@ -25,13 +25,16 @@ def synth(
         "manorender",
         "motion",
         "people",
+        "grasp",
+        "hop",
     ] = "crop",
-    size: int = 256,
+    size: int | None = None,
     seed: int = 0,
     workers: int | None = None,
     ray: str | None = None,
     backgrounds: Path | None = None,
     hdri: Path | None = None,
+    objects: Path | None = None,
     sheet: bool = False,
     poses: int = 0,
 ) -> int:
@@ -66,10 +69,12 @@ def synth(
         plain: one bare hand without occluders; frontal: the same from the palm or the back; bare: that of a few
         people's smooth, open hands; held: hands that hold objects; angrender: bare, upright hands from 2,232 positions
         of the camera, 71,424 pictures; manorender: 895 poses with fingers swapped between them, 64 views of each,
-        57,280 pictures; motion: clips of 120 frames in which one or two hands move, cross and leave the picture; people:
-        whole people, with hands at the face, on a table, at a phone and so on.
+        57,280 pictures; motion: clips of 120 frames in which one or two hands move, cross and leave the picture;
+        people: whole people, with hands at the face, on a table, at a phone and so on; grasp: sequences of 60 frames in
+        which a hand comes near an object, closes on it and holds it; hop: such sequences as HOP has them, ten subjects
+        with thirty objects of four categories before 600 backgrounds, 11,820 pictures, the last 800 for testing.
     size
-        Pixels along each side.
+        Pixels along each side; 256, and where the preset has a size of its own that: hop 320, motion 480.
     seed
         Random seed.
     workers
@@ -82,6 +87,9 @@ def synth(
         A folder of photographs (without hands in them) for the backgrounds, which are procedural otherwise.
     hdri
         A folder of .hdr panoramas for light and background; light is procedural otherwise.
+    objects
+        For the preset grasp: a folder of closed meshes in metres (.obj, .ply, .glb, .stl) to hold instead of the
+        objects that come with knuckle; takes `pip install 'knuckle[datasets]'`.
     sheet
         Also write OUT/sheet.png: the first pictures (at most 64), overlaid with their labels.
     poses
@@ -98,9 +106,8 @@ def synth(
 
     if images is None:
         images = PRESETS[preset].images or 1000
-    settings = Settings(
-        preset, size, seed, None if backgrounds is None else str(backgrounds), None if hdri is None else str(hdri)
-    )
+    folders = (None if folder is None else str(folder) for folder in (backgrounds, hdri, objects))
+    settings = Settings(preset, PRESETS[preset].size if size is None else size, seed, *folders)
     who = chosen_workers(workers, ray, default=2)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None

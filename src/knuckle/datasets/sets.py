@@ -1,6 +1,7 @@
 """Data sets as they are named on the command line, and read picture by picture: shards and every reader alike.
 
 pictures                    a folder of shards that `knuckle synth` wrote
+pictures:test               the pictures of one of its splits, of a preset that has some
 freihand:ROOT               the training split of a data set, by the names in knuckle.datasets.readers
 rhd:ROOT:evaluation         another split of it
 weak:ROOT:2d                only the labels in the picture, whatever else there is
@@ -100,6 +101,9 @@ def parse_spec(text: str) -> DataSpec:
         return DataSpec(named, name, Path(root), split, only_2d, share)
     if is_url(place) and rest.startswith("//"):
         raise ValueError(f"data must be in a folder of this machine but got the URL {place}; copy it first")
+    folder, _, split = place.rpartition(":")
+    if split in ("train", "test") and Path(folder).is_dir() and not Path(place).exists():
+        return DataSpec(named, SHARDS, Path(folder), split, only_2d, share)
     if colon and not Path(place).exists():
         raise ValueError(
             f"data must be a folder of shards or NAME:ROOT with NAME of {', '.join(READERS)} but got {text!r}"
@@ -188,7 +192,16 @@ class DataSet:
     def _shards(self, masks: bool, vertices: bool) -> Iterator[LabelledPicture]:
         model = HandModel.open() if vertices else None
         for picture in read_pictures(self.spec.root, masks):
-            yield LabelledPicture(picture.image, samples_of(picture, "all", model), str(picture.label["id"]))
+            label = picture.label
+            if self.spec.split not in (None, label.get("split")):
+                if "split" not in label:
+                    raise ValueError(
+                        f"{self.spec.text} must have splits but its pictures have none; name the folder alone"
+                    )
+                continue
+            # The frames of a clip show the same hand before the same background.
+            group = f"{label['preset']}-{label['seed']}-clip-{label['clip']}" if "clip" in label else str(label["id"])
+            yield LabelledPicture(picture.image, samples_of(picture, "all", model), group)
 
     def _open(self, images: bool, vertices: bool = False) -> Reader:
         split = self.spec.split or training_split(self.spec.name)

@@ -203,6 +203,9 @@ def _sample(
         corners = 2 * half * np.asarray(BOX_CORNERS)
         arrays["T_camera_object"] = pose
         arrays["object_corners_camera"] = corners @ pose[:3, :3].T + pose[:3, 3]
+        if "contacts" in held:
+            arrays["contacts"] = np.asarray(held["contacts"], bool)
+        arrays["object_category"] = held.get("category")
     if model is not None:
         posed = model(
             arrays["angles"],

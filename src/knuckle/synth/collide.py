@@ -58,8 +58,13 @@ class SelfCollision:
         self.min_distance = fraction * (radii[self.first] + radii[self.second])
         self.bones = np.array(BONES)
 
+    def overlaps(self, joints: np.ndarray) -> np.ndarray:
+        """How far the capsules of each pair overlap, metres: (..., P), negative where they are apart.
+        joints: (..., 21, 3)."""
+        start, end = joints[..., self.bones[:, 0], :], joints[..., self.bones[:, 1], :]
+        i, j = self.first, self.second
+        return self.min_distance - segment_distance(start[..., i, :], end[..., i, :], start[..., j, :], end[..., j, :])
+
     def depth(self, joints: np.ndarray) -> float:
         """Largest penetration depth of two capsules, metres; 0 where none overlap. joints: (21, 3)."""
-        start, end = joints[self.bones[:, 0]], joints[self.bones[:, 1]]
-        distance = segment_distance(start[self.first], end[self.first], start[self.second], end[self.second])
-        return float(np.maximum(self.min_distance - distance, 0).max())
+        return float(np.maximum(self.overlaps(joints), 0).max())

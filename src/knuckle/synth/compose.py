@@ -216,12 +216,12 @@ class Composer:
     def _person(self, rng: np.random.Generator) -> tuple[np.ndarray, SkinAppearance | None]:
         """Random shape (S,), with the skin of the person where the preset has a number of people."""
         if not self.preset.people:
-            return self._shape(rng), None
+            return self.shape(rng), None
         # The same people in every set of the preset, whatever its seed.
         person = np.random.default_rng([_PEOPLE_SEED, int(rng.integers(self.preset.people))])
-        return self._shape(person), smooth_skin(person) if self.preset.smooth_skin else random_skin(person)
+        return self.shape(person), smooth_skin(person) if self.preset.smooth_skin else random_skin(person)
 
-    def _shape(self, rng: np.random.Generator) -> np.ndarray:
+    def shape(self, rng: np.random.Generator) -> np.ndarray:
         """Random shape (S,): mostly adults, some children, whose hands are smaller."""
         limits = self.model.shape_limits
         shape = np.clip(rng.normal(0, 1.0, len(limits)), -2.5, 2.5)

@@ -13,12 +13,16 @@ from knuckle.handmodel.limits import angle_limits
 from knuckle.handmodel.poses import named_pose, pose_names
 from knuckle.skeleton import PARENTS
 from knuckle.synth.backdrop import load_photos, photo_paths
+from knuckle.synth.bank import GraspBank
 from knuckle.synth.body import BodyModel
 from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.clip import FRAMES_PER_SECOND, Clip, random_clip, scene_at
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.compose import Composer
+from knuckle.synth.handling import Handler, Handling
 from knuckle.synth.light import Panorama
+from knuckle.synth.meshes import load_things, mesh_paths
+from knuckle.synth.objects import everyday_things
 from knuckle.synth.presets import PRESETS
 from knuckle.synth.render import RenderedScene, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
@@ -37,6 +41,7 @@ class Settings:
 
     preset: a name of PRESETS. size: pixels along each side. seed: of all random numbers.
     backgrounds, hdri: folders of photographs and of panoramas, None for none.
+    objects: folder of meshes to hold, of the preset grasp; None for the objects that come with knuckle.
     """
 
     preset: str = "crop"
@@ -44,6 +49,7 @@ class Settings:
     seed: int = 0
     backgrounds: str | None = None
     hdri: str | None = None
+    objects: str | None = None
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -52,17 +58,23 @@ class Settings:
             raise ValueError(f"size must be between 32 and 2048 pixels but got {self.size}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more but got {self.seed}")
+        handling = PRESETS[self.preset].handling
+        if self.objects is not None and (handling is None or handling.hop):
+            raise ValueError(f"objects can be given to the preset grasp but got the preset {self.preset}")
 
     def for_manifest(self) -> dict[str, Any]:
         """The settings as builtin types, with the folders replaced by a digest of their file names and sizes."""
         described: dict[str, Any] = asdict(self)
-        for key in ("backgrounds", "hdri"):
+        listed = {"backgrounds": photo_paths, "hdri": panorama_paths, "objects": mesh_paths}
+        for key, paths_of in listed.items():
             folder = described[key]
             if folder is not None:
-                paths = photo_paths(Path(folder)) if key == "backgrounds" else panorama_paths(Path(folder))
+                paths = paths_of(Path(folder))
                 listing = "\n".join(f"{p.name} {p.stat().st_size}" for p in paths)
                 digest = hashlib.sha256(listing.encode()).hexdigest()
                 described[key] = {"files": len(paths), "sha256_of_listing": digest}
+        if self.objects is None:
+            del described["objects"]  # as in the manifests of sets without them
         return described
 
 
@@ -122,6 +134,12 @@ class Generator:
         self.renderer = Renderer(self.surface, size, bodies=wearer.bodies if wearer else None)
         self._bones_near_joint = _bones_near_joints()
         self._clip_at_hand: tuple[int, Clip] | None = None
+        self.handler = None
+        if preset.handling is not None:
+            things = load_things(Path(settings.objects)) if settings.objects else everyday_things()
+            bank = GraspBank({}) if settings.objects else GraspBank.load()
+            self.handler = Handler(self.composer, preset.handling, things, bank)
+        self._handling_at_hand: tuple[int, Handling] | None = None
 
     def close(self) -> None:
         """Releases the OpenGL context."""
@@ -135,6 +153,9 @@ class Generator:
             place = {"clip": number, "frame": frame, "time": round(frame / FRAMES_PER_SECOND, 6)}
             scene = scene_at(self.composer, self._clip(number), place["time"])
             rendered = self.renderer.render(scene)
+        elif self.handler is not None:
+            scene, place = self._handled(self.handler, index)
+            rendered = self.renderer.render(scene)
         else:
             scene, rendered = self._visible_scene(index)
         label = place | {
@@ -145,7 +166,7 @@ class Generator:
             "seed": self.settings.seed,
             "index": index,
             "hands": self._hand_labels(scene, rendered),
-            "objects": [_object_label(solid) for solid in scene.solids if solid.held_by is not None],
+            "objects": [_object_label(solid) for solid in scene.solids if solid.T_camera_object is not None],
         }
         return Picture(rendered.image, label, rendered.visible, rendered.complete)
 
@@ -155,6 +176,19 @@ class Generator:
             clip = random_clip(self.composer, np.random.default_rng([self.settings.seed, number]), seconds)
             self._clip_at_hand = (number, clip)
         return self._clip_at_hand[1]
+
+    def _handled(self, handler: Handler, index: int) -> tuple[Scene, dict[str, Any]]:
+        """The scene of a frame of a sequence with an object, and the labels of where it is in the set."""
+        plan, images = handler.plan, self.composer.preset.images
+        number, frame = plan.place(index, images)
+        if self._handling_at_hand is None or self._handling_at_hand[0] != number:
+            self._handling_at_hand = (number, handler.sequence(self.settings.seed, number))
+        handling = self._handling_at_hand[1]
+        time = frame / plan.frames_per_second
+        place: dict[str, Any] = {"clip": number, "frame": frame, "time": round(time, 6), **handling.about}
+        if images is not None and plan.test_images:
+            place["split"] = "test" if images - plan.test_images <= index < images else "train"
+        return handler.scene_at(handling, time), place
 
     def _visible_scene(self, index: int) -> tuple[Scene, RenderedScene]:
         """A random scene, sampled again when its crop shows too little of the hand."""
@@ -223,6 +257,7 @@ def _object_label(solid: Solid) -> dict[str, Any]:
         "held_by": solid.held_by + 1,
         "T_camera_object": _rounded(np.asarray(solid.T_camera_object), 8),
         "half": _rounded(np.asarray(solid.half_extents), 6),
+        **solid.about,
     }
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from knuckle.synth import sweep
+from knuckle.synth.bank import HandlingPlan
 from knuckle.synth.poses import PoseMix
 
 
@@ -15,7 +16,7 @@ class Preset:
         size: default number of pixels along each side.
         hand_count: relative frequencies of 0, 1, 2, 3 hands.
         framing: "crop": the first hand fills a crop; "frame": hands anywhere in a whole picture; "clip": a video of
-            whole pictures.
+            whole pictures; "handling": hands that take and hold objects.
         clip_frames: number of frames of each clip.
         off_axis: how far from the middle of its picture, in halves of it, a crop's hand may be: hands that look alike
             there and here differ in depth, which a network that is not told the place cannot know.
@@ -39,6 +40,7 @@ class Preset:
         sweep: of crops: "positions": the camera goes through positions on a sphere; "poses": the hand goes through a
             bank of poses with fingers swapped between them. See sweep.py. "": both are random.
         images: number of pictures of the whole set, if it has one.
+        handling: what is in the sequences, of the framing of that name.
     """
 
     size: int = 256
@@ -67,6 +69,7 @@ class Preset:
     smooth_skin: bool = False
     sweep: Literal["", "positions", "poses"] = ""
     images: int | None = None
+    handling: HandlingPlan | None = None
 
 
 _CROP = Preset(bodies=True, situations=0.08)
@@ -128,6 +131,28 @@ PRESETS: dict[str, Preset] = {
     "angrender": replace(_BARE, sweep="positions", images=sweep.POSITIONS * sweep.PER_POSITION),
     # S4's ManoRender: 895 poses with their fingers swapped, 64 views of each.
     "manorender": replace(_BARE, sweep="poses", images=sweep.POSES * sweep.PER_POSE),
+    # Hands that take objects and hold them, in sequences of two seconds, for networks that find an object's box.
+    "grasp": Preset(framing="handling", roll_std=0.7, held=0.0, occluded=0.1, handling=HandlingPlan()),
+    # HOP as S2 describes it: ten subjects, thirty objects of four categories, 600 backgrounds and sequences.
+    "hop": Preset(
+        size=320,
+        framing="handling",
+        roll_std=0.7,
+        held=0.0,
+        occluded=0.0,
+        sleeved=0.4,
+        child=0.0,
+        images=11820,
+        handling=HandlingPlan(
+            frames=20,
+            sequences=600,
+            frames_per_second=10.0,
+            share=(0.4, 0.75),
+            hop=True,
+            backgrounds=600,
+            test_images=800,
+        ),
+    ),
     # Videos of four seconds at 30 frames a second, one after the other: one or two hands that move before a camera that
     # moves, cross, and leave the picture, for tests of tracking.
     "motion": Preset(size=480, framing="clip", held=0.0, occluded=0.0, second_hand=0.0, person=0.4, child=0.1),

@@ -1,6 +1,8 @@
 """The content of one picture as plain data, in the camera frame, in metres."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,8 @@ from knuckle.synth.skin import SkinAppearance
 class Material:
     """Surface of anything but a hand; colours are linear RGB.
 
-    pattern: 0 plain, 1 blotches, 2 stripes, 3 checks, 4 fabric, 5 a face.
+    pattern: 0 plain, 1 blotches, 2 stripes, 3 checks, 4 fabric, 5 a face, 6 wood, 7 print, 8 the skin of a fruit,
+    9 plain and smooth, 10 metal.
     """
 
     colour: tuple[float, float, float]
@@ -30,7 +33,8 @@ class Solid:
 
     forearm_of: index of the hand whose sleeve or watch it is, None otherwise.
     held_by: index of the hand that holds it, with its pose T_camera_object (4, 4), x along its longest axis, and
-    half_extents (3,) of its box in that frame, metres; None otherwise.
+    half_extents (3,) of its box in that frame, metres; None otherwise. Of an object of several solids one has the pose.
+    about: more entries of its label.
     """
 
     vertices: np.ndarray
@@ -42,6 +46,7 @@ class Solid:
     held_by: int | None = None
     T_camera_object: np.ndarray | None = None
     half_extents: np.ndarray | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from knuckle.files import open_folder
+from knuckle.skeleton import BOX_CORNERS
 from knuckle.synth.generate import Generator, Picture, Settings
-from knuckle.view import draw_skeleton
+from knuckle.view import draw_box, draw_skeleton
 
 _TILE = 256
 _BLANK = 255
@@ -71,6 +72,10 @@ def labelled(picture: Picture) -> np.ndarray:
         # Pixel centres are at integers: scaling keeps the picture's edge, at -0.5, fixed.
         uv = (np.array(hand["joints_image"]) + 0.5) * scale - 0.5
         drawn = draw_skeleton(drawn, uv, uncertainty_mm, thickness=1.5)
+    for held in picture.label["objects"]:
+        pose, corners = np.array(held["T_camera_object"]), 2 * np.array(held["half"]) * np.array(BOX_CORNERS)
+        uvw = (corners @ pose[:3, :3].T + pose[:3, 3]) @ np.array(picture.label["K"]).T
+        drawn = draw_box(drawn, (uvw[:, :2] / uvw[:, 2:] + 0.5) * scale - 0.5)
     for row, hand in enumerate(picture.label["hands"]):
         text = f"{hand['side']} {hand['pose']} {hand['view']}"
         for colour, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):

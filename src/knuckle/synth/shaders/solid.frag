@@ -20,6 +20,25 @@ vec3 irradiance(vec3 n) {
         + ambient[6] * 0.315392 * (3.0 * n.z * n.z - 1.0) + ambient[8] * 0.546274 * (n.x * n.x - n.y * n.y);
 }
 
+// How much of the second colour a held object has there: the grain of wood, the print of a package, the skin of a fruit.
+float surface_of_thing(vec3 p, vec4 grain) {
+    vec3 q = p * pattern.y;
+    if (pattern.x > 8.5) return 0.0;  // plain and smooth, or metal
+    if (pattern.x > 7.5) {  // streaks from pole to pole along x
+        float streak = texture(noise, vec2(atan(p.y, p.z) * 0.48, p.x * 2.0)).r;
+        return 0.7 * smoothstep(0.4, 0.85, 0.7 * streak + 0.3 * grain.r);
+    }
+    if (pattern.x > 6.5) {  // a panel with lines of print, and a picture
+        vec2 cell = floor(q.xy + 0.5 * q.z);
+        float kind = mod(cell.x + 2.0 * cell.y, 3.0);
+        float line = step(0.6, fract(q.y * 5.0)) * step(0.3, texture(noise, vec2(cell.y * 0.37, q.x * 0.13)).g);
+        return kind < 0.5 ? smoothstep(0.45, 0.55, grain.r) : (kind < 1.5 ? line : 0.0);
+    }
+    // Rings of a trunk along x, cut lengthwise.
+    float ring = length(q.yz + 0.8 * vec2(grain.r, grain.g)) + 0.02 * q.x;
+    return 0.25 + 0.5 * abs(fract(ring) - 0.5) * 2.0 * (0.6 + 0.4 * texture(noise, vec2(p.x * 4.0, p.y * 60.0)).g);
+}
+
 void main() {
     vec3 eye = -normalize(at);
     vec3 n = normalize(facing);
@@ -27,12 +46,13 @@ void main() {
     vec3 p = inside * pattern.y;
     vec4 grain = texture(noise, inside.xy * 3.0 + inside.zx * 2.0);
     float t = 0.0;
-    if (pattern.x > 3.5) t = 0.5 + 0.25 * sin(p.x * 6.0) * sin(p.y * 6.0) + (grain.g - 0.5);
+    if (pattern.x > 5.5) t = surface_of_thing(inside, grain);
+    else if (pattern.x > 3.5) t = 0.5 + 0.25 * sin(p.x * 6.0) * sin(p.y * 6.0) + (grain.g - 0.5);
     else if (pattern.x > 2.5) t = step(0.0, sin(p.x) * sin(p.y) * sin(p.z + 0.7));
     else if (pattern.x > 1.5) t = step(0.0, sin(p.y));
     else if (pattern.x > 0.5) t = smoothstep(0.4, 0.6, grain.r);
     float flatness = 1.0;
-    if (pattern.x > 4.5) {
+    if (pattern.x > 4.5 && pattern.x < 5.5) {
         // A face, looking along -z, in units of half its height; y runs down.
         vec2 f = vec2(abs(p.x), p.y);
         float front = smoothstep(0.1, -0.2, p.z);
@@ -45,9 +65,16 @@ void main() {
         flatness = 1.0 + 0.5 * eye_white * (1.0 - dark) - 0.35 * lips;
         flatness *= 1.0 - 0.25 * front * (1.0 - smoothstep(0.0, 1.0, length((f - vec2(0.05, 0.2)) / vec2(0.15, 0.2))));
     }
-    vec3 albedo = flatness * mix(first, second, clamp(t, 0.0, 1.0)) * (0.85 + 0.3 * grain.b);
+    float uneven = pattern.x > 5.5 ? 0.975 + 0.05 * grain.b : 0.85 + 0.3 * grain.b;
+    vec3 albedo = flatness * mix(first, second, clamp(t, 0.0, 1.0)) * uneven;
     float shine = 2.0 / pow(pattern.z, 4.0) - 2.0;
     vec3 radiance = albedo * max(irradiance(n), 0.0);
+    if (pattern.x > 9.5) {
+        // Metal mirrors what is around it: bright above a dark horizon, and light from below.
+        vec3 r = reflect(-eye, n);
+        float around = 0.35 + 0.9 * smoothstep(-0.05, -0.5, r.y) + 0.4 * smoothstep(0.2, 0.9, r.y);
+        radiance = albedo * max(mix(irradiance(n), irradiance(r), 0.7), 0.0) * around;
+    }
     for (int i = 0; i < 2; ++i) {
         vec3 l = lamp_direction[i];
         float lit = i == 0 ? textureProj(shadow, lamp_at) : 1.0;
