@@ -21,6 +21,7 @@ def synth(
         "bare",
         "frontal",
         "held",
+        "two-hands",
         "angrender",
         "manorender",
         "motion",
@@ -32,6 +33,7 @@ def synth(
     hdri: Path | None = None,
     sheet: bool = False,
     poses: int = 0,
+    without: str = "",
 ) -> int:
     """Render labelled pictures of hands and write them as WebDataset shards.
 
@@ -59,9 +61,9 @@ def synth(
         crop: one hand fills the picture, at times with a second beside it; central: the same in the middle of the
         camera's picture; gesture: crop with more finger gestures; detector: whole frames with zero to three hands;
         plain: one bare hand without occluders; frontal: the same from the palm or the back; bare: that of a few
-        people's smooth, open hands; held: hands that hold objects; angrender: bare, upright hands from 2,232 positions
-        of the camera, 71,424 pictures; manorender: 895 poses with fingers swapped between them, 64 views of each,
-        57,280 pictures; motion: clips of 120 frames in which one or two
+        people's smooth, open hands; held: hands that hold objects; two-hands: the two hands of a person, which touch;
+        angrender: bare, upright hands from 2,232 positions of the camera, 71,424 pictures; manorender: 895 poses with
+        fingers swapped between them, 64 views of each, 57,280 pictures; motion: clips of 120 frames in which one or two
         hands move, cross and leave the picture.
     size
         Pixels along each side.
@@ -78,6 +80,9 @@ def synth(
     poses
         Instead of pictures this many random hands, a thousand a second: OUT/joints.npy, angles.npy and shape.npy, the
         data set arrays:OUT for `knuckle train ik`. Only --seed counts of the other options.
+    without
+        Parts of the preset to leave out, to measure what they bring, separated by commas: pairs (hands that touch),
+        soft-skin, folds, contact-shadows, mixed-light, lens, sensor, or realism for the last six together.
     """
     if poses:
         return _write_poses(out, poses, seed)
@@ -88,7 +93,12 @@ def synth(
 
     images = images or PRESETS[preset].images or 1000
     settings = Settings(
-        preset, size, seed, None if backgrounds is None else str(backgrounds), None if hdri is None else str(hdri)
+        preset,
+        size,
+        seed,
+        None if backgrounds is None else str(backgrounds),
+        None if hdri is None else str(hdri),
+        tuple(sorted({name.strip() for name in without.split(",")} - {""})),
     )
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None

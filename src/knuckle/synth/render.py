@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from knuckle.synth.features import feature_map, noise_map
+from knuckle.synth.realism import Realism, blur_motion
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.skin import reflectance_table
 from knuckle.synth.surface import HandSurface
@@ -16,6 +17,7 @@ from knuckle.synth.surface import HandSurface
 FEATURE_SIZE = 512
 _SHADOW_SIZE = 256
 _NEAR, _FAR = 0.03, 10.0
+_NEAR_HAND = 0.25  # metres between the knuckles of hands that take each other's ambient light
 # Pixel values of `visible`; see RenderedScene.
 HELD = 200
 OBJECT = 255
@@ -66,9 +68,13 @@ class Renderer:
 
     Args:
         surface: the hand's mesh. size: (width, height) px. supersample: samples per pixel along each axis.
+        realism: effects of the skin.
     """
 
-    def __init__(self, surface: HandSurface, size: tuple[int, int], supersample: int = 2) -> None:
+    def __init__(
+        self, surface: HandSurface, size: tuple[int, int], supersample: int = 2, realism: Realism | None = None
+    ) -> None:
+        self.realism = realism or Realism()
         self.surface, self.size, self.supersample = surface, size, supersample
         self.ctx = create_context()
         self._skin = self._program("skin")
@@ -76,17 +82,20 @@ class Renderer:
         self._flat = self._program("flat")
         self._indices = self.ctx.buffer(surface.triangles.tobytes())
         corners = len(surface.corner_vertex)
-        self._moving = self.ctx.buffer(reserve=corners * 7 * 4)
+        self._moving = self.ctx.buffer(reserve=corners * 8 * 4)
         still = np.column_stack([surface.corner_uv, surface.corner_forearm]).astype(np.float32)
         self._still = self.ctx.buffer(still.tobytes())
         self._labels = self.ctx.buffer(surface.corner_bone.astype(np.float32).tobytes())
         self._hand_skin = self.ctx.vertex_array(
             self._skin,
-            [(self._moving, "3f 3f 1f", "position", "normal", "open_sky"), (self._still, "2f 1f", "uv", "forearm")],
+            [
+                (self._moving, "3f 3f 1f 1f", "position", "normal", "open_sky", "bend"),
+                (self._still, "2f 1f", "uv", "forearm"),
+            ],
             self._indices,
         )
         self._hand_flat = self.ctx.vertex_array(
-            self._flat, [(self._moving, "3f 16x", "position"), (self._labels, "1f", "label")], self._indices
+            self._flat, [(self._moving, "3f 20x", "position"), (self._labels, "1f", "label")], self._indices
         )
         width, height = size
         fine = (width * supersample, height * supersample)
@@ -180,7 +189,7 @@ class Renderer:
         if scene.size != self.size:
             raise ValueError(f"the scene must be of size {self.size} but is {scene.size}; make another Renderer")
         self._set_uniforms(scene)
-        corners = [self._corners(hand) for hand in scene.hands]
+        corners = [self._corners(hand, scene.hands) for hand in scene.hands]
         solids = [self._upload(solid) for solid in scene.solids]
         self._draw_shadow(scene, corners, solids)
         image = self._draw_colour(scene, corners, solids)
@@ -191,6 +200,7 @@ class Renderer:
         return RenderedScene(image, visible, complete, bone)
 
     def _set_uniforms(self, scene: Scene) -> None:
+        self._skin["softness"] = float(self.realism.soft_skin)
         projection = _projection(scene.K, scene.size)
         self._to_clip = projection.T.astype("f4").tobytes()
         lamps, colours = np.zeros((2, 3), "f4"), np.zeros((2, 3), "f4")
@@ -209,13 +219,18 @@ class Renderer:
             program["lamp_colour"].write(colours.tobytes())
             program["exposure"] = scene.exposure
 
-    def _corners(self, hand: SceneHand) -> bytes:
+    def _corners(self, hand: SceneHand, all_hands: tuple[SceneHand, ...]) -> bytes:
         surface = self.surface
         left = hand.side == "left"
         vertices = hand.vertices_camera
         normals = surface.normals(vertices, flip=left)
-        ambient_visibility = surface.ambient_visibility(vertices, normals, hand.joints_camera)
-        table = np.column_stack([vertices, normals, ambient_visibility]).astype(np.float32)
+        near = None
+        if self.realism.contact_shadows:
+            others = [other.joints_camera for other in all_hands if other is not hand]
+            near = [j for j in others if np.linalg.norm(j[9] - hand.joints_camera[9]) < _NEAR_HAND]
+        ambient_visibility = surface.ambient_visibility(vertices, normals, hand.joints_camera, near)
+        bend = surface.bend(hand.angles) if self.realism.folds else np.zeros(len(vertices))
+        table = np.column_stack([vertices, normals, ambient_visibility, bend]).astype(np.float32)
         return table[surface.corner_vertex].tobytes()
 
     def _upload(self, solid: Solid) -> tuple:
@@ -354,6 +369,8 @@ def _lamp_projection(direction: np.ndarray, centre: np.ndarray, reach: float) ->
 
 def _composite(pixels: np.ndarray, scene: Scene) -> np.ndarray:
     """The rendered pixels (H, W, 4), premultiplied by alpha, composited over the background and a soft shadow on it."""
+    if any(scene.motion):
+        pixels = blur_motion(pixels, (scene.motion[0] * scene.size[0] / 256, scene.motion[1] * scene.size[0] / 256))
     alpha = pixels[..., 3:].astype(np.uint16)
     background = scene.background
     strength, shift_x, shift_y, blur = scene.cast_shadow

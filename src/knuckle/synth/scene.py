@@ -67,7 +67,8 @@ class SceneHand:
 @dataclass(frozen=True)
 class Scene:
     """Everything needed to render one picture. K: (3, 3), pixel centres at integers; size: (width, height);
-    background: (height, width, 3) uint8 sRGB."""
+    background: (height, width, 3) uint8 sRGB; motion: (2,) way of everything but the background while the shutter is
+    open, px of 256, its middle at the labels."""
 
     K: np.ndarray
     size: tuple[int, int]
@@ -77,4 +78,5 @@ class Scene:
     exposure: float
     background: np.ndarray
     cast_shadow: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # strength, shift x, y, blur (px of 256)
+    motion: tuple[float, float] = (0.0, 0.0)
     notes: dict[str, str] = field(default_factory=dict)
