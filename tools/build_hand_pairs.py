@@ -129,7 +129,7 @@ def packed(pairs: list[HandPair]) -> dict[str, np.ndarray]:
         "angles": np.rint(1e4 * np.stack([pair.angles for pair in pairs])).astype(np.int16),
         "wrist_angles": np.rint(1e4 * np.stack([pair.wrist_angles for pair in pairs])).astype(np.int16),
         "turn": matrix_to_axis_angle(T[:, :3, :3]).astype(np.float32),
-        "place": np.rint(1e5 * T[:, :3, 3]).astype(np.int16),
+        "place": np.rint(1e5 * T[:, :3, 3]).astype(np.int32),
         "touches": touches,
     }
 
