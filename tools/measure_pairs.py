@@ -17,7 +17,9 @@ from knuckle.handmodel.contact import mesh_distances, winding_numbers
 from knuckle.synth.generate import Generator, Settings
 from knuckle.synth.scene import SceneHand
 
-_REACH = 0.03  # metres; a vertex farther than this from all of the other hand's is outside it
+# Metres. A vertex that far inside has others around it that lie less deep: where these do, the wider reach is searched.
+_REACHES = (0.008, 0.03)
+_DEEP = 0.003
 
 
 def depth_in(hand: SceneHand, other: SceneHand, model: HandModel) -> tuple[float, float]:
@@ -27,9 +29,14 @@ def depth_in(hand: SceneHand, other: SceneHand, model: HandModel) -> tuple[float
     nearest = np.concatenate(
         [np.linalg.norm(part[:, None] - vertices, axis=-1).min(1) for part in np.array_split(points, 8)]
     )
-    near = points[nearest < _REACH]
-    inside = near[winding_numbers(near, vertices, faces) > 0.5]
-    return (float(mesh_distances(inside, vertices, faces).max()) if len(inside) else 0.0), float(nearest.min())
+    depth = 0.0
+    for reach in _REACHES:
+        near = points[nearest < reach]
+        inside = near[winding_numbers(near, vertices, faces) > 0.5]
+        depth = float(mesh_distances(inside, vertices, faces).max()) if len(inside) else 0.0
+        if depth < _DEEP:
+            break
+    return depth, float(nearest.min())
 
 
 def main() -> None:

@@ -91,7 +91,8 @@ def synth(
 
     from knuckle.synth import PRESETS, Settings, write_shards, write_sheet
 
-    images = images or PRESETS[preset].images or 1000
+    if images is None:
+        images = PRESETS[preset].images or 1000
     settings = Settings(
         preset,
         size,
