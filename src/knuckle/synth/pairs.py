@@ -91,13 +91,17 @@ class PairMaker:
             if rng.random() < _APART:
                 pair, config = _apart(pair, rng.uniform(0.0, 0.04)), replace(config, gap=0.0)
             pair, depth = self.solver.separate(pair, shape, config)
-            if depth <= MAX_DEPTH and not self._penetrates_itself(pair, shape):
+            if depth > MAX_DEPTH or self._penetrates_itself(pair, shape):
+                continue
+            # A fingertip in the middle of a forearm is far from its skin, where the search does not look.
+            depth = self.solver.depth(pair, shape, thorough=True)
+            if depth <= MAX_DEPTH:
                 return pair
         for _ in range(_MAX_STEPS_APART):
             if depth <= MAX_DEPTH:
                 break
             pair = _apart(pair, 0.005)
-            depth = self.solver.depth(pair, shape)
+            depth = self.solver.depth(pair, shape, thorough=True)
         return pair
 
     def _varied(self, rng: np.random.Generator, pair: HandPair, shape: np.ndarray) -> HandPair:

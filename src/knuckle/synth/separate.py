@@ -72,8 +72,10 @@ _STEP = np.concatenate([np.full(53, 0.05), np.full(3, 0.006)])
 _STEP_DEPTH = 0.004
 _STEP_GAP = 0.008
 _PATCHES = 96
-_UNDER_SKIN = 0.005  # metres
-_FAR = 0.025  # metres; a vertex farther than this from all of the other hand's is outside it
+# How far under a patch of skin, and from its vertices, the inside of a hand is looked for, metres: where the hands only
+# touch, and to the middle of a forearm.
+_QUICK = (0.005, 0.025)
+_THOROUGH = (0.03, 0.045)
 
 
 class PairSolver:
@@ -113,16 +115,23 @@ class PairSolver:
         direction = turn @ np.array([0.0, -1.0, 0.0])
         return pair.T_right_left[:3, :3] @ (_MIRROR * direction) if hand else direction
 
-    def depth(self, pair: HandPair, shape: Float[np.ndarray, " S"]) -> float:
-        """The largest penetration depth of a vertex of one hand in the other, metres; 0 where they are apart."""
-        vertices = self.vertices(pair, shape)
-        return max((float(depths.max()) for _, _, _, depths in self._contacts(vertices) if len(depths)), default=0.0)
+    def depth(self, pair: HandPair, shape: Float[np.ndarray, " S"], thorough: bool = False) -> float:
+        """The largest penetration depth of a vertex of one hand in the other, metres; 0 where they are apart.
 
-    def _contacts(self, vertices: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        Args:
+            pair: the hands. shape: (S,) of both.
+            thorough: also finds a fingertip in the middle of a forearm, far from any skin; takes twice as long.
+        """
+        contacts = self._contacts(self.vertices(pair, shape), *(_THOROUGH if thorough else _QUICK))
+        return max((float(depths.max()) for _, _, _, depths in contacts if len(depths)), default=0.0)
+
+    def _contacts(
+        self, vertices: np.ndarray, under_skin: float = _QUICK[0], far: float = _QUICK[1]
+    ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """For right in left, then left in right: the vertices that are inside, the nearest vertex of the other hand,
         its normal (N, 3), and the depths (N,)."""
         patches = [self._patches(v) for v in vertices]
-        near = [_inside_spheres(vertices[h], *patches[1 - h]) for h in range(2)]
+        near = [_inside_spheres(vertices[h], *patches[1 - h], under_skin) for h in range(2)]
         if not (len(near[0]) and len(near[1])):
             return []
         points = [vertices[h][near[h]].astype(np.float32) for h in range(2)]
@@ -133,7 +142,7 @@ class PairSolver:
             normals = self.surface.normals(vertices[other], flip=bool(other))[closest[hand]]
             offset = vertices[other][closest[hand]] - vertices[hand][near[hand]]
             depth = (normals * offset).sum(1)
-            inside = (depth > 0) & ((offset * offset).sum(1) < _FAR**2)
+            inside = (depth > 0) & ((offset * offset).sum(1) < far**2)
             found.append((near[hand][inside], closest[hand][inside], normals[inside], depth[inside]))
         return found
 
@@ -320,10 +329,10 @@ def _nearest(points: np.ndarray, among: np.ndarray) -> np.ndarray:
     return (np.concatenate([points, ones], axis=1) @ np.concatenate([-among, halves], axis=1).T).argmin(1)
 
 
-def _inside_spheres(points: np.ndarray, centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
+def _inside_spheres(points: np.ndarray, centres: np.ndarray, radii: np.ndarray, under_skin: float) -> np.ndarray:
     """Which points (N, 3) lie in a sphere, or so near that they may lie under the skin of its patch."""
     squared = (points * points).sum(1)[:, None] - 2 * points @ centres.T + (centres * centres).sum(1)
-    return np.flatnonzero((squared < (radii + _UNDER_SKIN) ** 2).any(1))
+    return np.flatnonzero((squared < (radii + under_skin) ** 2).any(1))
 
 
 def _both(pair: HandPair) -> np.ndarray:
