@@ -164,7 +164,11 @@ def _noisy(picture: np.ndarray, sensor: Sensor, rng: np.random.Generator) -> np.
     count = rows * columns * 3
     # A random window of the strip, repeated where a picture is larger than it.
     strip = _noise_strip()
-    noise = np.resize(np.roll(strip, -int(rng.integers(len(strip))))[:count], (rows, columns, 3))
+    start = int(rng.integers(len(strip)))
+    noise = strip[start : start + count]
+    if len(noise) < count:
+        noise = np.resize(np.concatenate([noise, strip[:start]]), count)
+    noise = noise.reshape(rows, columns, 3)
     if sensor.grain > 1:
         noise = cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
     # The root of linear light is nearly the pixel's value; the tone curve makes dark noise the stronger.
