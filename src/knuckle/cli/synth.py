@@ -21,6 +21,7 @@ def synth(
         "bare",
         "frontal",
         "held",
+        "two-hands",
         "angrender",
         "manorender",
         "motion",
@@ -37,6 +38,7 @@ def synth(
     objects: Path | None = None,
     sheet: bool = False,
     poses: int = 0,
+    without: str = "",
 ) -> int:
     """Render labelled pictures of hands and write them as WebDataset shards.
 
@@ -67,12 +69,13 @@ def synth(
         crop: one hand fills the picture, at times with a second beside it; central: the same in the middle of the
         camera's picture; gesture: crop with more finger gestures; detector: whole frames with zero to three hands;
         plain: one bare hand without occluders; frontal: the same from the palm or the back; bare: that of a few
-        people's smooth, open hands; held: hands that hold objects; angrender: bare, upright hands from 2,232 positions
-        of the camera, 71,424 pictures; manorender: 895 poses with fingers swapped between them, 64 views of each,
-        57,280 pictures; motion: clips of 120 frames in which one or two hands move, cross and leave the picture;
-        people: whole people, with hands at the face, on a table, at a phone and so on; grasp: sequences of 60 frames in
-        which a hand comes near an object, closes on it and holds it; hop: such sequences as HOP has them, ten subjects
-        with thirty objects of four categories before 600 backgrounds, 11,820 pictures, the last 800 for testing.
+        people's smooth, open hands; held: hands that hold objects; two-hands: the two hands of a person, which touch;
+        angrender: bare, upright hands from 2,232 positions of the camera, 71,424 pictures; manorender: 895 poses with
+        fingers swapped between them, 64 views of each, 57,280 pictures; motion: clips of 120 frames in which one or two
+        hands move, cross and leave the picture; people: whole people, with hands at the face, on a table, at a phone and
+        so on; grasp: sequences of 60 frames in which a hand comes near an object, closes on it and holds it; hop: such
+        sequences as HOP has them, ten subjects with thirty objects of four categories before 600 backgrounds, 11,820
+        pictures, the last 800 for testing.
     size
         Pixels along each side; 256, and where the preset has a size of its own that: hop 320, motion 480.
     seed
@@ -95,6 +98,9 @@ def synth(
     poses
         Instead of pictures this many random hands, a thousand a second: OUT/joints.npy, angles.npy and shape.npy, the
         data set arrays:OUT for `knuckle train ik`. Only --seed counts of the other options.
+    without
+        Parts of the preset to leave out, to measure what they bring, separated by commas: pairs (hands that touch),
+        soft-skin, folds, contact-shadows, mixed-light, lens, sensor, or realism for the last six together.
     """
     if poses:
         return _write_poses(Path(out), poses, seed)
@@ -107,7 +113,8 @@ def synth(
     if images is None:
         images = PRESETS[preset].images or 1000
     folders = (None if folder is None else str(folder) for folder in (backgrounds, hdri, objects))
-    settings = Settings(preset, PRESETS[preset].size if size is None else size, seed, *folders)
+    left_out = tuple(sorted({name.strip() for name in without.split(",")} - {""}))
+    settings = Settings(preset, PRESETS[preset].size if size is None else size, seed, *folders, left_out)
     who = chosen_workers(workers, ray, default=2)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None

@@ -157,5 +157,7 @@ def _draw_shape(rng: np.random.Generator, picture: np.ndarray, colour: np.ndarra
         cv2.line(cover, centre, end, 255, max(thick, 1), cv2.LINE_AA)
     # Smooth shading keeps the shape from being one flat colour.
     shading = 1 + 0.35 * (smooth_noise(rng, (width, height), 2) - 0.5)
-    alpha = cover[..., None] * np.float32(1 / 255)
-    picture += alpha * (colour.astype(np.float32) * shading - picture)
+    x, y, columns, rows = cv2.boundingRect(cover)
+    part = np.s_[y : y + rows, x : x + columns]
+    alpha = cover[part][..., None] * np.float32(1 / 255)
+    picture[part] += alpha * (colour.astype(np.float32) * shading[part] - picture[part])

@@ -12,8 +12,10 @@ from knuckle.handmodel import HandModel
 from knuckle.synth import backdrop, people, shots, solids, views
 from knuckle.synth.collide import SelfCollision
 from knuckle.synth.light import Light, Panorama, irradiance, procedural_light
+from knuckle.synth.pairs import PAIR_POSE, PairMaker, mirrored
 from knuckle.synth.poses import random_angles
 from knuckle.synth.presets import Preset
+from knuckle.synth.realism import random_motion
 from knuckle.synth.scene import Scene, SceneBody, SceneHand, Solid
 from knuckle.synth.skin import SkinAppearance, random_skin, reflectance_table, smooth_skin
 from knuckle.synth.staging import HandShape, Stage
@@ -23,6 +25,8 @@ from knuckle.synth.wearer import Wearer, hand_size
 
 _MAX_PENETRATION = 0.004  # metres, of the capsules of a hand; a deeper pose is rejected
 _PEOPLE_SEED = 20200823
+_MOVING = 0.12  # probability that the hands move while the shutter is open
+_MIN_PAIR_DEPTH = 0.35  # metres from the camera to the middle of two hands that touch
 _MAX_ATTEMPTS = 12  # at sampling a pose without self-collision
 
 
@@ -35,6 +39,7 @@ class Composer:
         limits: (23, 2) radians. bank: named poses, (23,) each. preset: which kind of pictures.
         size: (width, height) px. photos: (H, W, 3) uint8 backgrounds, may be empty. panoramas: may be empty.
         wearer: finds bodies for hands; None for presets without. stage: puts people into situations.
+        pairs: draws hands that touch; None for presets without them.
     """
 
     model: HandModel
@@ -48,6 +53,7 @@ class Composer:
     panoramas: tuple[Panorama, ...] = ()
     wearer: Wearer | None = None
     stage: Stage | None = None
+    pairs: PairMaker | None = None
 
     def scene(self, rng: np.random.Generator, index: int = 0) -> Scene:
         """A random scene; where the preset goes through views or poses, those of the picture with this index."""
@@ -64,16 +70,20 @@ class Composer:
         shadow = (0.0, 0.0, 0.0, 0.0)
         if not self.preset.smooth_skin and rng.random() < 0.35:
             shadow = (*rng.uniform((0.1, -18, -18), (0.6, 18, 18)), rng.uniform(2, 12))
+        solids = (*self.solids_around(rng, hands, bodies), *props)
+        exposure = self.exposure(rng, light, hands)
+        motion = random_motion(rng, 2.0, 12.0) if rng.random() < _MOVING else (0.0, 0.0)
         return Scene(
             K=K,
             size=self.size,
             hands=tuple(hands),
-            solids=(*self.solids_around(rng, hands, bodies), *props),
+            solids=solids,
             light=light,
-            exposure=self.exposure(rng, light, hands),
+            exposure=exposure,
             background=background,
             cast_shadow=tuple(float(s) for s in shadow),  # type: ignore[arg-type]
             bodies=tuple(bodies),
+            motion=motion if self.preset.realism.lens else (0.0, 0.0),
         )
 
     def _people(self, rng: np.random.Generator) -> tuple[list[SceneHand], list[SceneBody], list[Solid], np.ndarray]:
@@ -91,7 +101,8 @@ class Composer:
     def _bodies(self, rng: np.random.Generator, hands: list[SceneHand]) -> tuple[list[SceneBody], list[SceneHand]]:
         """The whole body behind the first hand and the arms behind the others, and the hands joined to them."""
         bodies: list[SceneBody] = []
-        if self.wearer is None or not self.preset.bodies:
+        # Hands that touch keep their forearms bare and where they are.
+        if self.wearer is None or not self.preset.bodies or _touching(hands):
             return bodies, hands
         for i, hand in enumerate(hands):
             whole = i == 0 and rng.random() < self.preset.person
@@ -116,18 +127,17 @@ class Composer:
         depth = float(np.clip(np.exp(rng.normal(np.log(0.5), 0.4)), 0.2, 1.6))
         centre = depth * np.array([off_axis[0], off_axis[1], 1.0])
         roll = rng.uniform(-np.pi, np.pi) if rng.random() < preset.any_roll else rng.normal(0, preset.roll_std)
-        hand = self.hand(rng, centre, roll, swept=index if preset.sweep else None)
-        hands = [hand]
+        hands = [self.hand(rng, centre, roll, swept=index if preset.sweep else None)]
         if rng.random() < preset.second_hand:
-            offset = rng.normal(size=3) * (1, 1, 0.5)
-            offset *= rng.uniform(0.07, 0.16) / np.linalg.norm(offset)
-            other = self.hand(rng, centre + offset, roll + rng.normal(0, 1.0), _second_side(rng, hand.side))
-            hands.append(replace(other, skin=hand.skin if rng.random() < 0.7 else other.skin))
-        return hands, self._around(rng, hand)
+            if rng.random() < preset.touching:
+                hands = self.touching_hands(rng, centre * max(1.0, _MIN_PAIR_DEPTH / depth), roll)
+            else:
+                hands.append(self._beside(rng, hands[0], centre, roll))
+        return hands, self._around(rng, *(hands if preset.frame_both else hands[:1]))
 
-    def _around(self, rng: np.random.Generator, hand: SceneHand) -> np.ndarray:
-        """K (3, 3) of a random crop around a hand."""
-        vertices = hand.vertices_camera[self.surface.hand_vertices]
+    def _around(self, rng: np.random.Generator, *hands: SceneHand) -> np.ndarray:
+        """K (3, 3) of a random crop around hands."""
+        vertices = np.concatenate([hand.vertices_camera[self.surface.hand_vertices] for hand in hands])
         plane = vertices[:, :2] / vertices[:, 2:]
         low, high = plane.min(0), plane.max(0)
         side = float((high - low).max())
@@ -142,6 +152,13 @@ class Composer:
             ]
         )
 
+    def _beside(self, rng: np.random.Generator, hand: SceneHand, centre: np.ndarray, roll: float) -> SceneHand:
+        """A second hand near the hand at centre (3,), which pays no heed to it."""
+        offset = rng.normal(size=3) * (1, 1, 0.5)
+        offset *= rng.uniform(0.07, 0.16) / np.linalg.norm(offset)
+        other = self.hand(rng, centre + offset, roll + rng.normal(0, 1.0), _second_side(rng, hand.side))
+        return replace(other, skin=hand.skin if rng.random() < 0.7 else other.skin)
+
     def _frame(self, rng: np.random.Generator) -> tuple[list[SceneHand], np.ndarray]:
         """Zero to three hands anywhere in a whole picture, with the field of view of a webcam or a phone."""
         width, height = self.size
@@ -150,7 +167,9 @@ class Composer:
         weights = np.array(self.preset.hand_count)
         hands: list[SceneHand] = []
         side, skin = None, None
-        for _ in range(int(rng.choice(4, p=weights / weights.sum()))):
+        count = int(rng.choice(4, p=weights / weights.sum()))
+        touching = count > 1 and rng.random() < self.preset.touching
+        for number in range(count - touching):
             # The fraction of the picture's side that the hand's 18 cm span: from distant hands to frame-filling ones.
             share = float(np.exp(rng.uniform(np.log(0.08), np.log(0.95))))
             depth = max(focal * 0.18 / (share * max(self.size)), 0.12)
@@ -161,6 +180,9 @@ class Composer:
                 continue
             any_roll = rng.random() < self.preset.any_roll
             roll = rng.uniform(-np.pi, np.pi) if any_roll else rng.normal(0, self.preset.roll_std)
+            if touching and number == 0:
+                hands = self.touching_hands(rng, centre * max(1.0, _MIN_PAIR_DEPTH / depth), roll)
+                continue
             hand = self.hand(rng, centre, roll, side)
             side = _second_side(rng, hand.side)
             skin = skin or hand.skin
@@ -195,6 +217,41 @@ class Composer:
         joints, vertices = np.empty((21, 3)), np.empty((0, 3))
         skin = skin or random_skin(rng)
         return self.moved(SceneHand(side, angles, wrist, shape, T, joints, vertices, skin, pose, view), angles, centre)
+
+    def touching_hands(self, rng: np.random.Generator, centre: np.ndarray, roll: float) -> list[SceneHand]:
+        """The two hands of a person, which touch each other, their middle at centre (3,); roll: of one of them."""
+        assert self.pairs is not None
+        shape, skin = self._person(rng)
+        pair = self.pairs.random(rng, shape)
+        skin = skin or random_skin(rng)
+        sides = ("right", "left") if rng.random() < 0.5 else ("left", "right")
+        T_first_second = pair.T_right_left if sides[0] == "right" else mirrored(pair.T_right_left)
+        view, direction = views.random_view(rng, self.preset.views, self.preset.view_spread)
+        ray = centre / np.linalg.norm(centre)
+        first, second = np.eye(4), np.eye(4)
+        if rng.random() < 0.5:
+            first[:3, :3] = views.look_from(direction, sides[0], roll, ray)
+            second = first @ T_first_second
+        else:
+            second[:3, :3] = views.look_from(direction, sides[1], roll, ray)
+            first = second @ np.linalg.inv(T_first_second)
+        joints = np.concatenate(
+            [
+                self.model.joints(pair.angles[i], shape=shape, T_camera_hand=T, side=sides[i])
+                for i, T in enumerate((first, second))
+            ]
+        )
+        shift = centre - 0.5 * (joints.min(0) + joints.max(0))
+        hands = []
+        for i, T in enumerate((first, second)):
+            T[:3, 3] += shift
+            hand = SceneHand(
+                sides[i], pair.angles[i], pair.wrist_angles[i], shape, T, joints[:21], np.empty((0, 3)), skin,
+                f"{PAIR_POSE}{pair.kind}", view,
+            )  # fmt: skip
+            hands.append(self.moved(hand, pair.angles[i]))
+        # Either of the two is the first in a crop.
+        return hands if rng.random() < 0.5 else hands[::-1]
 
     def moved(self, hand: SceneHand, angles: np.ndarray, centre: np.ndarray | None = None) -> SceneHand:
         """The hand with other angles (23,), its shape, rotation and wrist angles as they are, its centre at (3,).
@@ -260,13 +317,15 @@ class Composer:
         the bodies."""
         preset, parts = self.preset, []
         dressed = {hand for body in bodies for hand in body.hands}
-        sleeved = rng.random() < preset.sleeved
+        touching = _touching(hands)
+        # Hands may lie on each other's wrists and forearms, where a sleeve or a watch would cover them.
+        sleeved = rng.random() < preset.sleeved and not touching
         fabric = solids.cloth(rng)
         for i, hand in enumerate(hands):
-            if self.preset.bodies:
+            if self.preset.bodies and not touching:
                 break
             arm = people.person if i == 0 and rng.random() < preset.person else people.upper_arm
-            if arm is people.person or preset.framing == "frame":
+            if arm is people.person or preset.framing == "frame" or touching:
                 skin = (
                     reflectance_table(16)[round(15 * hand.skin.blood), round(15 * hand.skin.melanin)] * hand.skin.tint
                 )
@@ -276,12 +335,12 @@ class Composer:
         for i, hand in enumerate(hands):
             if sleeved and i not in dressed:
                 parts.append(self._sleeve(rng, hand, i, fabric, sleeve_length))
-            elif rng.random() < 0.12 and not _under_sleeve(i, bodies):
+            elif rng.random() < 0.12 and not touching and not _under_sleeve(i, bodies):
                 parts.append(self._watch(rng, hand, i))
             if rng.random() < 0.08:
                 parts.append(solids.ring(rng, hand.joints_camera, self.surface.radii()))
             # A grasp from the bank mostly holds something.
-            if rng.random() < preset.held * (3.0 if hand.pose.startswith("grasp") else 0.85):
+            if not touching and rng.random() < preset.held * (3.0 if hand.pose.startswith("grasp") else 0.85):
                 held = solids.held_object(rng, hand.joints_camera, i)
                 if held is not None:
                     parts.append(held)
@@ -341,7 +400,7 @@ class Composer:
         size = size or self.size
         rotation = _random_camera_rotation(rng)
         panorama = self.panoramas[rng.integers(len(self.panoramas))] if self.panoramas else None
-        light = procedural_light(rng, rotation @ [0.0, -1.0, 0.0])
+        light = procedural_light(rng, rotation @ [0.0, -1.0, 0.0], self.preset.realism.mixed_light)
         if panorama is not None and rng.random() < 0.5:
             light = panorama.light(rotation)
         choice = rng.random()
@@ -366,6 +425,10 @@ class Composer:
 
 def _mirror(side: str) -> np.ndarray:
     return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
+
+
+def _touching(hands: Sequence[SceneHand]) -> bool:
+    return any(hand.pose.startswith(PAIR_POSE) for hand in hands)
 
 
 def _under_sleeve(hand: int, bodies: Sequence[SceneBody]) -> bool:

@@ -23,7 +23,9 @@ from knuckle.synth.handling import Handler, Handling
 from knuckle.synth.light import Panorama
 from knuckle.synth.meshes import load_things, mesh_paths
 from knuckle.synth.objects import everyday_things
-from knuckle.synth.presets import PRESETS
+from knuckle.synth.pairs import PairMaker, hand_pairs
+from knuckle.synth.presets import PRESETS, preset_without
+from knuckle.synth.realism import Sensor, photograph, random_sensor
 from knuckle.synth.render import RenderedScene, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.staging import Stage
@@ -31,7 +33,6 @@ from knuckle.synth.surface import HandSurface
 from knuckle.synth.wearer import Wearer
 
 _MAX_ATTEMPTS = 6  # at sampling a crop that shows its hand
-_MIN_VISIBLE = 0.5  # fraction of a crop's hand that must not be occluded
 _MIN_AREA = 0.04  # fraction of a crop that its hand must cover: a forearm towards the camera can occlude the hand
 
 
@@ -42,6 +43,7 @@ class Settings:
     preset: a name of PRESETS. size: pixels along each side. seed: of all random numbers.
     backgrounds, hdri: folders of photographs and of panoramas, None for none.
     objects: folder of meshes to hold, of the preset grasp; None for the objects that come with knuckle.
+    without: what is left out of the preset, names of WITHOUT.
     """
 
     preset: str = "crop"
@@ -50,10 +52,10 @@ class Settings:
     backgrounds: str | None = None
     hdri: str | None = None
     objects: str | None = None
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESETS:
-            raise ValueError(f"preset must be one of {', '.join(PRESETS)} but got {self.preset!r}")
+        preset_without(self.preset, self.without)
         if not 32 <= self.size <= 2048:
             raise ValueError(f"size must be between 32 and 2048 pixels but got {self.size}")
         if self.seed < 0:
@@ -64,7 +66,7 @@ class Settings:
 
     def for_manifest(self) -> dict[str, Any]:
         """The settings as builtin types, with the folders replaced by a digest of their file names and sizes."""
-        described: dict[str, Any] = asdict(self)
+        described: dict[str, Any] = asdict(self) | {"without": list(self.without)}
         listed = {"backgrounds": photo_paths, "hdri": panorama_paths, "objects": mesh_paths}
         for key, paths_of in listed.items():
             folder = described[key]
@@ -113,25 +115,28 @@ class Generator:
         photos = load_photos(Path(settings.backgrounds)) if settings.backgrounds else []
         panoramas = [Panorama(p) for p in panorama_paths(Path(settings.hdri))] if settings.hdri else []
         size = (settings.size, settings.size)
-        preset = PRESETS[settings.preset]
+        preset = preset_without(settings.preset, settings.without)
+        collision = SelfCollision(self.surface.radii())
+        touching = preset.touching > 0 and (preset.second_hand > 0 or preset.framing == "frame")
         wearer = Wearer(model, self.surface, BodySurface(BodyModel.open())) if preset.bodies else None
         limits = angle_limits()
         named = {name: named_pose(name) for name in pose_names()}
         composer = Composer(
             model=model,
             surface=self.surface,
-            collision=SelfCollision(self.surface.radii()),
+            collision=collision,
             limits=limits,
             bank={name: pose for name, pose in named.items() if name.startswith(preset.named_poses)},
             preset=preset,
             size=size,
             photos=tuple(photos),
             panoramas=tuple(panoramas),
+            pairs=PairMaker(model, self.surface, collision, hand_pairs()) if touching else None,
             wearer=wearer,
         )
         stage = Stage(wearer, named, limits, composer.pose) if wearer and preset.situations else None
         self.composer = replace(composer, stage=stage)
-        self.renderer = Renderer(self.surface, size, bodies=wearer.bodies if wearer else None)
+        self.renderer = Renderer(self.surface, size, bodies=wearer.bodies if wearer else None, realism=preset.realism)
         self._bones_near_joint = _bones_near_joints()
         self._clip_at_hand: tuple[int, Clip] | None = None
         self.handler = None
@@ -147,7 +152,7 @@ class Generator:
 
     def picture(self, index: int) -> Picture:
         """The picture with an index of 0 or more."""
-        place = {}
+        place, realism = {}, self.composer.preset.realism
         if self.composer.preset.framing == "clip":
             number, frame = divmod(index, self.composer.preset.clip_frames)
             place = {"clip": number, "frame": frame, "time": round(frame / FRAMES_PER_SECOND, 6)}
@@ -168,7 +173,16 @@ class Generator:
             "hands": self._hand_labels(scene, rendered),
             "objects": [_object_label(solid) for solid in scene.solids if solid.T_camera_object is not None],
         }
-        return Picture(rendered.image, label, rendered.visible, rendered.complete)
+        image = photograph(rendered.image, self._sensor(place.get("clip", index)), realism, self._camera_rng(index))
+        return Picture(image, label, rendered.visible, rendered.complete)
+
+    def _sensor(self, number: int) -> Sensor:
+        """The camera of a picture or of a clip."""
+        return random_sensor(np.random.default_rng([self.settings.seed, number, 1]), self.composer.preset.realism)
+
+    def _camera_rng(self, index: int) -> np.random.Generator:
+        """For the noise of a picture; the scene has a stream of its own, which the camera does not change."""
+        return np.random.default_rng([self.settings.seed, index, 2])
 
     def _clip(self, number: int) -> Clip:
         if self._clip_at_hand is None or self._clip_at_hand[0] != number:
@@ -196,7 +210,11 @@ class Generator:
         for attempts_left in reversed(range(_MAX_ATTEMPTS)):
             scene = self.composer.scene(rng, index)
             rendered = self.renderer.render(scene)
-            if attempts_left == 0 or self.composer.preset.framing != "crop" or _shows_hand(rendered):
+            if (
+                attempts_left == 0
+                or self.composer.preset.framing != "crop"
+                or _shows_hand(rendered, self.composer.preset.min_visible)
+            ):
                 return scene, rendered
         raise AssertionError("the last attempt returns")
 
@@ -241,9 +259,9 @@ class Generator:
         return (inside & own & near).astype(int).tolist()
 
 
-def _shows_hand(rendered: RenderedScene) -> bool:
+def _shows_hand(rendered: RenderedScene, min_visible: float) -> bool:
     visible, complete = np.count_nonzero(rendered.visible == 1), np.count_nonzero(rendered.complete & 1)
-    return bool(visible > _MIN_VISIBLE * complete and complete > _MIN_AREA * rendered.visible.size)
+    return bool(visible > min_visible * complete and complete > _MIN_AREA * rendered.visible.size)
 
 
 def _is_seen(scene: Scene, rendered: RenderedScene, number: int) -> bool:

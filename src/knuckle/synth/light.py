@@ -14,6 +14,8 @@ from knuckle.image import MAX_PIXELS, decode_pixels, picture_bytes
 
 # Convolution of the nine harmonics with the clamped cosine, divided by pi: the radiance of a white Lambertian surface.
 _LAMBERT = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])
+# Linear sRGB of CIE XYZ (IEC 61966-2-1).
+_XYZ_TO_RGB = np.array([[3.2406, -1.5372, -0.4986], [-0.9689, 1.8758, 0.0415], [0.0557, -0.2040, 1.0570]])
 _UP = np.array([0.0, -1.0, 0.0])
 
 
@@ -81,8 +83,26 @@ def _colour(rng: np.random.Generator) -> np.ndarray:
     return colour / colour.mean()
 
 
-def procedural_light(rng: np.random.Generator, up: np.ndarray | None = None) -> Light:
-    """Random light: sky, ground, a few soft sources, and zero to two lamps, mostly from above. up: (3,) unit."""
+def black_body(kelvin: float) -> np.ndarray:
+    """The colour (3,) linear sRGB of a glowing body, with a mean of one, 1,700 to 15,000 kelvin.
+
+    Source: Krystek, 1985, for the chromaticity.
+    """
+    t = kelvin
+    u = (0.860117757 + 1.54118254e-4 * t + 1.28641212e-7 * t * t) / (1 + 8.42420235e-4 * t + 7.08145163e-7 * t * t)
+    v = (0.317398726 + 4.22806245e-5 * t + 4.20481691e-8 * t * t) / (1 - 2.89741816e-5 * t + 1.61456053e-7 * t * t)
+    x, y = 3 * u / (2 * u - 8 * v + 4), 2 * v / (2 * u - 8 * v + 4)
+    colour = np.maximum(_XYZ_TO_RGB @ [x / y, 1.0, (1 - x - y) / y], 0.01)
+    return colour / colour.mean()
+
+
+def procedural_light(rng: np.random.Generator, up: np.ndarray | None = None, mixed: bool = False) -> Light:
+    """Random light: sky, ground, a few soft sources, and zero to two lamps, mostly from above.
+
+    Args:
+        rng: source of randomness. up: (3,) unit.
+        mixed: at times from sources of very different colour temperatures: daylight and a bulb, a screen and a lamp.
+    """
     up = _UP if up is None else up
     height = _DIRECTIONS @ up
     sky, ground = _colour(rng), _colour(rng) * rng.uniform(0.15, 0.8)
@@ -94,6 +114,15 @@ def procedural_light(rng: np.random.Generator, up: np.ndarray | None = None) -> 
     count = int(rng.choice(3, p=[0.25, 0.5, 0.25]))
     lamps = [_lamp_direction(rng, up) for _ in range(count)]
     colours = [_colour(rng) * rng.uniform(0.2, 2.2) * (1.0 if i == 0 else 0.5) for i in range(count)]
+    if mixed and rng.random() < 0.3:
+        # A camera's white lies between its sources: one of them looks orange, the other blue.
+        kelvin = rng.uniform((2500, 5000), (4000, 8000))
+        warm, cold = black_body(float(kelvin[0])), black_body(float(kelvin[1]))
+        white = black_body(float(np.sqrt(kelvin.prod()) * np.exp(rng.normal(0, 0.12))))
+        if rng.random() < 0.5:
+            warm, cold = cold, warm
+        ambient = ambient * (warm / white)
+        colours = [colour.mean() * (cold if i == 0 else warm) / white for i, colour in enumerate(colours)]
     return Light(ambient, np.array(lamps).reshape(-1, 3), np.array(colours).reshape(-1, 3))
 
 

@@ -1,11 +1,13 @@
 """The kinds of pictures that can be rendered, as plain settings."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from knuckle.synth import sweep
 from knuckle.synth.bank import HandlingPlan
 from knuckle.synth.poses import PoseMix
+from knuckle.synth.realism import NO_REALISM, Realism
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Preset:
         any_roll: probability that the roll is uniform instead.
         sleeved, held, occluded, second_hand: probabilities of a sleeve, a held object, an occluder, and (in crops) a
             second hand.
+        touching: probability that a second hand, where there is one, is the same person's and touches the first.
+        frame_both: a crop holds all of its hands instead of the first.
+        min_visible: fraction of the first hand of a crop that must not be occluded.
         person: probability that the person of the first hand is rendered too.
         bodies: whether people have whole bodies, with arms that reach their hands; else coarse solids.
         situations: probability that a picture is of people who do something with their hands; see situations.py.
@@ -37,6 +42,7 @@ class Preset:
         views: names of views.VIEWS that are used; all of them if empty.
         view_spread: factor on their spread.
         smooth_skin: skin without detail, and no shadows of what is outside the picture.
+        realism: which effects of photographs there are.
         sweep: of crops: "positions": the camera goes through positions on a sphere; "poses": the hand goes through a
             bank of poses with fingers swapped between them. See sweep.py. "": both are random.
         images: number of pictures of the whole set, if it has one.
@@ -56,6 +62,9 @@ class Preset:
     held: float = 0.2
     occluded: float = 0.18
     second_hand: float = 0.1
+    touching: float = 0.35
+    frame_both: bool = False
+    min_visible: float = 0.5
     person: float = 0.3
     bodies: bool = False
     situations: float = 0.0
@@ -67,6 +76,7 @@ class Preset:
     views: tuple[str, ...] = ()
     view_spread: float = 1.0
     smooth_skin: bool = False
+    realism: Realism = field(default_factory=Realism)
     sweep: Literal["", "positions", "poses"] = ""
     images: int | None = None
     handling: HandlingPlan | None = None
@@ -85,8 +95,8 @@ _PLAIN = Preset(
 )
 # From the palm or the back, in the middle of the camera's picture: what a small network learns in minutes.
 _FRONTAL = replace(_PLAIN, views=("palm", "back"), view_spread=0.7, off_axis=0.1)
-# Bare hands of adults, as S4's two sets have them.
-_BARE = replace(_PLAIN, off_axis=0.1, roll_std=0.0, sleeved=0.0, child=0.0)
+# Bare hands of adults, as S4's two sets have them: rendered, and not made to look like photographs.
+_BARE = replace(_PLAIN, off_axis=0.1, roll_std=0.0, sleeved=0.0, child=0.0, realism=NO_REALISM)
 
 PRESETS: dict[str, Preset] = {
     # One hand, roughly upright, for a network that is given crops.
@@ -114,6 +124,7 @@ PRESETS: dict[str, Preset] = {
         named_poses=("flat", "spread", "relaxed", "half_closed", "cup", "vulcan", "rest_on", "grasp_mouse"),
         people=12,
         smooth_skin=True,
+        realism=NO_REALISM,
     ),
     # Hands that hold something, mostly seen by their owner: other poses, views and occlusions than `crop` has.
     "held": Preset(
@@ -126,6 +137,17 @@ PRESETS: dict[str, Preset] = {
         poses=PoseMix(bank=0.5, swap=0.25, gesture=0.0, touch=0.05, coupled=0.0, blend=0.2),
         named_poses="grasp",
         views=("back", "egocentric_back", "egocentric_palm", "thumb_side", "little_side"),
+    ),
+    # The two hands of a person, which touch: clasped, interlaced, one on the other, a finger in a palm, and so on.
+    "two-hands": Preset(
+        margin=(1.15, 1.9),
+        roll_std=0.8,
+        any_roll=0.3,
+        held=0.0,
+        second_hand=1.0,
+        touching=1.0,
+        frame_both=True,
+        min_visible=0.2,
     ),
     # S4's AngRender: upright hands from every direction but below, 32 at each of 2,232 positions of the camera.
     "angrender": replace(_BARE, sweep="positions", images=sweep.POSITIONS * sweep.PER_POSITION),
@@ -175,3 +197,35 @@ PRESETS: dict[str, Preset] = {
         framing="frame", held=0.1, occluded=0.03, bodies=True, person=1.0, situations=1.0, second_person=0.15
     ),
 }
+
+WITHOUT: dict[str, Callable[[Preset], Preset]] = {
+    "pairs": lambda preset: replace(preset, touching=0.0),
+    "soft-skin": lambda preset: replace(preset, realism=replace(preset.realism, soft_skin=False)),
+    "folds": lambda preset: replace(preset, realism=replace(preset.realism, folds=False)),
+    "contact-shadows": lambda preset: replace(preset, realism=replace(preset.realism, contact_shadows=False)),
+    "mixed-light": lambda preset: replace(preset, realism=replace(preset.realism, mixed_light=False)),
+    "lens": lambda preset: replace(preset, realism=replace(preset.realism, lens=False)),
+    "sensor": lambda preset: replace(preset, realism=replace(preset.realism, sensor=False)),
+    "realism": lambda preset: replace(preset, realism=NO_REALISM),
+}
+"""What a preset can be drawn without, for ablations: `knuckle synth --without NAME`."""
+
+
+def preset_without(name: str, without: Sequence[str]) -> Preset:
+    """A preset with some of its parts left out.
+
+    Args:
+        name: a name of PRESETS.
+        without: names of WITHOUT.
+
+    Raises:
+        ValueError: a name is unknown.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)} but got {name!r}")
+    preset = PRESETS[name]
+    for part in without:
+        if part not in WITHOUT:
+            raise ValueError(f"without must name parts among {', '.join(WITHOUT)} but got {part!r}")
+        preset = WITHOUT[part](preset)
+    return preset

@@ -10,6 +10,7 @@ import numpy as np
 
 from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.features import feature_map, noise_map
+from knuckle.synth.realism import Realism, blur_motion
 from knuckle.synth.render_body import BodyRenderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.skin import reflectance_table
@@ -19,6 +20,7 @@ FEATURE_SIZE = 512
 _SHADOW_SIZE = 256
 _NEAR, _FAR = 0.03, 10.0
 _UNITS = {"features": 0, "noise": 1, "pigments": 2, "shadow": 3}  # of the textures
+_NEAR_HAND = 0.25  # metres between the knuckles of hands that take each other's ambient light
 # Pixel values of `visible`; see RenderedScene.
 HELD = 200
 OBJECT = 255
@@ -70,11 +72,18 @@ class Renderer:
     Args:
         surface: the hand's mesh. size: (width, height) px. supersample: samples per pixel along each axis.
         bodies: the mesh of people's bodies, where scenes have them.
+        realism: effects of the skin.
     """
 
     def __init__(
-        self, surface: HandSurface, size: tuple[int, int], supersample: int = 2, bodies: BodySurface | None = None
+        self,
+        surface: HandSurface,
+        size: tuple[int, int],
+        supersample: int = 2,
+        bodies: BodySurface | None = None,
+        realism: Realism | None = None,
     ) -> None:
+        self.realism = realism or Realism()
         self.surface, self.size, self.supersample = surface, size, supersample
         self.ctx = create_context()
         self._skin = self._program("skin")
@@ -82,17 +91,20 @@ class Renderer:
         self._flat = self._program("flat")
         self._indices = self.ctx.buffer(surface.triangles.tobytes())
         corners = len(surface.corner_vertex)
-        self._moving = self.ctx.buffer(reserve=corners * 7 * 4)
+        self._moving = self.ctx.buffer(reserve=corners * 8 * 4)
         still = np.column_stack([surface.corner_uv, surface.corner_forearm]).astype(np.float32)
         self._still = self.ctx.buffer(still.tobytes())
         self._labels = self.ctx.buffer(surface.corner_bone.astype(np.float32).tobytes())
         self._hand_skin = self.ctx.vertex_array(
             self._skin,
-            [(self._moving, "3f 3f 1f", "position", "normal", "open_sky"), (self._still, "2f 1f", "uv", "forearm")],
+            [
+                (self._moving, "3f 3f 1f 1f", "position", "normal", "open_sky", "bend"),
+                (self._still, "2f 1f", "uv", "forearm"),
+            ],
             self._indices,
         )
         self._hand_flat = self.ctx.vertex_array(
-            self._flat, [(self._moving, "3f 16x", "position"), (self._labels, "1f", "label")], self._indices
+            self._flat, [(self._moving, "3f 20x", "position"), (self._labels, "1f", "label")], self._indices
         )
         width, height = size
         fine = (width * supersample, height * supersample)
@@ -187,7 +199,7 @@ class Renderer:
         if scene.size != self.size:
             raise ValueError(f"the scene must be of size {self.size} but is {scene.size}; make another Renderer")
         self._set_uniforms(scene)
-        corners = [self._corners(hand) for hand in scene.hands]
+        corners = [self._corners(hand, scene.hands) for hand in scene.hands]
         solids = [self._upload(solid) for solid in scene.solids]
         self._load_bodies(scene)
         self._draw_shadow(scene, corners, solids)
@@ -205,6 +217,7 @@ class Renderer:
             raise ValueError(f"the renderer must have a BodySurface for {len(scene.bodies)} bodies but has none")
 
     def _set_uniforms(self, scene: Scene) -> None:
+        self._skin["softness"] = float(self.realism.soft_skin)
         projection = _projection(scene.K, scene.size)
         self._to_clip = projection.T.astype("f4").tobytes()
         lamps, colours = np.zeros((2, 3), "f4"), np.zeros((2, 3), "f4")
@@ -223,13 +236,18 @@ class Renderer:
             program["lamp_colour"].write(colours.tobytes())
             program["exposure"] = scene.exposure
 
-    def _corners(self, hand: SceneHand) -> bytes:
+    def _corners(self, hand: SceneHand, all_hands: tuple[SceneHand, ...]) -> bytes:
         surface = self.surface
         left = hand.side == "left"
         vertices = hand.vertices_camera
         normals = surface.normals(vertices, flip=left)
-        ambient_visibility = surface.ambient_visibility(vertices, normals, hand.joints_camera)
-        table = np.column_stack([vertices, normals, ambient_visibility]).astype(np.float32)
+        near = None
+        if self.realism.contact_shadows:
+            others = [other.joints_camera for other in all_hands if other is not hand]
+            near = [j for j in others if np.linalg.norm(j[9] - hand.joints_camera[9]) < _NEAR_HAND]
+        ambient_visibility = surface.ambient_visibility(vertices, normals, hand.joints_camera, near)
+        bend = surface.bend(hand.angles) if self.realism.folds else np.zeros(len(vertices))
+        table = np.column_stack([vertices, normals, ambient_visibility, bend]).astype(np.float32)
         return table[surface.corner_vertex].tobytes()
 
     def _upload(self, solid: Solid) -> tuple:
@@ -374,6 +392,8 @@ def _lamp_projection(direction: np.ndarray, centre: np.ndarray, reach: float) ->
 
 def _composite(pixels: np.ndarray, scene: Scene) -> np.ndarray:
     """The rendered pixels (H, W, 4), premultiplied by alpha, composited over the background and a soft shadow on it."""
+    if any(scene.motion):
+        pixels = blur_motion(pixels, (scene.motion[0] * scene.size[0] / 256, scene.motion[1] * scene.size[0] / 256))
     alpha = pixels[..., 3:].astype(np.uint16)
     background = scene.background
     strength, shift_x, shift_y, blur = scene.cast_shadow

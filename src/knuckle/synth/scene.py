@@ -131,7 +131,8 @@ class SceneBody:
 @dataclass(frozen=True)
 class Scene:
     """Everything needed to render one picture. K: (3, 3), pixel centres at integers; size: (width, height);
-    background: (height, width, 3) uint8 sRGB."""
+    background: (height, width, 3) uint8 sRGB; motion: (2,) way of everything but the background while the shutter is
+    open, px of 256, its middle at the labels."""
 
     K: np.ndarray
     size: tuple[int, int]
@@ -142,4 +143,5 @@ class Scene:
     background: np.ndarray
     cast_shadow: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # strength, shift x, y, blur (px of 256)
     bodies: tuple[SceneBody, ...] = ()
+    motion: tuple[float, float] = (0.0, 0.0)
     notes: dict[str, str] = field(default_factory=dict)

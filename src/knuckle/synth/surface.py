@@ -1,9 +1,14 @@
 """The hand's mesh, ready to render: split at texture seams, with a longer forearm, normals and ambient occlusion."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from knuckle.skeleton import BONES
 
+# The joints that flex, thumb to little finger, and which of the 23 angles is the flexion of each.
+_FLEXED_JOINTS = (2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19)
+_FLEXIONS = (3, 6, 8, 9, 10, 12, 13, 14, 16, 17, 18, 20, 21, 22)
 _PALM_RADIUS = 0.011  # metres, half the palm's thickness around a metacarpal
 
 
@@ -65,6 +70,7 @@ class HandSurface:
         self._face_of_corner = (np.arange(flat.size) // 3)[order]
         self._starts = np.searchsorted(flat[order], np.arange(len(vertices)))
         self._spheres_setup()
+        self._bend_setup()
 
     def lengthen(self, vertices: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """vertices (V, 3) with the forearm lengthened along the unit direction (3,) from the wrist to the elbow."""
@@ -113,6 +119,21 @@ class HandSurface:
             radii[i] = min(float(np.median(off)), 0.012)
         return radii
 
+    def bend(self, angles: np.ndarray) -> np.ndarray:
+        """How far the skin at each vertex (V,) is bent, for angles (23,): 1 at a joint that is flexed by 90 degrees."""
+        return self._near_joint @ (angles[list(_FLEXIONS)] / (np.pi / 2))
+
+    def _bend_setup(self) -> None:
+        """(V, 14) how near each vertex is to each joint that flexes, along the finger: 1 at its crease."""
+        offset = self.rest[:, None] - self.joints[None, list(_FLEXED_JOINTS)]
+        distance = np.linalg.norm(offset, axis=-1)
+        finger = np.array([(joint - 1) // 4 for joint in _FLEXED_JOINTS])
+        own = (self.bones[:, None] - 1) // 3 == finger
+        # The knuckles at the fingers' roots bend the skin of the hand's back.
+        root = np.array([(joint - 1) % 4 == 0 for joint in _FLEXED_JOINTS])
+        own |= root & (self.bones[:, None] == 0)
+        self._near_joint = np.where(own, np.exp(-((distance / 0.013) ** 2)), 0.0) * 1.6
+
     def _spheres_setup(self) -> None:
         """Spheres along the bones, which occlude the ambient light of the rest of the hand."""
         radii = self.radii()
@@ -128,24 +149,47 @@ class HandSurface:
         at = np.array(self._sphere_at)[:, None]
         rest = (1 - at) * self.joints[bones[:, 0]] + at * self.joints[bones[:, 1]]
         # At rest a vertex is occluded by its own bone and its neighbours: that amount counts as none.
-        self._rest_occlusion = np.zeros(len(self.rest), np.float32)
-        self._rest_occlusion = self._sphere_occlusion(
-            self.rest.astype(np.float32), self.normals(self.rest, False), rest
-        )
+        cover = self._sphere_cover(self.rest, self.normals(self.rest, False), rest)
+        self._rest_occlusion = np.minimum(cover, 1).sum(1)
+        # The same without the other fingers, whose shadow counts even where they lie side by side as at rest.
+        finger = np.where((self.bones > 0) & (self.bones < 16), (self.bones - 1) // 3, -1)
+        sphere_finger = np.where(bones[:, 0] > 0, (bones[:, 0] - 1) // 4, -1)
+        other = (finger[:, None] >= 0) & (sphere_finger >= 0) & (finger[:, None] != sphere_finger)
+        self._own_occlusion = np.where(other, 0, np.minimum(cover, 1)).sum(1)
 
-    def ambient_visibility(self, vertices: np.ndarray, normals: np.ndarray, joints: np.ndarray) -> np.ndarray:
-        """Fraction of the ambient light that reaches each vertex past the hand's own bones (V,), 0..1, one at rest."""
-        at = np.array(self._sphere_at)[:, None]
-        centres = (1 - at) * joints[self._sphere_ends[0]] + at * joints[self._sphere_ends[1]]
-        extra = np.maximum(self._sphere_occlusion(vertices, normals, centres) - self._rest_occlusion, 0)
+    def ambient_visibility(
+        self,
+        vertices: np.ndarray,
+        normals: np.ndarray,
+        joints: np.ndarray,
+        others: Sequence[np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Fraction of the ambient light that reaches each vertex past the hand's own bones (V,), 0..1.
+
+        Args:
+            vertices, normals: (V, 3). joints: (21, 3).
+            others: the joints (21, 3) of other hands nearby, which take light too, as do fingers that lie side by side;
+                None leaves both out, and the flat hand is lit everywhere.
+        """
+        usual = self._rest_occlusion if others is None else self._own_occlusion
+        extra = np.maximum(self._sphere_occlusion(vertices, normals, self._sphere_centres(joints)) - usual, 0)
+        for other in others or ():
+            extra = extra + self._sphere_occlusion(vertices, normals, self._sphere_centres(other))
         return np.exp(-2.2 * extra)
 
+    def _sphere_centres(self, joints: np.ndarray) -> np.ndarray:
+        at = np.array(self._sphere_at)[:, None]
+        return (1 - at) * joints[self._sphere_ends[0]] + at * joints[self._sphere_ends[1]]
+
     def _sphere_occlusion(self, vertices: np.ndarray, normals: np.ndarray, centres: np.ndarray) -> np.ndarray:
-        """Sum over spheres of the cosine-weighted fraction of the hemisphere they cover, (V,). Source: Quilez, sphere
-        ambient occlusion: cos / distance² in radii."""
+        """Sum over spheres of the cosine-weighted fraction of the hemisphere they cover, (V,)."""
+        return np.minimum(self._sphere_cover(vertices, normals, centres), 1).sum(1)
+
+    def _sphere_cover(self, vertices: np.ndarray, normals: np.ndarray, centres: np.ndarray) -> np.ndarray:
+        """The cosine-weighted fraction of each vertex' hemisphere that each sphere covers, (V, N). Source: Quilez,
+        sphere ambient occlusion: cos / distance² in radii."""
         v, n, c = vertices.astype(np.float32), normals.astype(np.float32), centres.astype(np.float32)
         squared = (v * v).sum(1)[:, None] - 2 * v @ c.T + (c * c).sum(1)
         facing = n @ c.T - (n * v).sum(1)[:, None]  # distance times cosine
         squared = np.maximum(squared, 1e-9)
-        cover = np.maximum(facing, 0) * self._sphere_radius**2 / (squared * np.sqrt(squared))
-        return np.minimum(cover, 1).sum(1)
+        return np.maximum(facing, 0) * self._sphere_radius**2 / (squared * np.sqrt(squared))

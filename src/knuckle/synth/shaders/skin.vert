@@ -3,6 +3,7 @@
 in vec3 position;
 in vec3 normal;
 in float open_sky;
+in float bend;
 in vec2 uv;
 in float forearm;
 uniform mat4 projection;
@@ -14,6 +15,7 @@ out vec3 sky;
 out vec2 texture_at;
 out vec4 lamp_at;
 out float beyond_wrist;
+out float bent;
 
 vec3 irradiance(vec3 n) {
     return ambient[0] * 0.282095 + 0.488603 * (ambient[1] * n.y + ambient[2] * n.z + ambient[3] * n.x)
@@ -29,5 +31,6 @@ void main() {
     texture_at = uv;
     lamp_at = to_lamp * vec4(position + normal * 0.0012, 1.0);
     beyond_wrist = forearm;
+    bent = clamp(bend, -0.5, 1.2);
     gl_Position = projection * vec4(position, 1.0);
 }
