@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks.tables import Metric, Paper, Row, Table, Trial
 
 # The preset whose pictures stand for HOP's.
-HELD = "held"
+HELD = "hop"
 
 
 @dataclass(frozen=True)

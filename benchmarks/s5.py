@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from benchmarks.tables import Metric, Paper, Row, Table, Trial
 
 # The preset whose pictures are tested, and the one of other objects that is learned first.
-_GRASPS, _OTHERS = "held", "held"
+_GRASPS, _OTHERS = "grasp", "held"
 
 
 @dataclass(frozen=True)

@@ -145,5 +145,5 @@ def test_settings_are_checked(wrong, message):
 
 def test_presets_are_sane():
     for preset in PRESETS.values():
-        assert preset.framing in ("crop", "frame", "clip")
+        assert preset.framing in ("crop", "frame", "clip", "handling")
         assert preset.margin[0] <= preset.margin[1]

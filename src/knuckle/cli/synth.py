@@ -72,10 +72,10 @@ def synth(
         people's smooth, open hands; held: hands that hold objects; two-hands: the two hands of a person, which touch;
         angrender: bare, upright hands from 2,232 positions of the camera, 71,424 pictures; manorender: 895 poses with
         fingers swapped between them, 64 views of each, 57,280 pictures; motion: clips of 120 frames in which one or two
-        hands move, cross and leave the picture; people: whole people, with hands at the face, on a table, at a phone and
-        so on; grasp: sequences of 60 frames in which a hand comes near an object, closes on it and holds it; hop: such
-        sequences as HOP has them, ten subjects with thirty objects of four categories before 600 backgrounds, 11,820
-        pictures, the last 800 for testing.
+        hands move, cross and leave the picture; people: whole people, with hands at the face, on a table, at a phone
+        and so on; grasp: sequences of 60 frames in which a hand comes near an object, closes on it and holds it; hop:
+        such sequences as HOP has them, ten subjects with thirty objects of four categories before 600 backgrounds,
+        11,820 pictures, the last 800 for testing.
     size
         Pixels along each side; 256, and where the preset has a size of its own that: hop 320, motion 480.
     seed

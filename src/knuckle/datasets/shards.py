@@ -221,7 +221,6 @@ def _sample(
         side=hand["side"],
         source="synth",
         id=f"{picture.label['id']}-{number}",
-        object_category=None if held is None else held.get("category"),
         **arrays,
     )
 
