@@ -101,7 +101,7 @@ def test_a_users_mesh_is_an_object_with_holds(tmp_path):
     beyond = np.abs(points[:, 0]) - 0.06
     true = np.where((across > 0) & (beyond > 0), np.hypot(across, beyond), np.maximum(across, beyond))
     error = np.abs(tin.distance(points) - true)[np.abs(true) < 0.005]
-    assert error.max() < 0.0012
+    assert error.max() < 0.0015
     assert np.median(error) < 0.0003
     assert (tin.distance(0.5 * points) < 0).all()
 
