@@ -152,6 +152,8 @@ def _open(path: Path, run: Run) -> Predictor:
         constants = FitConstants.of(model)
         with onnx_file(run.ik or weights_path("ik")) as file:
             ik = IKGraph(file, constants)
+        if run.hand == "ik" and run.shape == "truth" and "shape" not in ik.contract.inputs:
+            raise ValueError("--shape truth must come with an --ik for known shapes but this network finds its own")
         explain = FitExplain(model, config, solve=IKAlone(ik) if run.hand == "ik" else Refinement(constants, ik))
     elif run.ik is not None:
         raise ValueError(f"--ik {run.ik} must come with --hand ik or --hand refined but came with --hand {run.hand}")
