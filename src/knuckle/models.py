@@ -296,6 +296,8 @@ def _open(hands: Sequence[Path], ik: Path | None, run: Run) -> Predictor:
     if ik is not None:
         constants = FitConstants.of(model)
         graph = IKGraph(ik, constants)
+        if run.hand == "ik" and run.shape == "truth" and "shape" not in graph.contract.inputs:
+            raise ValueError("--shape truth must come with an --ik for known shapes but this network finds its own")
         explain = FitExplain(model, config, solve=IKAlone(graph) if run.hand == "ik" else Refinement(constants, graph))
     hand = hands[0] if len(hands) == 1 else Ensemble([HandGraph(file) for file in hands])
     return Predictor(hand=hand, explain=explain, config=config)

@@ -250,7 +250,10 @@ def test_from_labels_to_scores(tmp_path, capsys):
     assert main(["eval", str(tmp_path / "files"), *command[2:], "--hand", "fit"]) == 2
     assert "--hand fit is for a model that is run" in capsys.readouterr().err
 
-    assert main([*command, "--crops", "truth", "--shape", "truth"]) == 2
+    known = [*command, "--crops", "truth", "--shape", "truth"]
+    assert main([*known, "--hand", "ik"]) == 2
+    assert "--shape truth must come with an --ik for known shapes" in capsys.readouterr().err
+    assert main(known) == 2
     assert "--shape truth needs the 10 shape numbers of this hand model but 0000 has none" in capsys.readouterr().err
     source = read_source(PROTOCOLS["own"], tmp_path / "full")
     shapes = [np.zeros(10), np.r_[2.0, np.zeros(9)]]
