@@ -112,9 +112,9 @@ def synth(
 
     if images is None:
         images = PRESETS[preset].images or 1000
-    folders = (None if folder is None else str(folder) for folder in (backgrounds, hdri, objects))
+    scenery, light, held = (None if folder is None else str(folder) for folder in (backgrounds, hdri, objects))
     left_out = tuple(sorted({name.strip() for name in without.split(",")} - {""}))
-    settings = Settings(preset, PRESETS[preset].size if size is None else size, seed, *folders, left_out)
+    settings = Settings(preset, PRESETS[preset].size if size is None else size, seed, scenery, light, held, left_out)
     who = chosen_workers(workers, ray, default=2)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None
