@@ -97,7 +97,7 @@ def test_what_is_no_model_is_named_in_one_line(tmp_path, capsys, make, message):
 def test_options_that_cannot_be(tmp_path, capsys):
     assert main(["predict", str(EXAMPLE), "--out", str(tmp_path), "--save", "gif"]) == 2
     assert (
-        "save must be among json, jsonl, overlay, glb, bvh, npz, csv, coco, rrd, mano but got gif"
+        "save must be among json, jsonl, overlay, glb, bvh, npz, csv, coco, mask, rrd, mano but got gif"
         in capsys.readouterr().err
     )
     assert main(["predict", str(EXAMPLE), "--out", str(tmp_path), "--overlay", "mesh"]) == 2

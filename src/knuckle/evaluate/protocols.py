@@ -245,18 +245,6 @@ _ALL = (
         note="root is the wrist, as in the authors' code; captions disagree on the range of the AUC: both are given",
     ),
     Protocol(
-        "own-hop",
-        "your own folder as HOP: 2D joints, and 3D with root and scale given",
-        "own",
-        "all",
-        (Score("joints_root_scale", "EPE", "joints", "root-scale", _ZIMMERMANN), _PA),
-        bone=(9, 10),
-        image_thresholds=MappingProxyType({"AUC 0-20 px": HOP_20PX}),
-        pooled_median=True,
-        note="root is the wrist; 2D errors are pixels of the whole picture; masks and categories are scored where "
-        "labels and network have them, masks within the held object on the parts of the hand behind it alone",
-    ),
-    Protocol(
         "dexycb-s0",
         "DexYCB s0 test: absolute, root-relative and aligned joints, as its toolkit",
         "dexycb",
@@ -308,6 +296,18 @@ _ALL = (
         root=9,
         bone=(9, 10),
         note="`--scale truth --depth truth` gives them to a model; 'AUC 20-50' starts at 21.05 mm, as in their code",
+    ),
+    Protocol(
+        "own-hop",
+        "your own folder as HOP: 2D joints, and 3D with root and scale given",
+        "own",
+        "all",
+        (Score("joints_root_scale", "EPE", "joints", "root-scale", _ZIMMERMANN), _PA),
+        bone=(9, 10),
+        image_thresholds=MappingProxyType({"AUC 0-20 px": HOP_20PX}),
+        pooled_median=True,
+        note="root is the wrist; 2D errors are pixels of the whole picture; masks and categories are scored where "
+        "labels and network have them, masks within the held object on the parts of the hand behind it alone",
     ),
 )
 
