@@ -24,7 +24,10 @@ uniform vec4 eye;            // colour of the iris, and which way it looks
 uniform vec3 cloth[6];       // first and second colour of shirt, trousers, hat
 uniform vec4 weave[3];       // kind, repeats per metre, depth of the folds, specular, of each
 uniform vec3 shoes;
-out vec4 colour;
+layout(location = 0) out vec4 colour;
+#ifdef PAINTED
+layout(location = 1) out vec4 finish;  // height in metres, roughness, reflectance seen from the front, metal
+#endif
 
 #include "body_cut.glsl"
 
@@ -142,6 +145,11 @@ void main() {
     rough = 0.45, specular = 0.5, soft = 0.0, shade = 1.0;
 #endif
 
+#ifdef PAINTED
+    colour = vec4(albedo * shade, 1.0);
+    finish = vec4(height, rough, specular * mix(0.05, 0.028, soft), 0.0);
+    return;
+#endif
     // Bump from the height's slope on screen (Mikkelsen 2010).
     vec3 dx = dFdx(at), dy = dFdy(at);
     vec3 r1 = cross(dy, n), r2 = cross(n, dx);

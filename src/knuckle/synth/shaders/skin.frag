@@ -20,7 +20,10 @@ uniform vec4 nail;           // colour, cover
 uniform vec3 tint;
 uniform vec2 noise_at;
 uniform float softness;      // of light scattered under the skin
-out vec4 colour;
+layout(location = 0) out vec4 colour;
+#ifdef PAINTED
+layout(location = 1) out vec4 finish;  // height in metres, roughness, reflectance seen from the front, metal
+#endif
 
 void main() {
     vec4 feature = texture(features, texture_at);
@@ -45,6 +48,11 @@ void main() {
     albedo = mix(albedo, nail.rgb * 0.7, nail.a * nail_here);
 
     float height = (0.5 + (feature.r - 0.5) * fold) * relief.y * (1.0 - nail_here) + 0.05 * grain.b + 0.25 * vein;
+#ifdef PAINTED
+    colour = vec4(albedo, 1.0);
+    finish = vec4(0.0009 * height, mix(gloss.x, 0.22, nail_here), 0.028 * gloss.y * mix(1.0, 1.6, nail_here), 0.0);
+    return;
+#endif
     vec3 n = normalize(facing);
     // Bump from the height's slope on screen (Mikkelsen 2010).
     vec3 dx = dFdx(at), dy = dFdy(at);

@@ -1,0 +1,249 @@
+"""What a path tracer takes of a scene: meshes with textures, which the shaders of the OpenGL pictures paint.
+
+Colour, relief and gloss of skin, cloth and objects are procedural, in shaders that run for the pixels that show them.
+So each mesh is drawn alone, as the camera sees it, and that picture is its texture: a vertex' place in the texture is
+its place in the picture. What the camera does not see takes the colours of what lies before it, or beside it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from knuckle.synth.body_surface import BodySurface
+from knuckle.synth.features import bleed
+from knuckle.synth.programs import UNITS, open_program, set_uniform, source
+from knuckle.synth.render import Renderer, projection_to_clip, set_material, set_skin
+from knuckle.synth.render_body import MATERIALS, ranges, set_cut, set_look
+from knuckle.synth.scene import Scene, SceneBody
+
+_CUT_LEVELS = 3  # how often triangles are split along the edge of clothes and hair: to about 2 mm
+_SPLIT_LEVELS = 4
+_SPLIT_ERROR = 0.5  # px: how far off a texture's place may be in the middle of a triangle
+_NEAREST = 0.05  # metres: what is nearer to the camera, or behind it, has its texture from this depth
+_MARGIN = 4  # px around a mesh in its texture
+_UNSEEN = (0.3, 0.3, 0.3, 1.0), (0.0, 0.6, 0.03, 0.0)  # the texture of a mesh that is not in the picture
+
+
+@dataclass(frozen=True)
+class PaintedMesh:
+    """A mesh in the camera frame with textures, whose first row is at the second coordinate 0.
+
+    Attributes:
+        positions, normals: (V, 3) metres, unit. uv: (V, 2) places in the texture, 0 to 1 from edge to edge.
+        faces: (F, 3), counter-clockwise around their normals.
+        colour: (H, W, 3) linear albedo. height: (H, W) metres above the mesh. roughness: (H, W).
+        reflectance: at normal incidence, the texture's mean.
+        metal: whether it mirrors in its colour. skin: whether light scatters under it.
+    """
+
+    positions: np.ndarray
+    normals: np.ndarray
+    uv: np.ndarray
+    faces: np.ndarray
+    colour: np.ndarray
+    height: np.ndarray
+    roughness: np.ndarray
+    reflectance: float
+    metal: bool
+    skin: bool
+
+
+@dataclass(frozen=True)
+class _Mesh:
+    """Attributes of a shader at each vertex, (V, k) float32 by name, and faces (F, 3)."""
+
+    attributes: dict[str, np.ndarray]
+    faces: np.ndarray
+
+    def split(self, chosen: np.ndarray) -> "_Mesh":
+        """With each of the chosen faces (F,) split into four at the middles of its edges."""
+        corners, count = self.faces[chosen], len(self.attributes["position"])
+        middles = count + np.arange(3 * len(corners)).reshape(3, -1)
+        attributes = {
+            name: np.concatenate([values, *((values[corners[:, i]] + values[corners[:, i - 2]]) / 2 for i in range(3))])
+            for name, values in self.attributes.items()
+        }
+        (a, b, c), (ab, bc, ca) = corners.T, middles
+        parts = [np.column_stack(part) for part in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
+        return _Mesh(attributes, np.concatenate([self.faces[~chosen], *parts]))
+
+
+class Painter:
+    """Paints the meshes of scenes with the renderer's programs and textures.
+
+    Args:
+        renderer: draws the same scenes; its OpenGL context is used. bodies: as the renderer has it.
+    """
+
+    def __init__(self, renderer: Renderer, bodies: BodySurface | None = None) -> None:
+        self._renderer, self._bodies = renderer, bodies
+        self._ctx = ctx = renderer.ctx
+        self._skin = open_program(ctx, "skin", "PAINTED")
+        self._solid = open_program(ctx, "solid", "PAINTED")
+        self._body = {kind: open_program(ctx, "body", "PAINTED", kind) for kind in MATERIALS} if bodies else {}
+        self._cut = ctx.program(vertex_shader=_CUT.replace("BODY_CUT", source("body_cut.glsl")), varyings=["cut"])
+        set_uniform(self._cut, "noise", UNITS["noise"])
+        self._fine = (renderer.size[0] * renderer.supersample, renderer.size[1] * renderer.supersample)
+        layers = [ctx.texture(self._fine, 4, dtype="f4") for _ in range(2)]
+        self._target = ctx.framebuffer(layers, ctx.depth_renderbuffer(self._fine))
+
+    def meshes(self, scene: Scene) -> list[PaintedMesh]:
+        """The meshes of hands, solids and people of a scene.
+
+        Raises:
+            ValueError: the scene has people, and the painter no BodySurface.
+        """
+        if scene.bodies and self._bodies is None:
+            raise ValueError(f"the painter must have a BodySurface for {len(scene.bodies)} bodies but has none")
+        painted = [self._paint(scene, *part) for part in self._hands(scene)]
+        painted += [self._paint(scene, *part) for part in self._solids(scene)]
+        for body in scene.bodies:
+            painted += [self._paint(scene, *part) for part in self._parts(body)]
+        return painted
+
+    def _hands(self, scene: Scene) -> Iterator[tuple[Any, _Mesh, bool, bool]]:
+        """Program, mesh, and whether it is metal and skin, of each hand."""
+        surface = self._renderer.surface
+        still = {"uv": surface.corner_uv, "forearm": surface.corner_forearm[:, None].astype(np.float32)}
+        for hand in scene.hands:
+            corners = self._renderer.corners(hand, scene.hands)
+            moving = {"position": corners[:, :3], "normal": corners[:, 3:6], "bend": corners[:, 7:8]}
+            set_skin(self._skin, hand.skin)
+            yield self._skin, _Mesh(moving | still, surface.triangles), False, True
+
+    def _solids(self, scene: Scene) -> Iterator[tuple[Any, _Mesh, bool, bool]]:
+        for solid in scene.solids:
+            values = {"position": solid.vertices, "normal": solid.normals, "local": solid.local}
+            set_material(self._solid, solid.material)
+            mesh = _Mesh({name: np.asarray(v, np.float32) for name, v in values.items()}, np.asarray(solid.faces))
+            yield self._solid, mesh, solid.material.pattern == 10, False
+
+    def _parts(self, body: SceneBody) -> Iterator[tuple[Any, _Mesh, bool, bool]]:
+        """As _hands, of each layer of a person."""
+        assert self._bodies is not None
+        surface = self._bodies
+        corners, still = surface.corners(body), surface.corner_still
+        values = {"position": corners[:, :3], "normal": corners[:, 3:6], "place": still[:, :3]}
+        values |= {name: still[:, 3 + i, None] for i, name in enumerate(("kind", "arm", "volar"))}
+        for material, program in self._body.items():
+            set_look(program, body)
+            for first, count in ranges(surface, body, material):
+                mesh = self._without_cut(_compact(_Mesh(values, surface.triangles[first : first + count])), body)
+                if len(mesh.faces):
+                    yield program, mesh, False, material in ("SKINNED", "FACED")
+
+    def _without_cut(self, mesh: _Mesh, body: SceneBody) -> _Mesh:
+        """Without the faces that the shader leaves out, those on the edge split until they are small."""
+        set_cut(self._cut, body)
+        set_uniform(self._cut, "noise_at", body.look.skin.seed)
+        for level in range(_CUT_LEVELS + 1):
+            cut = self._is_cut(mesh)[mesh.faces].sum(1)
+            if level == _CUT_LEVELS:
+                mesh = _Mesh(mesh.attributes, mesh.faces[cut < 2])
+                break
+            mesh = _Mesh(mesh.attributes, mesh.faces[cut < 3])
+            mesh = mesh.split((cut[cut < 3] > 0))
+        return _compact(mesh)
+
+    def _is_cut(self, mesh: _Mesh) -> np.ndarray:
+        """(V,) whether the shader leaves out a body at each vertex."""
+        table = np.column_stack([mesh.attributes[name] for name in ("place", "kind", "arm")]).astype(np.float32)
+        given = self._ctx.buffer(table.tobytes())
+        taken = self._ctx.buffer(reserve=4 * len(table))
+        array = self._ctx.vertex_array(self._cut, [(given, "3f 1f 1f", "place", "kind", "arm")])
+        array.transform(taken, self._ctx.POINTS)
+        cut = np.frombuffer(taken.read(), np.float32) > 0.5
+        for resource in (array, given, taken):
+            resource.release()
+        return cut
+
+    def _paint(self, scene: Scene, program: Any, mesh: _Mesh, metal: bool, skin: bool) -> PaintedMesh:
+        mesh = self._fine_enough(mesh, scene)
+        place = _places(mesh.attributes["position"], scene) * self._renderer.supersample
+        low = np.clip(np.floor(place.min(0)) - _MARGIN, 0, self._fine).astype(int)
+        high = np.clip(np.ceil(place.max(0)) + _MARGIN, 0, self._fine).astype(int)
+        if (high - low).min() < 2:
+            low, high = np.zeros(2, int), np.array(self._fine)
+        colour, finish = self._draw(program, mesh, scene, (*map(int, low), *map(int, high - low)))
+        normals = mesh.attributes["normal"].astype(float)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        positions = mesh.attributes["position"].astype(float)
+        return PaintedMesh(
+            positions, normals, (place - low) / (high - low), _facing(mesh.faces, positions, normals),
+            colour[..., :3], finish[..., 0], finish[..., 1], float(finish[..., 2].mean()), metal, skin,
+        )  # fmt: skip
+
+    def _fine_enough(self, mesh: _Mesh, scene: Scene) -> _Mesh:
+        """With triangles split in which a texture that is laid flat on them would lie off by _SPLIT_ERROR."""
+        for _ in range(_SPLIT_LEVELS):
+            at = mesh.attributes["position"][mesh.faces]
+            place = _places(at, scene)
+            depth = np.maximum(at[..., 2], _NEAREST)
+            inside = (place.max(1) > 0).all(1) & (place.min(1) < scene.size).all(1) & (at[..., 2].max(1) > 0)
+            # The middle of an edge lies this part of its length from where perspective has it.
+            off = np.ptp(place, axis=1).max(1) * (depth.max(1) - depth.min(1)) / (4 * depth.mean(1))
+            coarse = inside & (off > _SPLIT_ERROR)
+            if not coarse.any():
+                break
+            mesh = mesh.split(coarse)
+        return mesh
+
+    def _draw(
+        self, program: Any, mesh: _Mesh, scene: Scene, part: tuple[int, int, int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both layers (H, W, 4) of a part (x, y, width, height) of the picture that shows a mesh alone, bled beyond."""
+        ctx, target = self._ctx, self._target
+        buffers = {
+            name: ctx.buffer(np.ascontiguousarray(values, np.float32).tobytes())
+            for name, values in mesh.attributes.items()
+            if name in program
+        }
+        content = [(buffer, f"{mesh.attributes[name].shape[1]}f", name) for name, buffer in buffers.items()]
+        indices = ctx.buffer(np.ascontiguousarray(mesh.faces, np.int32).tobytes())
+        array = ctx.vertex_array(program, content, indices)
+        set_uniform(program, "projection", tuple(projection_to_clip(scene.K, scene.size).T.ravel()))
+        target.use()
+        target.clear()
+        ctx.enable_only(ctx.DEPTH_TEST)
+        array.render()
+        layers = [target.read(viewport=part, components=4, attachment=i, dtype="f4") for i in range(2)]
+        for resource in (array, indices, *buffers.values()):
+            resource.release()
+        colour, finish = (np.frombuffer(layer, np.float32).reshape(part[3], part[2], 4) for layer in layers)
+        filled = colour[..., 3] > 0
+        if not filled.any():
+            unseen = (np.array([[value]], np.float32) for value in _UNSEEN)
+            return next(unseen), next(unseen)
+        return bleed(colour, filled), bleed(finish, filled)
+
+
+_CUT = """#version 330
+in vec3 place; in float kind; in float arm;
+uniform sampler2D noise; uniform vec2 noise_at;
+out float cut;
+BODY_CUT
+void main() {
+    float ragged = 0.012 * (textureLod(noise, place.xy * 3.0 + place.zx * 2.0 + noise_at, 0.0).r - 0.5);
+    cut = float(is_cut(floor(kind + 0.5), place, arm, ragged));
+}"""
+
+
+def _compact(mesh: _Mesh) -> _Mesh:
+    """Without the vertices that no face has."""
+    used, inverse = np.unique(mesh.faces, return_inverse=True)
+    return _Mesh({name: values[used] for name, values in mesh.attributes.items()}, inverse.reshape(-1, 3))
+
+
+def _places(points: np.ndarray, scene: Scene) -> np.ndarray:
+    """Where points (..., 3) are in the picture, (..., 2) px from its upper left corner."""
+    depth = np.maximum(points[..., 2:].astype(float), _NEAREST)
+    return points[..., :2] / depth * scene.K[[0, 1], [0, 1]] + scene.K[:2, 2] + 0.5
+
+
+def _facing(faces: np.ndarray, positions: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """The faces (F, 3), turned to run counter-clockwise around their vertices' normals."""
+    a, b, c = (positions[faces[:, i]] for i in range(3))
+    away = (np.cross(b - a, c - a) * normals[faces].sum(1)).sum(1) < 0
+    return np.where(away[:, None], faces[:, [0, 2, 1]], faces)
