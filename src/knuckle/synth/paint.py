@@ -5,10 +5,12 @@ So each mesh is drawn alone, as the camera sees it, and that picture is its text
 its place in the picture. What the camera does not see takes the colours of what lies before it, or beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import cv2
 import numpy as np
 
 from knuckle.synth.body_surface import BodySurface
@@ -23,7 +25,7 @@ _SPLIT_LEVELS = 4
 _SPLIT_ERROR = 0.5  # px: how far off a texture's place may be in the middle of a triangle
 _NEAREST = 0.05  # metres: what is nearer to the camera, or behind it, has its texture from this depth
 _MARGIN = 4  # px around a mesh in its texture
-_UNSEEN = (0.3, 0.3, 0.3, 1.0), (0.0, 0.6, 0.03, 0.0)  # the texture of a mesh that is not in the picture
+_UNSEEN = np.float32([[[0.3, 0.3, 0.3, 1.0]]]), np.float32([[[0.0, 0.6, 0.03, 0.0]]])  # of a mesh outside the picture
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,19 @@ class PaintedMesh:
 
 
 @dataclass(frozen=True)
+class Painting:
+    """The meshes of a scene, and what a denoiser is guided by.
+
+    Attributes:
+        meshes: of hands, solids and people. normals: (H, W, 3) of what each pixel shows, with its relief; beyond the
+            outlines those at the outline. The picture's size.
+    """
+
+    meshes: tuple[PaintedMesh, ...]
+    normals: np.ndarray
+
+
+@dataclass(frozen=True)
 class _Mesh:
     """Attributes of a shader at each vertex, (V, k) float32 by name, and faces (F, 3)."""
 
@@ -70,6 +85,17 @@ class _Mesh:
         return _Mesh(attributes, np.concatenate([self.faces[~chosen], *parts]))
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What is drawn alone: a program, what sets its uniforms, a mesh, and whether it is metal and skin."""
+
+    program: Any
+    prepare: Callable[[], None]
+    mesh: _Mesh
+    metal: bool
+    skin: bool
+
+
 class Painter:
     """Paints the meshes of scenes with the renderer's programs and textures.
 
@@ -86,53 +112,60 @@ class Painter:
         self._cut = ctx.program(vertex_shader=_CUT.replace("BODY_CUT", source("body_cut.glsl")), varyings=["cut"])
         set_uniform(self._cut, "noise", UNITS["noise"])
         self._fine = (renderer.size[0] * renderer.supersample, renderer.size[1] * renderer.supersample)
-        layers = [ctx.texture(self._fine, 4, dtype="f4") for _ in range(2)]
+        layers = [ctx.texture(self._fine, 4, dtype="f4") for _ in range(3)]
         self._target = ctx.framebuffer(layers, ctx.depth_renderbuffer(self._fine))
 
-    def meshes(self, scene: Scene) -> list[PaintedMesh]:
-        """The meshes of hands, solids and people of a scene.
+    def paint(self, scene: Scene) -> Painting:
+        """The meshes of a scene with their textures.
 
         Raises:
             ValueError: the scene has people, and the painter no BodySurface.
         """
         if scene.bodies and self._bodies is None:
             raise ValueError(f"the painter must have a BodySurface for {len(scene.bodies)} bodies but has none")
-        painted = [self._paint(scene, *part) for part in self._hands(scene)]
-        painted += [self._paint(scene, *part) for part in self._solids(scene)]
-        for body in scene.bodies:
-            painted += [self._paint(scene, *part) for part in self._parts(body)]
-        return painted
+        nearest = np.full((self._fine[1], self._fine[0], 4), np.inf, np.float32)  # normal and depth
+        nearest[..., :3] = 0
+        parts = (
+            *self._hands(scene),
+            *self._solids(scene),
+            *(part for body in scene.bodies for part in self._parts(body)),
+        )
+        meshes = tuple(self._paint(scene, part, nearest) for part in parts)
+        normals, filled = np.ascontiguousarray(nearest[..., :3]), np.isfinite(nearest[..., 3])
+        if filled.any():
+            normals = bleed(normals, filled)
+        normals = cv2.resize(normals, scene.size, interpolation=cv2.INTER_AREA)
+        return Painting(meshes, normals)
 
-    def _hands(self, scene: Scene) -> Iterator[tuple[Any, _Mesh, bool, bool]]:
-        """Program, mesh, and whether it is metal and skin, of each hand."""
+    def _hands(self, scene: Scene) -> Iterator[_Part]:
         surface = self._renderer.surface
         still = {"uv": surface.corner_uv, "forearm": surface.corner_forearm[:, None].astype(np.float32)}
         for hand in scene.hands:
             corners = self._renderer.corners(hand, scene.hands)
             moving = {"position": corners[:, :3], "normal": corners[:, 3:6], "bend": corners[:, 7:8]}
-            set_skin(self._skin, hand.skin)
-            yield self._skin, _Mesh(moving | still, surface.triangles), False, True
+            prepare = partial(set_skin, self._skin, hand.skin)
+            yield _Part(self._skin, prepare, _Mesh(moving | still, surface.triangles), metal=False, skin=True)
 
-    def _solids(self, scene: Scene) -> Iterator[tuple[Any, _Mesh, bool, bool]]:
+    def _solids(self, scene: Scene) -> Iterator[_Part]:
         for solid in scene.solids:
             values = {"position": solid.vertices, "normal": solid.normals, "local": solid.local}
-            set_material(self._solid, solid.material)
+            prepare = partial(set_material, self._solid, solid.material)
             mesh = _Mesh({name: np.asarray(v, np.float32) for name, v in values.items()}, np.asarray(solid.faces))
-            yield self._solid, mesh, solid.material.pattern == 10, False
+            yield _Part(self._solid, prepare, mesh, metal=solid.material.pattern == 10, skin=False)
 
-    def _parts(self, body: SceneBody) -> Iterator[tuple[Any, _Mesh, bool, bool]]:
-        """As _hands, of each layer of a person."""
+    def _parts(self, body: SceneBody) -> Iterator[_Part]:
+        """The layers of a person: skin, face, hair and clothes, as far as they are worn."""
         assert self._bodies is not None
         surface = self._bodies
         corners, still = surface.corners(body), surface.corner_still
         values = {"position": corners[:, :3], "normal": corners[:, 3:6], "place": still[:, :3]}
         values |= {name: still[:, 3 + i, None] for i, name in enumerate(("kind", "arm", "volar"))}
         for material, program in self._body.items():
-            set_look(program, body)
+            prepare = partial(set_look, program, body)
             for first, count in ranges(surface, body, material):
                 mesh = self._without_cut(_compact(_Mesh(values, surface.triangles[first : first + count])), body)
                 if len(mesh.faces):
-                    yield program, mesh, False, material in ("SKINNED", "FACED")
+                    yield _Part(program, prepare, mesh, metal=False, skin=material in ("SKINNED", "FACED"))
 
     def _without_cut(self, mesh: _Mesh, body: SceneBody) -> _Mesh:
         """Without the faces that the shader leaves out, those on the edge split until they are small."""
@@ -144,7 +177,7 @@ class Painter:
                 mesh = _Mesh(mesh.attributes, mesh.faces[cut < 2])
                 break
             mesh = _Mesh(mesh.attributes, mesh.faces[cut < 3])
-            mesh = mesh.split((cut[cut < 3] > 0))
+            mesh = mesh.split(cut[cut < 3] > 0)
         return _compact(mesh)
 
     def _is_cut(self, mesh: _Mesh) -> np.ndarray:
@@ -159,21 +192,34 @@ class Painter:
             resource.release()
         return cut
 
-    def _paint(self, scene: Scene, program: Any, mesh: _Mesh, metal: bool, skin: bool) -> PaintedMesh:
-        mesh = self._fine_enough(mesh, scene)
+    def _paint(self, scene: Scene, part: _Part, nearest: np.ndarray) -> PaintedMesh:
+        """A part with its texture; where it is the nearest so far, its normals and depth are put into `nearest`."""
+        mesh = self._fine_enough(part.mesh, scene)
         place = _places(mesh.attributes["position"], scene) * self._renderer.supersample
         low = np.clip(np.floor(place.min(0)) - _MARGIN, 0, self._fine).astype(int)
         high = np.clip(np.ceil(place.max(0)) + _MARGIN, 0, self._fine).astype(int)
         if (high - low).min() < 2:
             low, high = np.zeros(2, int), np.array(self._fine)
-        colour, finish = self._draw(program, mesh, scene, (*map(int, low), *map(int, high - low)))
+        colour, finish, guide = self._draw(part, mesh, scene, (*map(int, low), *map(int, high - low)))
+        filled = colour[..., 3] > 0
+        behind = nearest[low[1] : high[1], low[0] : high[0]]
+        behind[...] = np.where((filled & (guide[..., 3] < behind[..., 3]))[..., None], guide, behind)
+        colour, finish = (bleed(colour, filled), bleed(finish, filled)) if filled.any() else _UNSEEN
         normals = mesh.attributes["normal"].astype(float)
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         positions = mesh.attributes["position"].astype(float)
         return PaintedMesh(
-            positions, normals, (place - low) / (high - low), _facing(mesh.faces, positions, normals),
-            colour[..., :3], finish[..., 0], finish[..., 1], float(finish[..., 2].mean()), metal, skin,
-        )  # fmt: skip
+            positions=positions,
+            normals=normals,
+            uv=(place - low) / (high - low),
+            faces=_facing(mesh.faces, positions, normals),
+            colour=colour[..., :3],
+            height=finish[..., 0],
+            roughness=finish[..., 1],
+            reflectance=float(finish[..., 2].mean()),
+            metal=part.metal,
+            skin=part.skin,
+        )
 
     def _fine_enough(self, mesh: _Mesh, scene: Scene) -> _Mesh:
         """With triangles split in which a texture that is laid flat on them would lie off by _SPLIT_ERROR."""
@@ -190,11 +236,10 @@ class Painter:
             mesh = mesh.split(coarse)
         return mesh
 
-    def _draw(
-        self, program: Any, mesh: _Mesh, scene: Scene, part: tuple[int, int, int, int]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Both layers (H, W, 4) of a part (x, y, width, height) of the picture that shows a mesh alone, bled beyond."""
-        ctx, target = self._ctx, self._target
+    def _draw(self, part: _Part, mesh: _Mesh, scene: Scene, window: tuple[int, int, int, int]) -> list[np.ndarray]:
+        """Colour, finish and guide (H, W, 4) in a window (x, y, width, height) of the picture of a part alone."""
+        ctx, target, program = self._ctx, self._target, part.program
+        part.prepare()
         buffers = {
             name: ctx.buffer(np.ascontiguousarray(values, np.float32).tobytes())
             for name, values in mesh.attributes.items()
@@ -208,15 +253,10 @@ class Painter:
         target.clear()
         ctx.enable_only(ctx.DEPTH_TEST)
         array.render()
-        layers = [target.read(viewport=part, components=4, attachment=i, dtype="f4") for i in range(2)]
+        layers = [target.read(viewport=window, components=4, attachment=i, dtype="f4") for i in range(3)]
         for resource in (array, indices, *buffers.values()):
             resource.release()
-        colour, finish = (np.frombuffer(layer, np.float32).reshape(part[3], part[2], 4) for layer in layers)
-        filled = colour[..., 3] > 0
-        if not filled.any():
-            unseen = (np.array([[value]], np.float32) for value in _UNSEEN)
-            return next(unseen), next(unseen)
-        return bleed(colour, filled), bleed(finish, filled)
+        return [np.frombuffer(layer, np.float32).reshape(window[3], window[2], 4) for layer in layers]
 
 
 _CUT = """#version 330

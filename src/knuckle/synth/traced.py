@@ -4,13 +4,15 @@ What OpenGL approximates is computed: light from all around with its shadows, li
 other, lamps with a size. Hands, poses, cameras, labels and masks are those of the OpenGL picture.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from knuckle.synth.body_surface import BodySurface
+from knuckle.synth.features import bleed
 from knuckle.synth.light import Light, harmonics
-from knuckle.synth.paint import PaintedMesh
+from knuckle.synth.paint import PaintedMesh, Painter, Painting
+from knuckle.synth.render import Renderer, composite
 from knuckle.synth.scene import Scene
 
 SAMPLES = 32
@@ -21,7 +23,27 @@ _ENVIRONMENT = (64, 128)
 _LAMP_RADIUS = (0.03, 0.2)  # radians: from a bulb or a flash across the room to a window
 _LAMBERT = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])  # see light.irradiance
 _SCATTER = 0.6  # how far skin's diffuse light is that of Hanrahan and Krueger's subsurface approximation
-_SHEEN = 0.3  # of cloth
+_SKIN_ROUGHNESS = 0.7  # power: skin is rougher than the OpenGL picture's, which mirrors nothing but lamps
+
+
+class TracedRenderer:
+    """Path-traced pictures of the scenes of an OpenGL renderer.
+
+    Args:
+        renderer: it paints what is traced, and has drawn the labels. bodies: as the renderer has it.
+        samples: paths a pixel.
+
+    Raises:
+        ImportError: Mitsuba or its denoiser is not installed.
+    """
+
+    def __init__(self, renderer: Renderer, bodies: BodySurface | None = None, samples: int = SAMPLES) -> None:
+        self._tracer, self._painter = Tracer(samples), Painter(renderer, bodies)
+
+    def picture(self, scene: Scene, rng: np.random.Generator) -> np.ndarray:
+        """The picture (H, W, 3) uint8 RGB of a scene before its background; rng: of the paths and sizes of lamps."""
+        light = self._tracer.trace(scene, self._painter.paint(scene), rng)
+        return composite(developed(light, scene.exposure), scene)
 
 
 class Tracer:
@@ -54,17 +76,20 @@ class Tracer:
         # The fastest device, which is the default, would be a graphics card where there is one, with other bytes.
         self._device = mitsuba_oidn.Device(mitsuba_oidn.DeviceType.CPU)
 
-    def trace(self, scene: Scene, meshes: Sequence[PaintedMesh], rng: np.random.Generator) -> np.ndarray:
+    def trace(self, scene: Scene, painting: Painting, rng: np.random.Generator) -> np.ndarray:
         """Light that reaches the camera, (H, W, 4) linear RGB premultiplied by alpha, before exposure.
 
         Args:
-            scene: its camera and light count. meshes: what is in it. rng: of the paths, and the sizes of the lamps.
+            scene: its camera and light count. painting: what is in it. rng: of the paths, and the sizes of the lamps.
+
+        Raises:
+            ValueError: the camera's pixels are not square.
         """
         self._mitsuba.set_variant(_VARIANT)
         width, height = scene.size
-        if not meshes:
+        if not painting.meshes:
             return np.zeros((height, width, 4), np.float32)
-        description: dict[str, Any] = {f"mesh{i}": self._mesh(mesh) for i, mesh in enumerate(meshes)}
+        description: dict[str, Any] = {f"mesh{i}": self._mesh(mesh) for i, mesh in enumerate(painting.meshes)}
         lit = environment(scene.light, rng)
         description |= {
             "type": "scene",
@@ -72,18 +97,28 @@ class Tracer:
             "camera": self._camera(scene.K, scene.size),
             "integrator": {
                 "type": "aov",
-                "aovs": "albedo:albedo,normal:sh_normal",
+                "aovs": "albedo:albedo",
                 "block_size": _BLOCK,
                 "paths": {"type": "path", "max_depth": _BOUNCES + 1, "hide_emitters": True},
             },
         }
         traced = self._mitsuba.load_dict(description)
         layers = np.array(self._mitsuba.render(traced, seed=int(rng.integers(1 << 31))), np.float32)
-        if not self.denoised:
+        return self._clean(layers, painting.normals) if self.denoised else layers[..., :4]
+
+    def _clean(self, layers: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        """Light (H, W, 4) without noise, of light and albedo (H, W, 7) premultiplied by alpha, and normals (H, W, 3).
+
+        Mitsuba's own normals lack the relief, which would be taken for noise.
+        """
+        alpha = layers[..., 3:4]
+        if not alpha.any():
             return layers[..., :4]
-        colour, albedo, normal = (np.ascontiguousarray(layers[..., i : i + 3]) for i in (0, 4, 7))
-        clean = self._oidn.denoise(colour, albedo.clip(0, 1), normal, hdr=True, device=self._device)
-        return np.concatenate([np.maximum(clean, 0), layers[..., 3:4]], -1)
+        # The outline is the background's business: what is behind the edge goes on beyond it.
+        whole = bleed(layers / np.maximum(alpha, 1e-3), alpha[..., 0] > 0)
+        colour, albedo = (np.ascontiguousarray(whole[..., i : i + 3]) for i in (0, 4))
+        clean = self._oidn.denoise(colour, albedo.clip(0, 1), normals, hdr=True, device=self._device)
+        return np.concatenate([np.maximum(clean, 0) * alpha, alpha], -1)
 
     def _camera(self, K: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
         width, height = size
@@ -114,7 +149,10 @@ class Tracer:
     def _mesh(self, painted: PaintedMesh) -> Any:
         mi = self._mitsuba
         gloss: dict[str, Any] = {"specular": min(painted.reflectance / 0.08, 1.0), "metallic": float(painted.metal)}
-        gloss |= {"flatness": _SCATTER} if painted.skin else {"sheen": _SHEEN}
+        roughness = painted.roughness
+        if painted.skin:
+            gloss["flatness"] = _SCATTER
+            roughness = roughness**_SKIN_ROUGHNESS
         bsdf = {
             "type": "twosided",
             "relief": {
@@ -123,7 +161,7 @@ class Tracer:
                 "surface": {
                     "type": "principled",
                     "base_color": self._texture(painted.colour),
-                    "roughness": self._texture(painted.roughness),
+                    "roughness": self._texture(roughness),
                     **gloss,
                 },
             },
@@ -148,10 +186,15 @@ class Tracer:
 def environment(light: Light, rng: np.random.Generator) -> np.ndarray:
     """The light from all around, (H, 2H, 3) linear radiance: an equirectangular panorama as Mitsuba has it.
 
-    Its middle column is straight ahead, and its first row, as its y axis runs up, is below the camera. Ambient light and lamps
-    give a white surface what Light says; a lamp is a disc of a random size.
+    Its middle column is straight ahead, and its first row, as its y axis runs up, is below the camera. Ambient light
+    and lamps give a white surface what Light says; a lamp is a disc of a random size. Light of a panorama is that
+    panorama itself.
     """
     directions, solid_angle = _directions()
+    if light.panorama is not None and light.world_to_camera is not None:
+        # The ambient light may have been tinted since.
+        tint = light.ambient[0] / np.maximum(light.panorama.light(light.world_to_camera).ambient[0], 1e-9)
+        return (light.panorama.seen_along(directions @ light.world_to_camera) * tint).astype(np.float32)
     radiance = np.maximum(harmonics(directions) @ (light.ambient / _LAMBERT[:, None]), 0)
     # What has been cut off below zero is taken from the rest.
     mean = (radiance * solid_angle[..., None]).sum((0, 1)) * 0.282095

@@ -27,6 +27,7 @@ uniform vec3 shoes;
 layout(location = 0) out vec4 colour;
 #ifdef PAINTED
 layout(location = 1) out vec4 finish;  // height in metres, roughness, reflectance seen from the front, metal
+layout(location = 2) out vec4 guide;   // normal of the relief, depth in metres
 #endif
 
 #include "body_cut.glsl"
@@ -145,11 +146,6 @@ void main() {
     rough = 0.45, specular = 0.5, soft = 0.0, shade = 1.0;
 #endif
 
-#ifdef PAINTED
-    colour = vec4(albedo * shade, 1.0);
-    finish = vec4(height, rough, specular * mix(0.05, 0.028, soft), 0.0);
-    return;
-#endif
     // Bump from the height's slope on screen (Mikkelsen 2010).
     vec3 dx = dFdx(at), dy = dFdy(at);
     vec3 r1 = cross(dy, n), r2 = cross(n, dx);
@@ -157,6 +153,12 @@ void main() {
     vec3 slope = sign(det) * (dFdx(height) * r1 + dFdy(height) * r2);
     n = normalize(abs(det) * n - slope);
 
+#ifdef PAINTED
+    colour = vec4(albedo * shade, 1.0);
+    finish = vec4(height, rough, specular * mix(0.05, 0.028, soft), 0.0);
+    guide = vec4(n, at.z);
+    return;
+#endif
     float shine = 2.0 / pow(rough, 4.0) - 2.0;
     vec3 radiance = albedo * sky * shade;
     radiance += soft * sky * specular * (0.012 + 0.06 * pow(1.0 - max(dot(n, view), 0.0), 4.0));

@@ -23,6 +23,7 @@ uniform float softness;      // of light scattered under the skin
 layout(location = 0) out vec4 colour;
 #ifdef PAINTED
 layout(location = 1) out vec4 finish;  // height in metres, roughness, reflectance seen from the front, metal
+layout(location = 2) out vec4 guide;   // normal of the relief, depth in metres
 #endif
 
 void main() {
@@ -48,11 +49,6 @@ void main() {
     albedo = mix(albedo, nail.rgb * 0.7, nail.a * nail_here);
 
     float height = (0.5 + (feature.r - 0.5) * fold) * relief.y * (1.0 - nail_here) + 0.05 * grain.b + 0.25 * vein;
-#ifdef PAINTED
-    colour = vec4(albedo, 1.0);
-    finish = vec4(0.0009 * height, mix(gloss.x, 0.22, nail_here), 0.028 * gloss.y * mix(1.0, 1.6, nail_here), 0.0);
-    return;
-#endif
     vec3 n = normalize(facing);
     // Bump from the height's slope on screen (Mikkelsen 2010).
     vec3 dx = dFdx(at), dy = dFdy(at);
@@ -61,6 +57,12 @@ void main() {
     vec3 slope = sign(det) * (dFdx(height) * r1 + dFdy(height) * r2);
     n = normalize(abs(det) * n - 0.0009 * slope);
 
+#ifdef PAINTED
+    colour = vec4(albedo, 1.0);
+    finish = vec4(0.0009 * height, mix(gloss.x, 0.22, nail_here), 0.028 * gloss.y * mix(1.0, 1.6, nail_here), 0.0);
+    guide = vec4(n, at.z);
+    return;
+#endif
     vec3 eye = -normalize(at);
     float rough = mix(gloss.x, 0.22, nail_here);
     float shine = 2.0 / (rough * rough * rough * rough) - 2.0;

@@ -15,6 +15,7 @@ uniform vec4 pattern;  // kind, scale, roughness, specular
 layout(location = 0) out vec4 colour;
 #ifdef PAINTED
 layout(location = 1) out vec4 finish;  // height in metres, roughness, reflectance seen from the front, metal
+layout(location = 2) out vec4 guide;   // normal of the relief, depth in metres
 #endif
 
 vec3 irradiance(vec3 n) {
@@ -73,6 +74,7 @@ void main() {
 #ifdef PAINTED
     colour = vec4(albedo, 1.0);
     finish = vec4(0.0, pattern.z, 0.05 * pattern.w, step(9.5, pattern.x));
+    guide = vec4(n, at.z);
     return;
 #endif
     float shine = 2.0 / pow(pattern.z, 4.0) - 2.0;
