@@ -57,12 +57,14 @@ class Painting:
     """The meshes of a scene, and what a denoiser is guided by.
 
     Attributes:
-        meshes: of hands, solids and people. normals: (H, W, 3) of what each pixel shows, with its relief; beyond the
-            outlines those at the outline. The picture's size.
+        meshes: of hands, solids and people.
+        normals: (H, W, 3) of what each pixel shows, with its relief; beyond the outlines those at the outline.
+        skin: (H, W) the mesh that each pixel shows, from 1, where that is skin, else 0.
     """
 
     meshes: tuple[PaintedMesh, ...]
     normals: np.ndarray
+    skin: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -123,19 +125,18 @@ class Painter:
         """
         if scene.bodies and self._bodies is None:
             raise ValueError(f"the painter must have a BodySurface for {len(scene.bodies)} bodies but has none")
-        nearest = np.full((self._fine[1], self._fine[0], 4), np.inf, np.float32)  # normal and depth
-        nearest[..., :3] = 0
-        parts = (
-            *self._hands(scene),
-            *self._solids(scene),
-            *(part for body in scene.bodies for part in self._parts(body)),
-        )
-        meshes = tuple(self._paint(scene, part, nearest) for part in parts)
-        normals, filled = np.ascontiguousarray(nearest[..., :3]), np.isfinite(nearest[..., 3])
+        bodies = (part for body in scene.bodies for part in self._parts(body))
+        nearest = np.zeros((self._fine[1], self._fine[0], 5), np.float32)  # normal, depth, number of the part
+        nearest[..., 3] = np.inf
+        parts = list(enumerate((*self._hands(scene), *self._solids(scene), *bodies), start=1))
+        meshes = tuple(self._paint(scene, number, part, nearest) for number, part in parts)
+        normals, filled = np.ascontiguousarray(nearest[..., :3]), nearest[..., 4] > 0
         if filled.any():
             normals = bleed(normals, filled)
-        normals = cv2.resize(normals, scene.size, interpolation=cv2.INTER_AREA)
-        return Painting(meshes, normals)
+        step = self._renderer.supersample
+        shown = nearest[step // 2 :: step, step // 2 :: step, 4].astype(np.int32)
+        skin = np.where(np.isin(shown, [number for number, part in parts if part.skin]), shown, 0)
+        return Painting(meshes, cv2.resize(normals, scene.size, interpolation=cv2.INTER_AREA), skin)
 
     def _hands(self, scene: Scene) -> Iterator[_Part]:
         surface = self._renderer.surface
@@ -192,8 +193,8 @@ class Painter:
             resource.release()
         return cut
 
-    def _paint(self, scene: Scene, part: _Part, nearest: np.ndarray) -> PaintedMesh:
-        """A part with its texture; where it is the nearest so far, its normals and depth are put into `nearest`."""
+    def _paint(self, scene: Scene, number: int, part: _Part, nearest: np.ndarray) -> PaintedMesh:
+        """A part with its texture; where it is the nearest so far, it is put into `nearest`."""
         mesh = self._fine_enough(part.mesh, scene)
         place = _places(mesh.attributes["position"], scene) * self._renderer.supersample
         low = np.clip(np.floor(place.min(0)) - _MARGIN, 0, self._fine).astype(int)
@@ -203,7 +204,8 @@ class Painter:
         colour, finish, guide = self._draw(part, mesh, scene, (*map(int, low), *map(int, high - low)))
         filled = colour[..., 3] > 0
         behind = nearest[low[1] : high[1], low[0] : high[0]]
-        behind[...] = np.where((filled & (guide[..., 3] < behind[..., 3]))[..., None], guide, behind)
+        own = np.concatenate([guide, np.full_like(guide[..., :1], number)], -1)
+        behind[...] = np.where((filled & (guide[..., 3] < behind[..., 3]))[..., None], own, behind)
         colour, finish = (bleed(colour, filled), bleed(finish, filled)) if filled.any() else _UNSEEN
         normals = mesh.attributes["normal"].astype(float)
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

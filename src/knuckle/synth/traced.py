@@ -6,6 +6,7 @@ other, lamps with a size. Hands, poses, cameras, labels and masks are those of t
 
 from typing import Any
 
+import cv2
 import numpy as np
 
 from knuckle.synth.body_surface import BodySurface
@@ -22,7 +23,8 @@ _BLOCK = 32  # px: tiles with random numbers of their own; Mitsuba's default dep
 _ENVIRONMENT = (64, 128)
 _LAMP_RADIUS = (0.03, 0.2)  # radians: from a bulb or a flash across the room to a window
 _LAMBERT = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])  # see light.irradiance
-_SCATTER = 0.6  # how far skin's diffuse light is that of Hanrahan and Krueger's subsurface approximation
+_FLATNESS = 0.3  # how far skin's diffuse light is that of Hanrahan and Krueger's subsurface approximation
+_SCATTERING = 0.0012, 0.0005, 0.00025  # metres, of red, green and blue, set beside photographs
 _SKIN_ROUGHNESS = 0.7  # power: skin is rougher than the OpenGL picture's, which mirrors nothing but lamps
 
 
@@ -38,7 +40,7 @@ class TracedRenderer:
     """
 
     def __init__(self, renderer: Renderer, bodies: BodySurface | None = None, samples: int = SAMPLES) -> None:
-        self._tracer, self._painter = Tracer(samples), Painter(renderer, bodies)
+        self._tracer, self._painter = Tracer(samples, renderer.realism.soft_skin), Painter(renderer, bodies)
 
     def picture(self, scene: Scene, rng: np.random.Generator) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB of a scene before its background; rng: of the paths and sizes of lamps."""
@@ -50,14 +52,14 @@ class Tracer:
     """Path-traces scenes that have been painted.
 
     Args:
-        samples: paths a pixel. denoised: without, the noise stays.
+        samples: paths a pixel. soft_skin: light is scattered under skin. denoised: without, the noise stays.
 
     Raises:
         ImportError: Mitsuba or its denoiser is not installed.
         ValueError: samples is not positive.
     """
 
-    def __init__(self, samples: int = SAMPLES, denoised: bool = True) -> None:
+    def __init__(self, samples: int = SAMPLES, soft_skin: bool = True, denoised: bool = True) -> None:
         if samples < 1:
             raise ValueError(f"samples must be at least 1 but got {samples}")
         try:
@@ -70,7 +72,7 @@ class Tracer:
             ) from error
         # Pictures are traced in parallel by processes, not by threads.
         drjit.set_thread_count(1)
-        self.samples, self.denoised = samples, denoised
+        self.samples, self.soft_skin, self.denoised = samples, soft_skin, denoised
         self._mitsuba: Any = mitsuba
         self._oidn: Any = mitsuba_oidn
         # The fastest device, which is the default, would be a graphics card where there is one, with other bytes.
@@ -104,21 +106,24 @@ class Tracer:
         }
         traced = self._mitsuba.load_dict(description)
         layers = np.array(self._mitsuba.render(traced, seed=int(rng.integers(1 << 31))), np.float32)
-        return self._clean(layers, painting.normals) if self.denoised else layers[..., :4]
+        light, albedo = self._clean(layers, painting) if self.denoised else (layers[..., :4], layers[..., 4:])
+        return scattered(light, albedo, painting, scene.K[0, 0]) if self.soft_skin else light
 
-    def _clean(self, layers: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """Light (H, W, 4) without noise, of light and albedo (H, W, 7) premultiplied by alpha, and normals (H, W, 3).
-
-        Mitsuba's own normals lack the relief, which would be taken for noise.
-        """
+    def _clean(self, layers: np.ndarray, painting: Painting) -> tuple[np.ndarray, np.ndarray]:
+        """Light (H, W, 4) without noise, and albedo (H, W, 3), of both (H, W, 7); all premultiplied by alpha."""
         alpha = layers[..., 3:4]
         if not alpha.any():
-            return layers[..., :4]
-        # The outline is the background's business: what is behind the edge goes on beyond it.
-        whole = bleed(layers / np.maximum(alpha, 1e-3), alpha[..., 0] > 0)
+            return layers[..., :4], layers[..., 4:]
+        # The outline is the background's business, and at it normals turn away from the camera, which looks black: what
+        # is inside the outline goes on beyond it. Only what is thinner than a pixel has a colour of its own there.
+        inside = alpha[..., 0] > 0.99
+        thin = (alpha[..., 0] > 0) & ~cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        whole = bleed(layers / np.maximum(alpha, 1e-3), inside | thin)
         colour, albedo = (np.ascontiguousarray(whole[..., i : i + 3]) for i in (0, 4))
-        clean = self._oidn.denoise(colour, albedo.clip(0, 1), normals, hdr=True, device=self._device)
-        return np.concatenate([np.maximum(clean, 0) * alpha, alpha], -1)
+        # Mitsuba's own normals lack the relief, which would be taken for noise.
+        guides = albedo.clip(0, 1), painting.normals
+        clean = self._oidn.denoise(colour, *guides, hdr=True, device=self._device)
+        return np.concatenate([np.maximum(clean, 0) * alpha, alpha], -1), albedo * alpha
 
     def _camera(self, K: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
         width, height = size
@@ -151,7 +156,7 @@ class Tracer:
         gloss: dict[str, Any] = {"specular": min(painted.reflectance / 0.08, 1.0), "metallic": float(painted.metal)}
         roughness = painted.roughness
         if painted.skin:
-            gloss["flatness"] = _SCATTER
+            gloss["flatness"] = _FLATNESS
             roughness = roughness**_SKIN_ROUGHNESS
         bsdf = {
             "type": "twosided",
@@ -181,6 +186,30 @@ class Tracer:
     def _texture(self, values: np.ndarray) -> dict[str, Any]:
         values = np.ascontiguousarray(values if values.ndim == 3 else values[..., None], np.float32)
         return {"type": "bitmap", "bitmap": self._mitsuba.Bitmap(values.clip(0, 1)), "raw": True, "wrap_mode": "clamp"}
+
+
+def scattered(light: np.ndarray, albedo: np.ndarray, painting: Painting, focal: float) -> np.ndarray:
+    """Light (H, W, 4) that has been scattered under the skin: red light farthest, so that shadows have soft, red edges.
+
+    The irradiance is blurred in the picture, mesh by mesh; the albedo stays as sharp as it is.
+
+    Args:
+        light: (H, W, 4) premultiplied. albedo: (H, W, 3) premultiplied. painting: of what. focal: length, px.
+
+    Source: Jimenez, Sundstedt and Gutierrez, Screen-space perceptual rendering of human skin, 2009; here with a single
+        Gaussian a colour.
+    """
+    result = light.copy()
+    for number in np.unique(painting.skin[painting.skin > 0]):
+        shown = ((painting.skin == number) & (light[..., 3] > 0.01)).astype(np.float32)
+        metres = float(np.median(painting.meshes[number - 1].positions[:, 2]))
+        for channel, deviation in enumerate(_SCATTERING):
+            sigma = deviation * focal / max(metres, 0.1)
+            fallen = shown * light[..., channel] / np.maximum(albedo[..., channel], 1e-3)
+            weight = cv2.GaussianBlur(shown, (0, 0), sigma)
+            soft = cv2.GaussianBlur(fallen, (0, 0), sigma) / np.maximum(weight, 1e-6) * albedo[..., channel]
+            result[..., channel] = np.where(shown > 0, soft, result[..., channel])
+    return result
 
 
 def environment(light: Light, rng: np.random.Generator) -> np.ndarray:
