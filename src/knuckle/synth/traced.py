@@ -24,8 +24,9 @@ _ENVIRONMENT = (64, 128)
 _LAMP_RADIUS = (0.03, 0.2)  # radians: from a bulb or a flash across the room to a window
 _LAMBERT = np.array([1.0, *[2 / 3] * 3, *[1 / 4] * 5])  # see light.irradiance
 _FLATNESS = 0.3  # how far skin's diffuse light is that of Hanrahan and Krueger's subsurface approximation
-_SCATTERING = 0.0012, 0.0005, 0.00025  # metres, of red, green and blue, set beside photographs
-_SKIN_ROUGHNESS = 0.7  # power: skin is rougher than the OpenGL picture's, which mirrors nothing but lamps
+_SCATTERING = 0.0009, 0.0004, 0.0002  # metres, of red, green and blue, set beside photographs
+_MAX_REFLECTANCE = 0.05  # of glass and plastic; OpenGL's lacquer has more, as it mirrors nothing but lamps
+_SKIN_ROUGHNESS = 0.7  # power: by the side of photographs skin is duller than OpenGL's
 
 
 class TracedRenderer:
@@ -153,11 +154,7 @@ class Tracer:
 
     def _mesh(self, painted: PaintedMesh) -> Any:
         mi = self._mitsuba
-        gloss: dict[str, Any] = {"specular": min(painted.reflectance / 0.08, 1.0), "metallic": float(painted.metal)}
-        roughness = painted.roughness
-        if painted.skin:
-            gloss["flatness"] = _FLATNESS
-            roughness = roughness**_SKIN_ROUGHNESS
+        roughness = painted.roughness**_SKIN_ROUGHNESS if painted.skin else painted.roughness
         bsdf = {
             "type": "twosided",
             "relief": {
@@ -167,7 +164,9 @@ class Tracer:
                     "type": "principled",
                     "base_color": self._texture(painted.colour),
                     "roughness": self._texture(roughness),
-                    **gloss,
+                    "metallic": float(painted.metal),
+                    "specular": min(painted.reflectance, _MAX_REFLECTANCE) / 0.08,  # Disney's scale
+                    "flatness": _FLATNESS if painted.skin else 0.0,
                 },
             },
         }
