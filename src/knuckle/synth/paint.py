@@ -25,7 +25,8 @@ _SPLIT_LEVELS = 4
 _SPLIT_ERROR = 0.5  # px: how far off a texture's place may be in the middle of a triangle
 _NEAREST = 0.05  # metres: what is nearer to the camera, or behind it, has its texture from this depth
 _MARGIN = 4  # px around a mesh in its texture
-_UNSEEN = np.float32([[[0.3, 0.3, 0.3, 1.0]]]), np.float32([[[0.0, 0.6, 0.03, 0.0]]])  # of a mesh outside the picture
+# Colour and finish of a mesh outside the picture.
+_UNSEEN = np.array([[[0.3, 0.3, 0.3, 1.0]]], np.float32), np.array([[[0.0, 0.6, 0.03, 0.0]]], np.float32)
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,9 @@ class Painter:
         high = np.clip(np.ceil(place.max(0)) + _MARGIN, 0, self._fine).astype(int)
         if (high - low).min() < 2:
             low, high = np.zeros(2, int), np.array(self._fine)
-        colour, finish, guide = self._draw(part, mesh, scene, (*map(int, low), *map(int, high - low)))
+        colour, finish, guide = self._draw(
+            part, mesh, scene, (int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+        )
         filled = colour[..., 3] > 0
         behind = nearest[low[1] : high[1], low[0] : high[0]]
         own = np.concatenate([guide, np.full_like(guide[..., :1], number)], -1)
