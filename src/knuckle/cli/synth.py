@@ -39,6 +39,8 @@ def synth(
     sheet: bool = False,
     poses: int = 0,
     without: str = "",
+    renderer: Literal["opengl", "traced"] = "opengl",
+    samples: int | None = None,
 ) -> int:
     """Render labelled pictures of hands and write them as WebDataset shards.
 
@@ -101,6 +103,11 @@ def synth(
     without
         Parts of the preset to leave out, to measure what they bring, separated by commas: pairs (hands that touch),
         soft-skin, folds, contact-shadows, mixed-light, lens, sensor, or realism for the last six together.
+    renderer
+        opengl, or traced: the same scenes, labels and masks, path-traced, which takes a hundred times as long; needs
+        `pip install 'knuckle[traced]'`.
+    samples
+        Paths a pixel of traced pictures; 32.
     """
     if poses:
         return _write_poses(Path(out), poses, seed)
@@ -109,12 +116,25 @@ def synth(
 
     from knuckle.cli.workers import chosen_workers
     from knuckle.synth import PRESETS, Settings, write_shards, write_sheet
+    from knuckle.synth.traced import SAMPLES
 
     if images is None:
         images = PRESETS[preset].images or 1000
     scenery, light, held = (None if folder is None else str(folder) for folder in (backgrounds, hdri, objects))
     left_out = tuple(sorted({name.strip() for name in without.split(",")} - {""}))
-    settings = Settings(preset, PRESETS[preset].size if size is None else size, seed, scenery, light, held, left_out)
+    if samples is not None and renderer != "traced":
+        raise ValueError(f"samples can be given with --renderer traced but the renderer is {renderer}; leave it out")
+    settings = Settings(
+        preset=preset,
+        size=PRESETS[preset].size if size is None else size,
+        seed=seed,
+        backgrounds=scenery,
+        hdri=light,
+        objects=held,
+        without=left_out,
+        renderer=renderer,
+        samples=SAMPLES if samples is None else samples,
+    )
     who = chosen_workers(workers, ray, default=2)
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     started, first = time.monotonic(), None

@@ -65,7 +65,7 @@ def feature_map(
     height = np.clip(0.5 - 0.5 * crease - 0.12 * fine, 0, 1)
     values = np.zeros((*filled.shape, 4), np.float32)
     values[filled] = np.stack([height, palm, nail, np.clip(flush + 0.2, 0, 1)], -1)
-    return (_bleed(values, filled) * 255 + 0.5).astype(np.uint8)
+    return (bleed(values, filled) * 255 + 0.5).astype(np.uint8)
 
 
 # Heart, head and life line of the palm, in units of (MCP width, MCP height): x to the thumb, y to the fingers.
@@ -133,7 +133,7 @@ def _distance_to_curve(points: np.ndarray, controls: np.ndarray) -> np.ndarray:
     return np.min([np.linalg.norm(points - c, axis=1) for c in curve], axis=0)
 
 
-def _bleed(values: np.ndarray, filled: np.ndarray) -> np.ndarray:
+def bleed(values: np.ndarray, filled: np.ndarray) -> np.ndarray:
     """values with every uncovered texel set to the nearest covered one, so that seams do not show."""
     _, labels = cv2.distanceTransformWithLabels(
         (~filled).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL

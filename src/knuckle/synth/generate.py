@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from knuckle.synth.render import RenderedScene, Renderer
 from knuckle.synth.scene import Scene, SceneHand, Solid
 from knuckle.synth.staging import Stage
 from knuckle.synth.surface import HandSurface
+from knuckle.synth.traced import SAMPLES, TracedRenderer
 from knuckle.synth.wearer import Wearer
 
 _MAX_ATTEMPTS = 6  # at sampling a crop that shows its hand
@@ -44,6 +45,8 @@ class Settings:
     backgrounds, hdri: folders of photographs and of panoramas, None for none.
     objects: folder of meshes to hold, of the preset grasp; None for the objects that come with knuckle.
     without: what is left out of the preset, names of WITHOUT.
+    renderer: "opengl", or "traced" for path-traced pictures of the same scenes, with the same labels and masks.
+    samples: paths a pixel of the traced ones.
     """
 
     preset: str = "crop"
@@ -53,6 +56,8 @@ class Settings:
     hdri: str | None = None
     objects: str | None = None
     without: tuple[str, ...] = ()
+    renderer: Literal["opengl", "traced"] = "opengl"
+    samples: int = SAMPLES
 
     def __post_init__(self) -> None:
         preset_without(self.preset, self.without)
@@ -60,6 +65,10 @@ class Settings:
             raise ValueError(f"size must be between 32 and 2048 pixels but got {self.size}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more but got {self.seed}")
+        if self.renderer not in ("opengl", "traced"):
+            raise ValueError(f"renderer must be opengl or traced but got {self.renderer!r}")
+        if self.samples < 1:
+            raise ValueError(f"samples must be at least 1 but got {self.samples}")
         handling = PRESETS[self.preset].handling
         if self.objects is not None and (handling is None or handling.hop):
             raise ValueError(f"objects can be given to the preset grasp but got the preset {self.preset}")
@@ -77,6 +86,8 @@ class Settings:
                 described[key] = {"files": len(paths), "sha256_of_listing": digest}
         if self.objects is None:
             del described["objects"]  # as in the manifests of sets without them
+        if self.renderer == "opengl":
+            del described["renderer"], described["samples"]
         return described
 
 
@@ -136,7 +147,11 @@ class Generator:
         )
         stage = Stage(wearer, named, limits, composer.pose) if wearer and preset.situations else None
         self.composer = replace(composer, stage=stage)
-        self.renderer = Renderer(self.surface, size, bodies=wearer.bodies if wearer else None, realism=preset.realism)
+        bodies = wearer.bodies if wearer else None
+        self.renderer = Renderer(self.surface, size, bodies=bodies, realism=preset.realism)
+        self.traced = None
+        if settings.renderer == "traced":
+            self.traced = TracedRenderer(self.renderer, bodies, settings.samples)
         self._bones_near_joint = _bones_near_joints()
         self._clip_at_hand: tuple[int, Clip] | None = None
         self.handler = None
@@ -173,7 +188,10 @@ class Generator:
             "hands": self._hand_labels(scene, rendered),
             "objects": [_object_label(solid) for solid in scene.solids if solid.T_camera_object is not None],
         }
-        image = photograph(rendered.image, self._sensor(place.get("clip", index)), realism, self._camera_rng(index))
+        image = rendered.image
+        if self.traced is not None:
+            image = self.traced.picture(scene, np.random.default_rng([self.settings.seed, index, 3]))
+        image = photograph(image, self._sensor(place.get("clip", index)), realism, self._camera_rng(index))
         return Picture(image, label, rendered.visible, rendered.complete)
 
     def _sensor(self, number: int) -> Sensor:

@@ -22,11 +22,16 @@ _UP = np.array([0.0, -1.0, 0.0])
 @dataclass(frozen=True)
 class Light:
     """ambient: (9, 3) linear RGB coefficients of the irradiance / pi; lamps: (N, 3) unit directions and
-    colours: (N, 3) linear RGB, N from 0 to 2. The first lamp casts shadows."""
+    colours: (N, 3) linear RGB, N from 0 to 2. The first lamp casts shadows.
+
+    panorama: where the light is a panorama's, with world_to_camera, the rotation (3, 3) that it was taken with.
+    """
 
     ambient: np.ndarray
     lamps: np.ndarray
     colours: np.ndarray
+    panorama: "Panorama | None" = None
+    world_to_camera: np.ndarray | None = None
 
 
 def harmonics(directions: np.ndarray) -> np.ndarray:
@@ -190,7 +195,11 @@ class Panorama:
         norm = float(np.linalg.norm(direction))
         direction = direction / norm if norm > 1e-9 else directions[peak]
         ambient = _project(directions, radiance - excess, solid_angle)
-        return Light(ambient, direction[None], colour[None])
+        return Light(ambient, direction[None], colour[None], self, world_to_camera)
+
+    def seen_along(self, directions: np.ndarray) -> np.ndarray:
+        """Radiance (H, W, 3) from unit directions (H, W, 3) of the world frame, averaged over about 6 degrees."""
+        return _sampled(self._small, directions)
 
     def view(self, world_to_camera: np.ndarray, K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """The panorama as a camera sees it: (height, width, 3) linear radiance.
@@ -201,10 +210,14 @@ class Panorama:
         width, height = size
         u, v = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
         rays = np.stack([(u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)], -1) @ world_to_camera
-        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-        rows, columns = self.radiance.shape[:2]
-        azimuth = np.arctan2(rays[..., 0], -rays[..., 2]) % (2 * np.pi)
-        polar = np.arccos(np.clip(-rays[..., 1], -1, 1))
-        x = (azimuth / (2 * np.pi) * columns - 0.5).astype(np.float32)
-        y = (polar / np.pi * rows - 0.5).astype(np.float32)
-        return cv2.remap(self.radiance, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        return _sampled(self.radiance, rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+
+
+def _sampled(panorama: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """An equirectangular panorama (R, 2R, 3) at unit directions (H, W, 3) of the world frame."""
+    rows, columns = panorama.shape[:2]
+    azimuth = np.arctan2(directions[..., 0], -directions[..., 2]) % (2 * np.pi)
+    polar = np.arccos(np.clip(-directions[..., 1], -1, 1))
+    x = (azimuth / (2 * np.pi) * columns - 0.5).astype(np.float32)
+    y = (polar / np.pi * rows - 0.5).astype(np.float32)
+    return cv2.remap(panorama, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)

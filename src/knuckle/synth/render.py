@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import cv2
@@ -10,16 +9,16 @@ import numpy as np
 
 from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.features import feature_map, noise_map
+from knuckle.synth.programs import UNITS, open_program
 from knuckle.synth.realism import Realism, blur_motion
 from knuckle.synth.render_body import BodyRenderer
-from knuckle.synth.scene import Scene, SceneHand, Solid
-from knuckle.synth.skin import reflectance_table
+from knuckle.synth.scene import Material, Scene, SceneHand, Solid
+from knuckle.synth.skin import SkinAppearance, reflectance_table
 from knuckle.synth.surface import HandSurface
 
 FEATURE_SIZE = 512
 _SHADOW_SIZE = 256
 _NEAR, _FAR = 0.03, 10.0
-_UNITS = {"features": 0, "noise": 1, "pigments": 2, "shadow": 3}  # of the textures
 _NEAR_HAND = 0.25  # metres between the knuckles of hands that take each other's ambient light
 # Pixel values of `visible`; see RenderedScene.
 HELD = 200
@@ -86,9 +85,9 @@ class Renderer:
         self.realism = realism or Realism()
         self.surface, self.size, self.supersample = surface, size, supersample
         self.ctx = create_context()
-        self._skin = self._program("skin")
-        self._solid = self._program("solid")
-        self._flat = self._program("flat")
+        self._skin = open_program(self.ctx, "skin")
+        self._solid = open_program(self.ctx, "solid")
+        self._flat = open_program(self.ctx, "flat")
         self._indices = self.ctx.buffer(surface.triangles.tobytes())
         corners = len(surface.corner_vertex)
         self._moving = self.ctx.buffer(reserve=corners * 8 * 4)
@@ -115,17 +114,11 @@ class Renderer:
         self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
         self._shadow = self.ctx.framebuffer(depth_attachment=self._shadow_map)
         self._textures()
-        self._bodies = BodyRenderer(self.ctx, bodies, _UNITS) if bodies is not None else None
+        self._bodies = BodyRenderer(self.ctx, bodies) if bodies is not None else None
 
     def close(self) -> None:
         """Releases the context and everything in it."""
         self.ctx.release()
-
-    def _program(self, name: str) -> Any:
-        folder = resources.files("knuckle.synth") / "shaders"
-        return self.ctx.program(
-            vertex_shader=(folder / f"{name}.vert").read_text(), fragment_shader=(folder / f"{name}.frag").read_text()
-        )
 
     def _textures(self) -> None:
         rest, filled, normal, nail = self._bake()
@@ -141,12 +134,8 @@ class Renderer:
         self._pigments = self.ctx.texture(table.shape[1::-1], 3, table.tobytes(), dtype="f4")
         self._pigments.repeat_x = self._pigments.repeat_y = False
         self._features = features
-        for unit, texture in enumerate((features, self._noise, self._pigments, self._shadow_map)):
-            texture.use(unit)
-        for program in (self._skin, self._solid):
-            for name, unit in _UNITS.items():
-                if name in program:
-                    program[name] = unit
+        for name, texture in zip(UNITS, (features, self._noise, self._pigments, self._shadow_map), strict=True):
+            texture.use(UNITS[name])
 
     def _bake(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """For each texel: rest position (N, N, 3), whether the mesh covers it (N, N), normal (N, N, 3), and whether it
@@ -199,7 +188,7 @@ class Renderer:
         if scene.size != self.size:
             raise ValueError(f"the scene must be of size {self.size} but is {scene.size}; make another Renderer")
         self._set_uniforms(scene)
-        corners = [self._corners(hand, scene.hands) for hand in scene.hands]
+        corners = [self.corners(hand, scene.hands).tobytes() for hand in scene.hands]
         solids = [self._upload(solid) for solid in scene.solids]
         self._load_bodies(scene)
         self._draw_shadow(scene, corners, solids)
@@ -218,7 +207,7 @@ class Renderer:
 
     def _set_uniforms(self, scene: Scene) -> None:
         self._skin["softness"] = float(self.realism.soft_skin)
-        projection = _projection(scene.K, scene.size)
+        projection = projection_to_clip(scene.K, scene.size)
         self._to_clip = projection.T.astype("f4").tobytes()
         lamps, colours = np.zeros((2, 3), "f4"), np.zeros((2, 3), "f4")
         lamps[:, 2] = -1
@@ -236,7 +225,8 @@ class Renderer:
             program["lamp_colour"].write(colours.tobytes())
             program["exposure"] = scene.exposure
 
-    def _corners(self, hand: SceneHand, all_hands: tuple[SceneHand, ...]) -> bytes:
+    def corners(self, hand: SceneHand, all_hands: tuple[SceneHand, ...]) -> np.ndarray:
+        """(C, 8) float32 of a posed hand: position, normal, fraction of the ambient light, and how far it is bent."""
         surface = self.surface
         left = hand.side == "left"
         vertices = hand.vertices_camera
@@ -248,7 +238,7 @@ class Renderer:
         ambient_visibility = surface.ambient_visibility(vertices, normals, hand.joints_camera, near)
         bend = surface.bend(hand.angles) if self.realism.folds else np.zeros(len(vertices))
         table = np.column_stack([vertices, normals, ambient_visibility, bend]).astype(np.float32)
-        return table[surface.corner_vertex].tobytes()
+        return table[surface.corner_vertex]
 
     def _upload(self, solid: Solid) -> tuple:
         data = np.column_stack([solid.vertices, solid.normals, solid.local]).astype(np.float32)
@@ -289,14 +279,12 @@ class Renderer:
             # Rows run downwards in our pictures and upwards in OpenGL, which reverses the winding of front faces.
             self.ctx.enable_only(self.ctx.DEPTH_TEST | self.ctx.CULL_FACE)
             self.ctx.front_face = "ccw" if hand.side == "left" else "cw"
-            self._set_skin(hand)
+            set_skin(self._skin, hand.skin)
             self._moving.write(data)
             self._hand_skin.render()
         self.ctx.enable_only(self.ctx.DEPTH_TEST)
         for solid, arrays in zip(scene.solids, solids, strict=True):
-            m = solid.material
-            self._solid["first"], self._solid["second"] = m.colour, m.second_colour
-            self._solid["pattern"] = (float(m.pattern), m.scale, m.roughness, m.specular)
+            set_material(self._solid, solid.material)
             arrays[0].render()
         if self._bodies:
             self._bodies.draw()
@@ -304,16 +292,7 @@ class Renderer:
         pixels = np.frombuffer(self._colour.read(components=4), np.uint8).reshape(height, width, 4)
         if self.supersample > 1:
             pixels = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA)
-        return _composite(pixels, scene)
-
-    def _set_skin(self, hand: SceneHand) -> None:
-        skin, program = hand.skin, self._skin
-        program["pigment"] = (skin.melanin, skin.blood, skin.palm_lightening, skin.flush)
-        program["relief"] = (skin.mottling, skin.creases, skin.veins, skin.hairiness)
-        program["gloss"] = (skin.roughness, skin.specular)
-        program["nail"] = (*skin.nail_colour, skin.nail_cover)
-        program["tint"] = skin.tint
-        program["noise_at"] = skin.seed
+        return composite(pixels, scene)
 
     def _draw_ids(
         self, scene: Scene, corners: list[bytes], solids: list[tuple]
@@ -362,10 +341,26 @@ class Renderer:
         return np.frombuffer(self._ids.read(components=1, alignment=1), np.uint8).reshape(height, width)
 
 
+def set_skin(program: Any, skin: SkinAppearance) -> None:
+    """Sets a hand's skin in the program of that name."""
+    program["pigment"] = (skin.melanin, skin.blood, skin.palm_lightening, skin.flush)
+    program["relief"] = (skin.mottling, skin.creases, skin.veins, skin.hairiness)
+    program["gloss"] = (skin.roughness, skin.specular)
+    program["nail"] = (*skin.nail_colour, skin.nail_cover)
+    program["tint"] = skin.tint
+    program["noise_at"] = skin.seed
+
+
+def set_material(program: Any, material: Material) -> None:
+    """Sets what a solid is made of in the program of that name."""
+    program["first"], program["second"] = material.colour, material.second_colour
+    program["pattern"] = (float(material.pattern), material.scale, material.roughness, material.specular)
+
+
 _BIAS = np.array([[0.5, 0, 0, 0.5], [0, 0.5, 0, 0.5], [0, 0, 0.5, 0.5], [0, 0, 0, 1]])
 
 
-def _projection(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def projection_to_clip(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Camera frame to clip space (4, 4): row 0 of the picture is row 0 of the buffer, pixel centres at integers."""
     width, height = size
     return np.array(
@@ -390,7 +385,7 @@ def _lamp_projection(direction: np.ndarray, centre: np.ndarray, reach: float) ->
     return matrix
 
 
-def _composite(pixels: np.ndarray, scene: Scene) -> np.ndarray:
+def composite(pixels: np.ndarray, scene: Scene) -> np.ndarray:
     """The rendered pixels (H, W, 4), premultiplied by alpha, composited over the background and a soft shadow on it."""
     if any(scene.motion):
         pixels = blur_motion(pixels, (scene.motion[0] * scene.size[0] / 256, scene.motion[1] * scene.size[0] / 256))

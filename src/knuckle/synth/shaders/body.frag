@@ -24,7 +24,11 @@ uniform vec4 eye;            // colour of the iris, and which way it looks
 uniform vec3 cloth[6];       // first and second colour of shirt, trousers, hat
 uniform vec4 weave[3];       // kind, repeats per metre, depth of the folds, specular, of each
 uniform vec3 shoes;
-out vec4 colour;
+layout(location = 0) out vec4 colour;
+#ifdef PAINTED
+layout(location = 1) out vec4 finish;  // height in metres, roughness, reflectance seen from the front, metal
+layout(location = 2) out vec4 guide;   // normal of the relief, depth in metres
+#endif
 
 #include "body_cut.glsl"
 
@@ -149,6 +153,12 @@ void main() {
     vec3 slope = sign(det) * (dFdx(height) * r1 + dFdy(height) * r2);
     n = normalize(abs(det) * n - slope);
 
+#ifdef PAINTED
+    colour = vec4(albedo * shade, 1.0);
+    finish = vec4(height, rough, specular * mix(0.05, 0.028, soft), 0.0);
+    guide = vec4(n, at.z);
+    return;
+#endif
     float shine = 2.0 / pow(rough, 4.0) - 2.0;
     vec3 radiance = albedo * sky * shade;
     radiance += soft * sky * specular * (0.012 + 0.06 * pow(1.0 - max(dot(n, view), 0.0), 4.0));

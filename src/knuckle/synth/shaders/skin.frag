@@ -20,7 +20,11 @@ uniform vec4 nail;           // colour, cover
 uniform vec3 tint;
 uniform vec2 noise_at;
 uniform float softness;      // of light scattered under the skin
-out vec4 colour;
+layout(location = 0) out vec4 colour;
+#ifdef PAINTED
+layout(location = 1) out vec4 finish;  // height in metres, roughness, reflectance seen from the front, metal
+layout(location = 2) out vec4 guide;   // normal of the relief, depth in metres
+#endif
 
 void main() {
     vec4 feature = texture(features, texture_at);
@@ -53,6 +57,12 @@ void main() {
     vec3 slope = sign(det) * (dFdx(height) * r1 + dFdy(height) * r2);
     n = normalize(abs(det) * n - 0.0009 * slope);
 
+#ifdef PAINTED
+    colour = vec4(albedo, 1.0);
+    finish = vec4(0.0009 * height, mix(gloss.x, 0.22, nail_here), 0.028 * gloss.y * mix(1.0, 1.6, nail_here), 0.0);
+    guide = vec4(n, at.z);
+    return;
+#endif
     vec3 eye = -normalize(at);
     float rough = mix(gloss.x, 0.22, nail_here);
     float shine = 2.0 / (rough * rough * rough * rough) - 2.0;

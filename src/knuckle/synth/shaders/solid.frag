@@ -12,7 +12,11 @@ uniform float exposure;
 uniform vec3 first;
 uniform vec3 second;
 uniform vec4 pattern;  // kind, scale, roughness, specular
-out vec4 colour;
+layout(location = 0) out vec4 colour;
+#ifdef PAINTED
+layout(location = 1) out vec4 finish;  // height in metres, roughness, reflectance seen from the front, metal
+layout(location = 2) out vec4 guide;   // normal of the relief, depth in metres
+#endif
 
 vec3 irradiance(vec3 n) {
     return ambient[0] * 0.282095 + 0.488603 * (ambient[1] * n.y + ambient[2] * n.z + ambient[3] * n.x)
@@ -67,6 +71,12 @@ void main() {
     }
     float uneven = pattern.x > 5.5 ? 0.975 + 0.05 * grain.b : 0.85 + 0.3 * grain.b;
     vec3 albedo = flatness * mix(first, second, clamp(t, 0.0, 1.0)) * uneven;
+#ifdef PAINTED
+    colour = vec4(albedo, 1.0);
+    finish = vec4(0.0, pattern.z, 0.05 * pattern.w, step(9.5, pattern.x));
+    guide = vec4(n, at.z);
+    return;
+#endif
     float shine = 2.0 / pow(pattern.z, 4.0) - 2.0;
     vec3 radiance = albedo * max(irradiance(n), 0.0);
     if (pattern.x > 9.5) {
