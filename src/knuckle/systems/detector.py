@@ -4,7 +4,7 @@ One answer a cell at an eighth of the input: Zhou et al., Objects as Points, 201
 of Tian et al., FCOS, ICCV 2019, and the direction from the wrist to the knuckles, so that the hand network gets upright
 crops. The hand network's presence decides where the detector is uncertain.
 
-With a weight for the loss `joints` (--set stages.0.losses.joints=5) the network learns the 21 joints of each hand as a
+With a weight for the loss `joints` (--set stages.0.losses.joints=30) the network learns the 21 joints of each hand as a
 further task, from a head of its own that is not exported. Without it the network has no such head.
 """
 
@@ -87,7 +87,7 @@ class DetectorConfig:
     @property
     def joints(self) -> bool:
         """Whether the network has a head for the joints: where a stage weighs their loss."""
-        return any(stage.losses.get("joints", 0.0) > 0 for stage in self.stages)
+        return any(stage.losses.get("joints") for stage in self.stages)
 
 
 @dataclass(frozen=True, eq=False)
