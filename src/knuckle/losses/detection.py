@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from knuckle.losses.mean import Mean
+from knuckle.losses.mean import Mean, weighted_mean
 
 
 def centre_focal(logits: Float[Tensor, "b h w"], wanted: Float[Tensor, "b h w"]) -> Mean:
@@ -36,3 +36,15 @@ def box_overlap_loss(guess: Float[Tensor, "b 4 h w"], truth: Float[Tensor, "b 4 
     union = area + (truth[:, 0] + truth[:, 2]) * (truth[:, 1] + truth[:, 3]) - intersection
     around = (hull[:, 0] + hull[:, 2]) * (hull[:, 1] + hull[:, 3])
     return 1 - intersection / union.clamp(min=1e-6) + (around - union) / around.clamp(min=1e-6)
+
+
+def joint_offset_loss(
+    guess: Float[Tensor, "b 21 2 h w"], truth: Float[Tensor, "b 21 2 h w"], weights: Float[Tensor, "b 21 h w"]
+) -> Mean:
+    """Mean absolute difference of the joints' coordinates over all weighted joints of all cells.
+
+    Args:
+        guess, truth: from the centre of the hand's box, in lengths of its longer side; finite everywhere.
+        weights: of a joint in a cell: 0 where the cell belongs to no hand, and where the joint is not to count.
+    """
+    return weighted_mean((guess - truth).abs().mean(2), weights)

@@ -2,7 +2,10 @@
 
 One answer a cell at an eighth of the input: Zhou et al., Objects as Points, 2019, with the distances to the four edges
 of Tian et al., FCOS, ICCV 2019, and the direction from the wrist to the knuckles, so that the hand network gets upright
-crops. It estimates no joints: the hand network's presence decides where the detector is uncertain.
+crops. The hand network's presence decides where the detector is uncertain.
+
+With a weight for the loss `joints` (--set stages.0.losses.joints=30) the network learns the 21 joints of each hand as a
+further task, from a head of its own that is not exported. Without it the network has no such head.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from knuckle.camera import Camera
 from knuckle.datasets.sets import DataSet, LabelledPicture
 from knuckle.image.augment import AugmentConfig, photometric_augment
 from knuckle.image.cut import cut
-from knuckle.losses.detection import box_overlap_loss, centre_focal
+from knuckle.losses.detection import box_overlap_loss, centre_focal, joint_offset_loss
 from knuckle.losses.mean import Mean, weighted_mean
 from knuckle.networks.detector import DetectorNetwork, DetectorOutput
 from knuckle.predict.config import ASSUMED_FOV
@@ -29,8 +33,8 @@ from knuckle.sample import Sample
 from knuckle.systems.records import ConcatRecords, NoRecords, Record, open_records, records_folder, write_records
 from knuckle.systems.system import Graph, Moment, Part, Stage
 
-# Pictures with more hands than this are cut down to the first ones.
-MAX_HANDS = 3
+# Pictures with more hands than this are left out: a hand without a label would be taught to be none.
+MAX_HANDS = 8
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class SceneConfig:
         patch: whole pictures are kept at this size.
         zoom, turn, shift: standard deviations of the view: logarithm of its side, radians, sides.
         close_up: share of examples in which one hand nearly fills the view.
+        occluded: weight of a joint that is occluded, by the hand itself too, where a visible one's is 1: it can only be
+            inferred, but says as much about the hand. A joint outside of the view has none.
     """
 
     size: int = 256
@@ -50,10 +56,13 @@ class SceneConfig:
     turn: float = 0.2
     shift: float = 0.12
     close_up: float = 0.3
+    occluded: float = 0.5
 
     def __post_init__(self) -> None:
         if self.size > self.patch or self.size % 32:
             raise ValueError(f"size must be a multiple of 32 and patch at least as large but got {self}")
+        if not 0 <= self.occluded <= 1:
+            raise ValueError(f"occluded must be a weight of 0 to 1 but got {self.occluded}")
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,11 @@ class DetectorConfig:
         ),
     )
 
+    @property
+    def joints(self) -> bool:
+        """Whether the network has a head for the joints: where a stage weighs their loss."""
+        return any(stage.losses.get("joints") for stage in self.stages)
+
 
 @dataclass(frozen=True, eq=False)
 class SceneBatch:
@@ -83,6 +97,7 @@ class SceneBatch:
     Attributes:
         image: (B, 3, H, W) uint8, channels last in memory.
         centre, weight, side: (B, h, w); edges: (B, 4, h, w); direction: (B, 2, h, w).
+        joints: (B, 21, 2, h, w) from the centre of the box, in lengths of its longer side; joint_weight: (B, 21, h, w).
     """
 
     image: Tensor
@@ -91,6 +106,8 @@ class SceneBatch:
     edges: Tensor
     direction: Tensor
     side: Tensor
+    joints: Tensor
+    joint_weight: Tensor
 
     def __len__(self) -> int:
         return len(self.image)
@@ -118,7 +135,7 @@ class Detector:
         if pretrained:
             raise ValueError("pretrained must be off for this system, whose trunk is its own; begin from a checkpoint")
         c = self._config
-        return DetectorNetwork(c.stem, c.widths, c.blocks, c.width)
+        return DetectorNetwork(c.stem, c.widths, c.blocks, c.width, c.joints)
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> "Scenes":
         return Scenes(sets, self._config.scene, self._config.augment, cache, advance)
@@ -129,27 +146,37 @@ class Detector:
     def losses(self, output: DetectorOutput, batch: SceneBatch, now: Moment) -> dict[str, Mean]:
         direction = (output.direction - batch.direction).square().sum(1)
         side = nn.functional.binary_cross_entropy_with_logits(output.side, batch.side, reduction="none")
+        none = torch.zeros((), device=batch.weight.device)
         return {
             "centre": centre_focal(output.centre, batch.centre),
             "box": weighted_mean(box_overlap_loss(output.edges.exp(), batch.edges), batch.weight),
             "direction": weighted_mean(direction, batch.weight),
             "side": weighted_mean(side, batch.weight),
+            "joints": Mean(none, none)
+            if output.joints is None
+            else joint_offset_loss(output.joints, batch.joints, batch.weight[:, None] * batch.joint_weight),
         }
 
     def errors(self, output: DetectorOutput, batch: SceneBatch) -> dict[str, Mean]:
-        """Near the centres overlap of boxes, degrees of direction, share of correct sides; recall, false positives."""
+        """Near the centres overlap of boxes, degrees of direction, share of correct sides, and distances of joints in
+        percent of the box's longer side; recall, false positives.
+        """
         weight = batch.weight
         centre = batch.centre >= 1.0
         positive = output.centre > 0.0
         cosine = nn.functional.cosine_similarity(output.direction, batch.direction, dim=1)
         views = torch.tensor(float(len(batch)), device=weight.device)
-        return {
+        errors = {
             "box": weighted_mean(1 - box_overlap_loss(output.edges.exp(), batch.edges), weight),
             "degrees": weighted_mean(torch.rad2deg(torch.arccos(cosine.clamp(-1, 1))), weight),
             "side": weighted_mean(((output.side > 0) == (batch.side > 0.5)).float(), weight),
             "recall": Mean((positive & centre).sum().float(), centre.sum().float()),
             "false_positives": Mean((positive & (batch.centre < 0.3)).sum().float(), views),
         }
+        if output.joints is not None:
+            distance = 100 * torch.linalg.vector_norm(output.joints - batch.joints, dim=2)
+            errors["joints_percent"] = weighted_mean(distance, weight[:, None] * batch.joint_weight)
+        return errors
 
     def graphs(self, network: nn.Module) -> dict[str, Graph]:
         size = self._config.scene.size
@@ -200,8 +227,8 @@ class Scenes:
         patch = Camera.from_fov((self._config.patch, self._config.patch), ASSUMED_FOV)
         joints = record["joints"][~np.isnan(record["joints"][:, 0, 0])]
         hands = [
-            Sample(side="left" if left else "right", joints_image=np.array(uv, float))
-            for uv, left in zip(joints, record["left"], strict=False)
+            Sample(side="left" if left else "right", joints_image=np.array(uv, float), visibility=np.array(visible))
+            for uv, left, visible in zip(joints, record["left"], record["visible"], strict=False)
         ]
         centre, side, turn = self._view(joints, rng)
         view = patch.crop_around(centre, side, (size, size), -turn, bool(rng.random() < 0.5))
@@ -213,7 +240,7 @@ class Scenes:
     def collate(self, samples: Sequence[list[Sample]]) -> SceneBatch:
         """See Source."""
         size = self._config.size
-        targets = [_targets(hands, size) for _, *hands in samples]
+        targets = [_targets(hands, size, self._config.occluded) for _, *hands in samples]
         maps = {name: torch.from_numpy(np.stack([t[name] for t in targets])) for name in targets[0]}
         image = torch.from_numpy(np.stack([np.asarray(picture.image) for picture, *_ in samples]))
         return SceneBatch(image=image.permute(0, 3, 1, 2), **maps)
@@ -232,7 +259,7 @@ class Scenes:
 
 
 def _scenes_folder(data: DataSet, config: SceneConfig, cache: Path, advance: Callable[[str, int], None]) -> Path:
-    key = {"data": data.fingerprint(), "patch": config.patch, "scenes": 2}
+    key = {"data": data.fingerprint(), "patch": config.patch, "scenes": 3}
     folder = records_folder(cache, key, data.name)
     if folder.exists():
         return folder
@@ -240,7 +267,7 @@ def _scenes_folder(data: DataSet, config: SceneConfig, cache: Path, advance: Cal
     def records() -> Iterator[Record]:
         for count, picture in enumerate(data.pictures()):
             advance(data.name, count)
-            if all(h.joints_image is not None and np.isfinite(h.joints_image).all() and h.side for h in picture.hands):
+            if len(picture.hands) <= MAX_HANDS and all(map(_complete, picture.hands)):
                 yield _record(picture, data.group(picture), config.patch)
 
     try:
@@ -252,18 +279,34 @@ def _scenes_folder(data: DataSet, config: SceneConfig, cache: Path, advance: Cal
     return folder
 
 
+def _complete(hand: Sample) -> bool:
+    return hand.side is not None and hand.joints_image is not None and bool(np.isfinite(hand.joints_image).all())
+
+
 def _record(picture: LabelledPicture, group: str, size: int) -> Record:
-    """The whole picture, in the middle of a square, and the joints of its hands; NaN where there are fewer."""
+    """The whole picture, in the middle of a square, and the joints of its hands; NaN where there are fewer.
+
+    Where the set does not say which joints are visible all count as that.
+    """
     height, width = picture.image.shape[:2]
     camera = Camera.from_fov((width, height), ASSUMED_FOV)
     whole = camera.crop_around(((width - 1) / 2, (height - 1) / 2), max(width, height), (size, size))
     joints = np.full((MAX_HANDS, 21, 2), np.nan, np.float32)
     left = np.zeros(MAX_HANDS, bool)
-    for i, hand in enumerate(picture.hands[:MAX_HANDS]):
+    visible = np.ones((MAX_HANDS, 21), bool)
+    for i, hand in enumerate(picture.hands):
         joints[i] = whole.from_picture(np.asarray(hand.joints_image, float))
         left[i] = hand.side == "left"
+        if hand.visibility is not None:
+            visible[i] = hand.visibility
     image = cut(picture.image, whole.warp[:2], (size, size))
-    return {"image": image, "joints": joints, "left": left, "group": np.array(group.encode(), "S16")}
+    return {
+        "image": image,
+        "joints": joints,
+        "left": left,
+        "visible": visible,
+        "group": np.array(group.encode(), "S16"),
+    }
 
 
 class _AsMaps(nn.Module):
@@ -280,7 +323,7 @@ class _AsMaps(nn.Module):
         return (torch.cat([centre, STRIDE * output.edges.exp(), output.direction, side], dim=1),)
 
 
-def _targets(hands: Sequence[Sample], size: int) -> dict[str, np.ndarray]:
+def _targets(hands: Sequence[Sample], size: int, occluded: float = 1.0) -> dict[str, np.ndarray]:
     """Maps to learn, one cell for every `STRIDE` pixels; of hands that mostly lie in the view."""
     cells = size // STRIDE
     down, across = np.mgrid[:cells, :cells].astype(np.float32)
@@ -289,6 +332,8 @@ def _targets(hands: Sequence[Sample], size: int) -> dict[str, np.ndarray]:
     edges = np.ones((4, cells, cells), np.float32)
     direction = np.zeros((2, cells, cells), np.float32)
     side = np.zeros((cells, cells), np.float32)
+    joints = np.zeros((21, 2, cells, cells), np.float32)
+    joint_weight = np.zeros((21, cells, cells), np.float32)
     for hand in hands:
         uv = np.asarray(hand.joints_image)
         inside = ((uv > 0) & (uv < size)).all(1)
@@ -312,10 +357,22 @@ def _targets(hands: Sequence[Sample], size: int) -> dict[str, np.ndarray]:
         pointing = pointing / max(np.linalg.norm(pointing), 0.3)
         direction = np.where(near, pointing[:, None, None], direction)
         side = np.where(near, float(hand.side == "left"), side)
+        visible = np.ones(21, bool) if hand.visibility is None else hand.visibility
+        counts = np.where(visible, 1.0, occluded) * inside
+        joints[..., near] = joints_in_box(uv, box)[..., None]
+        joint_weight[:, near] = counts[:, None]
     return {
         "centre": centre.astype(np.float32),
         "weight": weight.astype(np.float32),
         "edges": edges.astype(np.float32),
         "direction": direction.astype(np.float32),
         "side": side.astype(np.float32),
+        "joints": joints,
+        "joint_weight": joint_weight,
     }
+
+
+def joints_in_box(uv: Float[np.ndarray, "21 2"], box: Float[np.ndarray, "4"]) -> Float[np.ndarray, "21 2"]:
+    """Joints from the centre of a box (x0, y0, x1, y1), in lengths of its longer side."""
+    low, high = box[:2], box[2:]
+    return (uv - (low + high) / 2) / max(float((high - low).max()), 1e-6)
