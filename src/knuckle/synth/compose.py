@@ -418,7 +418,7 @@ class Composer:
             picture = backdrop.procedural(rng, size)
         if rng.random() < 0.5:
             # The surroundings of a hand tint its light.
-            mean = (picture.reshape(-1, 3).mean(0) / 255 + 0.1) ** 2.2
+            mean = (np.array(cv2.mean(picture)[:3]) / 255 + 0.1) ** 2.2
             light = replace(light, ambient=light.ambient * (0.5 + 0.5 * mean / mean.mean()))
         return light, picture
 

@@ -75,8 +75,10 @@ class BodyRenderer:
         for body, corners in self._loaded:
             self._moving.write(corners)
             for material, program in self.lit.items():
-                _set_look(program, body)
-                for first, count in self._ranges(body, material):
+                ranges = self._ranges(body, material)
+                if ranges:
+                    _set_look(program, body)
+                for first, count in ranges:
                     self._lit_arrays[material].render(vertices=3 * count, first=3 * first)
 
     def draw_flat(self, projection: bytes) -> None:

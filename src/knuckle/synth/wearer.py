@@ -50,6 +50,7 @@ class Wearer:
 
     def __init__(self, model: HandModel, surface: HandSurface, bodies: BodySurface) -> None:
         self.model, self.surface, self.bodies = model, surface, bodies
+        self._average_forearm = bodies.model.shaped({}).lengths("right")[1]
 
     @property
     def body_model(self) -> BodyModel:
@@ -60,9 +61,8 @@ class Wearer:
         """A random person whose hands have a size (see hand_size) and a skin."""
         build = random_build(rng, size, skin.melanin)
         body = self.body_model.shaped(build)
-        average = self.body_model.shaped({}).lengths("right")[1]
-        scale = size * average / body.lengths("right")[1] * float(np.exp(rng.normal(0, 0.03)))
-        return Person(self.body_model.shaped(build, scale), random_look(rng, build, skin), scale)
+        scale = size * self._average_forearm / body.lengths("right")[1] * float(np.exp(rng.normal(0, 0.03)))
+        return Person(body.scaled(scale), random_look(rng, build, skin), scale)
 
     def around(
         self, rng: np.random.Generator, hand: SceneHand, index: int, person: Person, whole: bool = True
