@@ -47,7 +47,7 @@ _SCALES = (
         learning=(
             "--batch 64 --set crop.size=64 --set crop.patch=100 --set stem=[16] --set widths=[32,64,128] --set width=64"
         ),
-        steps=600,
+        steps=800,
         start_images=3000,
         start_steps=2500,
     ),

@@ -57,9 +57,10 @@ class Composer:
 
     def scene(self, rng: np.random.Generator, index: int = 0) -> Scene:
         """A random scene; where the preset goes through views or poses, those of the picture with this index."""
-        bodies, props = [], []
+        bodies, props, framed = [], [], 0
         if self.stage is not None and self.preset.situations and rng.random() < self.preset.situations:
             hands, bodies, props, K = self._people(rng)
+            framed = len(hands) - 1  # the hand that does something comes last
         elif self.preset.framing == "crop":
             hands, K = self._crop(rng, index)
         else:
@@ -84,6 +85,7 @@ class Composer:
             cast_shadow=tuple(float(s) for s in shadow),  # type: ignore[arg-type]
             bodies=tuple(bodies),
             motion=motion if self.preset.realism.lens else (0.0, 0.0),
+            framed=framed,
         )
 
     def _people(self, rng: np.random.Generator) -> tuple[list[SceneHand], list[SceneBody], list[Solid], np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
-from knuckle.synth.body import SIDES, BodyModel, Posture, ShapedBody, Skeleton
+from knuckle.synth.body import SIDES, BodyModel, Posture, ShapedBody, Skeleton, cross
 from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.reach import arm_angles, arm_cost, elbows
 from knuckle.synth.scene import Look, SceneBody, SceneHand
@@ -143,7 +143,7 @@ class Wearer:
         mirror = np.array([-1.0, 1.0, 1.0]) if hand.side == "left" else np.ones(3)
         columns = hand.T_camera_hand[:3, :3] @ np.diag(mirror) @ turn[0] @ turn[1]
         thumb, along = columns[:, 0], columns[:, 1]
-        return np.stack([thumb, along, np.cross(thumb, along)], -1)
+        return np.stack([thumb, along, cross(thumb, along)], -1)
 
     def _forearm_direction(self, hand: SceneHand) -> np.ndarray:
         return -self.forearm_frame(hand)[:, 1]
