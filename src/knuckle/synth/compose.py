@@ -57,10 +57,9 @@ class Composer:
 
     def scene(self, rng: np.random.Generator, index: int = 0) -> Scene:
         """A random scene; where the preset goes through views or poses, those of the picture with this index."""
-        bodies, props, framed = [], [], 0
+        bodies, props = [], []
         if self.stage is not None and self.preset.situations and rng.random() < self.preset.situations:
             hands, bodies, props, K = self._people(rng)
-            framed = len(hands) - 1  # the hand that does something comes last
         elif self.preset.framing == "crop":
             hands, K = self._crop(rng, index)
         else:
@@ -85,7 +84,6 @@ class Composer:
             cast_shadow=tuple(float(s) for s in shadow),  # type: ignore[arg-type]
             bodies=tuple(bodies),
             motion=motion if self.preset.realism.lens else (0.0, 0.0),
-            framed=framed,
         )
 
     def _people(self, rng: np.random.Generator) -> tuple[list[SceneHand], list[SceneBody], list[Solid], np.ndarray]:
@@ -97,7 +95,9 @@ class Composer:
             kinds.append(HandShape(shape, skin or random_skin(rng)))
         hands, bodies, props, K = shots.people(rng, self.stage, kinds, self.size)
         if self.preset.framing == "crop":
-            K = self._around(rng, hands[-1])
+            # The hand that does something comes last, and a crop is around its first hand.
+            hands, bodies, props = _last_hand_first(hands, bodies, props)
+            K = self._around(rng, hands[0])
         return hands, bodies, props, K
 
     def _bodies(self, rng: np.random.Generator, hands: list[SceneHand]) -> tuple[list[SceneBody], list[SceneHand]]:
@@ -427,6 +427,19 @@ class Composer:
 
 def _mirror(side: str) -> np.ndarray:
     return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
+
+
+def _last_hand_first(
+    hands: list[SceneHand], bodies: list[SceneBody], solids: list[Solid]
+) -> tuple[list[SceneHand], list[SceneBody], list[Solid]]:
+    """The same scene with its last hand first; the indices of hands in bodies and solids follow."""
+
+    def moved(hand: int | None) -> int | None:
+        return None if hand is None else (hand + 1) % len(hands)
+
+    bodies = [replace(body, hands=(moved(body.hands[0]), moved(body.hands[1]))) for body in bodies]
+    solids = [replace(s, held_by=moved(s.held_by), forearm_of=moved(s.forearm_of)) for s in solids]
+    return [hands[-1], *hands[:-1]], bodies, solids
 
 
 def _touching(hands: Sequence[SceneHand]) -> bool:

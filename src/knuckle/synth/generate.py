@@ -213,7 +213,7 @@ class Generator:
             if (
                 attempts_left == 0
                 or self.composer.preset.framing != "crop"
-                or _shows_hand(rendered, scene.framed, self.composer.preset.min_visible)
+                or _shows_hand(rendered, self.composer.preset.min_visible)
             ):
                 return scene, rendered
         raise AssertionError("the last attempt returns")
@@ -259,9 +259,8 @@ class Generator:
         return (inside & own & near).astype(int).tolist()
 
 
-def _shows_hand(rendered: RenderedScene, number: int, min_visible: float) -> bool:
-    visible = np.count_nonzero(rendered.visible == number + 1)
-    complete = np.count_nonzero(rendered.complete & (1 << number))
+def _shows_hand(rendered: RenderedScene, min_visible: float) -> bool:
+    visible, complete = np.count_nonzero(rendered.visible == 1), np.count_nonzero(rendered.complete & 1)
     return bool(visible > min_visible * complete and complete > _MIN_AREA * rendered.visible.size)
 
 

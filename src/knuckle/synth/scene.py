@@ -132,7 +132,7 @@ class SceneBody:
 class Scene:
     """Everything needed to render one picture. K: (3, 3), pixel centres at integers; size: (width, height);
     background: (height, width, 3) uint8 sRGB; motion: (2,) way of everything but the background while the shutter is
-    open, px of 256, its middle at the labels; framed: index of the hand that a crop is around."""
+    open, px of 256, its middle at the labels."""
 
     K: np.ndarray
     size: tuple[int, int]
@@ -144,5 +144,4 @@ class Scene:
     cast_shadow: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)  # strength, shift x, y, blur (px of 256)
     bodies: tuple[SceneBody, ...] = ()
     motion: tuple[float, float] = (0.0, 0.0)
-    framed: int = 0
     notes: dict[str, str] = field(default_factory=dict)
