@@ -7,6 +7,7 @@ from benchmarks.tables import Paper
 # name -> where its `Paper` is
 PAPERS = {
     "shipped": "benchmarks.shipped:PAPER",
+    "pictures": "benchmarks.pictures:PAPER",
     "s1": "benchmarks.s1:PAPER",
     "s2": "benchmarks.s2:PAPER",
     "s3": "benchmarks.s3:PAPER",

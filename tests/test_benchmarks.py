@@ -18,7 +18,7 @@ from benchmarks.results import RESULTS, ROOT, Job, read_result
 from benchmarks.run import Runner, find_knuckle, jobs_of, newest_checkpoint, state_of, train_progress
 from benchmarks.tables import Metric, Paper, Row, Table, Trial
 from knuckle.cli import make_app
-from knuckle.synth import PRESETS as SYNTH_PRESETS
+from knuckle.synth.presets import WITHOUT, preset_without
 from knuckle.systems import open_system
 from knuckle.systems.config import with_settings
 
@@ -343,7 +343,7 @@ def test_every_command_of_a_paper_is_one_that_knuckle_takes(name):
                 _, bound, _ = make_app().parse_args(words[1:], exit_on_error=False, print_error=False)
                 asked = bound.arguments
                 if words[1] == "synth":
-                    assert asked["preset"] in SYNTH_PRESETS
+                    preset_without(asked["preset"], asked["without"].split(",") if "without" in asked else [])
                 if words[1] == "train":
                     system = open_system(asked["system"])
                     with_settings(system.config, [text for text in asked.get("set") or [] if "limits=" not in text])
@@ -377,6 +377,27 @@ def test_rows_of_s1_with_and_without_a_constraint_differ_in_nothing_else():
         )
         changed = [pair for pair in zip(without, with_all, strict=True) if pair[0] != pair[1]]
         assert [pair[0] for pair in changed] == [f"stages.0.losses.{name}=0" for name in ("bones", "palm", "angles")]
+
+
+def test_rows_of_the_generator_s_parts_differ_in_nothing_else():
+    rows = {row.name: row for row in open_paper("pictures").rows}
+    for preset in ("tiny", "full"):
+        base = rows["everything"].trials[preset]
+        left_out = set()
+        for row in rows.values():
+            trial = row.trials[preset]
+            assert trial.evaluations == base.evaluations
+            train = re.sub(r"(--data \S+ )+", "--data ... ", trial.train)
+            fourier = " --set augment.mix_amplitude=0" if "Fourier" in row.name else ""
+            assert train == re.sub(r"(--data \S+ )+", "--data ... ", base.train) + fourier
+            drawn = dict(re.findall(r"synth (\S+) (.*)", "\n".join(trial.data)))
+            crops = next(options for folder, options in drawn.items() if f"--data {folder}" in trial.train)
+            found = re.search(r" --without (\S+)", crops)
+            left_out |= {found[1]} if found else set()
+            plain = re.sub(r" --without \S+", "", crops)
+            assert ("--backgrounds $BACKGROUNDS" in plain) == (row.name != "without photographs as backgrounds")
+            assert plain.startswith("--images")
+        assert left_out == set(WITHOUT)
 
 
 def test_the_page_in_the_repository_is_what_the_results_come_to():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,20 @@ def test_the_same_people_every_time(pictures):
         np.testing.assert_array_equal(again.visible, pictures[i].visible)
         assert again.label == pictures[i].label
     generator.close()
+
+
+@pytest.mark.egl
+def test_crops_of_people_show_the_hand_that_does_something():
+    generator = Generator(Settings(preset="crop", size=64, seed=4))
+    generator.composer = replace(generator.composer, preset=replace(PRESETS["crop"], situations=1.0))
+    names, found = {situation.name for situation in SITUATIONS}, 0
+    for i in range(8):
+        picture = generator.picture(i)
+        hand = picture.label["hands"][0]
+        shown = np.count_nonzero(picture.visible == 1)
+        found += hand["number"] == 1 and hand["view"] in names and shown > 0.02 * picture.visible.size
+    generator.close()
+    assert found >= 6
 
 
 @pytest.mark.egl

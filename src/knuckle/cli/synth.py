@@ -101,8 +101,10 @@ def synth(
         Instead of pictures this many random hands, a thousand a second: OUT/joints.npy, angles.npy and shape.npy, the
         data set arrays:OUT for `knuckle train ik`. Only --seed counts of the other options.
     without
-        Parts of the preset to leave out, to measure what they bring, separated by commas: pairs (hands that touch),
-        soft-skin, folds, contact-shadows, mixed-light, lens, sensor, or realism for the last six together.
+        Parts of the preset to leave out, to measure what they bring, separated by commas: people, pairs (hands that
+        touch), random-poses (all but named poses and their fingers swapped), poses (every angle by itself, anywhere
+        within its limits), soft-skin, folds, contact-shadows, mixed-light, lens, sensor, or realism for the last six
+        together.
     renderer
         opengl, or traced: the same scenes, labels and masks, path-traced, which takes a hundred times as long; needs
         `pip install 'knuckle[traced]'`.

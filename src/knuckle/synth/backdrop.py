@@ -78,55 +78,63 @@ def _random_colour(rng: np.random.Generator) -> np.ndarray:
 
 def smooth_noise(rng: np.random.Generator, size: tuple[int, int], cells: int, channels: int = 1) -> np.ndarray:
     """Value noise (height, width, channels) in about 0..1 with a wavelength of 1/cells of the picture."""
-    coarse = rng.random((cells + 3, cells + 3, channels)).astype(np.float32)
-    fine = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
-    return fine.reshape(size[1], size[0], channels)
+    return _resized(rng.random((cells + 3, cells + 3, channels), np.float32), size)
 
 
 def fractal_noise(rng: np.random.Generator, size: tuple[int, int], channels: int = 1) -> np.ndarray:
-    """Octaves of smooth_noise with a random gain from one to the next, in 0..1."""
+    """Octaves of value noise (height, width, channels), each twice as fine as the one before, with a random gain from
+    one to the next; in 0..1."""
     gain = rng.uniform(0.4, 0.9)
-    total = np.zeros((size[1], size[0], channels), np.float32)
     weight, cells = 1.0, int(rng.integers(1, 5))
-    norm = 0.0
+    norm, total = 0.0, np.zeros((1, 1, channels), np.float32)
+    # Each octave is added at its own resolution: a twentieth of the pixels that full pictures of all would have.
     while cells < max(size) / 2:
-        total += weight * smooth_noise(rng, size, cells, channels)
+        side = cells + 3
+        octave = np.float32(weight) * rng.random((side, side, channels), np.float32)
+        total = _resized(total, (side, side)) + octave
         norm += weight
         weight *= gain
         cells *= 2
-    return np.clip(total / norm, 0, 1)
+    return np.clip(_resized(total, size) / np.float32(max(norm, 1.0)), 0, 1)
+
+
+def _resized(noise: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Noise (H, W, channels) as (height, width, channels), smoothly interpolated."""
+    return cv2.resize(noise, size, interpolation=cv2.INTER_CUBIC).reshape(size[1], size[0], -1)
 
 
 def procedural(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """A procedural background: walls, cloth, stripes, clutter and skin-coloured distractors, maybe out of focus."""
     width, height = size
-    a, b = _random_colour(rng), _random_colour(rng)
+    # All of it in float32: whole pictures in float64 take twice the time.
+    a, b = (_random_colour(rng).astype(np.float32) for _ in range(2))
     angle, freq = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.2)
-    v, u = np.mgrid[:height, :width].astype(np.float32) / max(size)
-    ramp = (u * np.cos(angle) + v * np.sin(angle)) * freq
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    u = np.arange(width, dtype=np.float32) / np.float32(max(size))
+    v = np.arange(height, dtype=np.float32)[:, None] / np.float32(max(size))
+    ramp = (u * cos + v * sin) * freq
     kind = rng.choice(["wall", "cloth", "stripes", "noise"], p=[0.3, 0.2, 0.15, 0.35])
     if kind == "wall":
         t = 0.5 + 0.25 * ramp[..., None] + 0.1 * fractal_noise(rng, size)
     elif kind == "cloth":
-        weave = np.sin(ramp * rng.uniform(100, 500)) * np.sin((v * np.cos(angle) - u * np.sin(angle)) * 300)
+        weave = np.sin(ramp * rng.uniform(100, 500)) * np.sin((v * cos - u * sin) * 300)
         t = 0.5 * fractal_noise(rng, size) + 0.15 * weave[..., None] + 0.2
     elif kind == "stripes":
-        t = (
-            np.sin(ramp * rng.uniform(10, 120) + fractal_noise(rng, size)[..., 0] * 4)[..., None] > rng.normal(0, 0.3)
-        ) * 1.0
+        waves = np.sin(ramp * rng.uniform(10, 120) + fractal_noise(rng, size)[..., 0] * 4)[..., None]
+        t = (waves > rng.normal(0, 0.3)).astype(np.float32)
     else:
         t = fractal_noise(rng, size, int(rng.choice([1, 3]))) * 1.6 - 0.3
-    picture = np.clip(a + (b - a) * t, 0, 1).astype(np.float32)
-    picture = np.array(np.broadcast_to(picture, (height, width, 3)))
+    picture = np.clip(a + (b - a) * t, 0, 1)
     for _ in range(int(rng.integers(0, 14))):
         _draw_shape(rng, picture, _random_colour(rng))
     if rng.random() < 0.45:
         for _ in range(int(rng.integers(1, 4))):
             _draw_shape(rng, picture, skin_colour(rng), skin=True)
+    picture = cv2.convertScaleAbs(picture, alpha=255)
     if rng.random() < 0.5:
         picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.5, 5)))
-    picture = picture + 0.04 * rng.random() * (fractal_noise(rng, size) - 0.5)
-    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    grain = 0.04 * 255 * rng.random() * (fractal_noise(rng, size) - 0.5)
+    return cv2.add(picture, cv2.merge([grain] * 3), dtype=cv2.CV_8U)
 
 
 def skin_colour(rng: np.random.Generator) -> np.ndarray:
@@ -155,9 +163,11 @@ def _draw_shape(rng: np.random.Generator, picture: np.ndarray, colour: np.ndarra
         end = tuple(int(c) for c in np.array(centre) + rng.normal(0, 0.4 * max(width, height), 2))
         thick = int(rng.uniform(0.05, 0.22) * width) if kind == "limb" else int(rng.integers(1, 8))
         cv2.line(cover, centre, end, 255, max(thick, 1), cv2.LINE_AA)
-    # Smooth shading keeps the shape from being one flat colour.
-    shading = 1 + 0.35 * (smooth_noise(rng, (width, height), 2) - 0.5)
     x, y, columns, rows = cv2.boundingRect(cover)
+    if not columns:
+        return  # beside the picture
+    # Smooth shading keeps the shape from being one flat colour.
+    shading = 1 + 0.35 * (smooth_noise(rng, (columns, rows), 2) - 0.5)
     part = np.s_[y : y + rows, x : x + columns]
     alpha = cover[part][..., None] * np.float32(1 / 255)
-    picture[part] += alpha * (colour.astype(np.float32) * shading[part] - picture[part])
+    picture[part] += alpha * (colour.astype(np.float32) * shading - picture[part])

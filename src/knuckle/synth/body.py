@@ -54,6 +54,10 @@ class ShapedBody:
     vertices: np.ndarray
     joints: Mapping[str, np.ndarray]
 
+    def scaled(self, factor: float) -> "ShapedBody":
+        """The same body, larger by a factor."""
+        return ShapedBody(factor * self.vertices, {name: factor * joint for name, joint in self.joints.items()})
+
     def forearm_frame(self, side: str) -> np.ndarray:
         """(3, 3) columns: to the thumb's side, from elbow to wrist, and their cross product, at rest."""
         along = self.joints[f"{side}_wrist"] - self.joints[f"{side}_elbow"]

@@ -95,7 +95,9 @@ class Composer:
             kinds.append(HandShape(shape, skin or random_skin(rng)))
         hands, bodies, props, K = shots.people(rng, self.stage, kinds, self.size)
         if self.preset.framing == "crop":
-            K = self._around(rng, hands[-1])
+            # The hand that does something comes last, and a crop is around its first hand.
+            hands, bodies, props = _last_hand_first(hands, bodies, props)
+            K = self._around(rng, hands[0])
         return hands, bodies, props, K
 
     def _bodies(self, rng: np.random.Generator, hands: list[SceneHand]) -> tuple[list[SceneBody], list[SceneHand]]:
@@ -418,13 +420,26 @@ class Composer:
             picture = backdrop.procedural(rng, size)
         if rng.random() < 0.5:
             # The surroundings of a hand tint its light.
-            mean = (picture.reshape(-1, 3).mean(0) / 255 + 0.1) ** 2.2
+            mean = (np.array(cv2.mean(picture)[:3]) / 255 + 0.1) ** 2.2
             light = replace(light, ambient=light.ambient * (0.5 + 0.5 * mean / mean.mean()))
         return light, picture
 
 
 def _mirror(side: str) -> np.ndarray:
     return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
+
+
+def _last_hand_first(
+    hands: list[SceneHand], bodies: list[SceneBody], solids: list[Solid]
+) -> tuple[list[SceneHand], list[SceneBody], list[Solid]]:
+    """The same scene with its last hand first; the indices of hands in bodies and solids follow."""
+
+    def moved(hand: int | None) -> int | None:
+        return None if hand is None else (hand + 1) % len(hands)
+
+    bodies = [replace(body, hands=(moved(body.hands[0]), moved(body.hands[1]))) for body in bodies]
+    solids = [replace(s, held_by=moved(s.held_by), forearm_of=moved(s.forearm_of)) for s in solids]
+    return [hands[-1], *hands[:-1]], bodies, solids
 
 
 def _touching(hands: Sequence[SceneHand]) -> bool:

@@ -55,7 +55,8 @@ class PoseMix:
 
     bank: a named pose; swap: fingers of several named poses; gesture: every finger straight, half or fully curled;
     touch: the same with the thumb's tip at another fingertip; coupled: smooth random angles; blend: an interpolation of
-    two of those. noise: largest standard deviation of the noise, radians.
+    two of those; uniform: every angle by itself, anywhere within its limits. noise: largest standard deviation of the
+    noise, radians.
     """
 
     bank: float = 0.2
@@ -64,6 +65,7 @@ class PoseMix:
     touch: float = 0.1
     coupled: float = 0.15
     blend: float = 0.15
+    uniform: float = 0.0
     noise: float = 0.08
 
 
@@ -90,32 +92,31 @@ def gesture_angles(rng: np.random.Generator) -> np.ndarray:
 
 
 def _from_curl(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
-    """Angles (23,) from the curl (4,) of the fingers in 0..1."""
-    angles = np.empty(23)
+    """Angles (..., 23) from the curl (..., 4) of the fingers in 0..1."""
+    hands, fingers = curl.shape[:-1], curl.shape
     # A finger closes from the MCP (tabletop) or from the PIP (claw): the fingers of a hand share the balance.
-    balance = rng.normal(0, 0.26)
-    spread = rng.choice([rng.normal(0, 0.3), rng.uniform(0.2, 1.0)])
-    fan = np.deg2rad([16, 4, -8, -20]) * spread  # towards the thumb is positive
-    for i, start in enumerate(FINGER_STARTS):
-        mcp_share = np.clip(balance + rng.normal(0, 0.12), -0.6, 0.6)
-        mcp = np.deg2rad(-12 + 100 * np.clip(curl[i] * (1 + mcp_share), 0, 1.0))
-        pip = np.deg2rad(-2 + 110 * np.clip(curl[i] * (1 - mcp_share), 0, 1.0))
-        # A flexed MCP joint has tight collateral ligaments and cannot spread.
-        angles[start] = fan[i] * np.clip(np.cos(mcp), 0, 1) ** 2 + rng.normal(0, np.deg2rad(3))
-        angles[start + 1] = mcp
-        angles[start + 2] = pip
-        angles[start + 3] = _DIP_PER_PIP * pip + rng.normal(0, _DIP_SCATTER) * min(1, 0.3 + pip)
-    angles[:7] = thumb_angles(rng, curl)
-    return angles
+    balance = rng.normal(0, 0.26, (*hands, 1))
+    spread = np.where(rng.random(hands) < 0.5, rng.normal(0, 0.3, hands), rng.uniform(0.2, 1.0, hands))
+    fan = np.deg2rad([16, 4, -8, -20]) * spread[..., None]  # towards the thumb is positive
+    mcp_share = np.clip(balance + rng.normal(0, 0.12, fingers), -0.6, 0.6)
+    mcp = np.deg2rad(-12 + 100 * np.clip(curl * (1 + mcp_share), 0, 1.0))
+    pip = np.deg2rad(-2 + 110 * np.clip(curl * (1 - mcp_share), 0, 1.0))
+    # A flexed MCP joint has tight collateral ligaments and cannot spread.
+    abduction = fan * np.clip(np.cos(mcp), 0, 1) ** 2 + rng.normal(0, np.deg2rad(3), fingers)
+    dip = _DIP_PER_PIP * pip + rng.normal(0, _DIP_SCATTER, fingers) * np.minimum(1, 0.3 + pip)
+    by_finger = np.stack([abduction, mcp, pip, dip], axis=-1).reshape(*hands, 16)
+    return np.concatenate([thumb_angles(rng, curl), by_finger], axis=-1)
 
 
 def thumb_angles(rng: np.random.Generator, curl: np.ndarray) -> np.ndarray:
-    """Random angles (7,) of the thumb given the fingers' curl (4,): closed hands fold it in more often."""
-    closed = float(curl[:2].mean())
-    weights = np.array([1 - closed, 1.2 - closed, 1.0, 0.6 + 0.6 * closed, 0.2 + closed, 0.1 + closed, 0.5])
-    pair = rng.choice(len(_THUMBS), 2, p=weights / weights.sum())
-    mix = rng.beta(0.6, 0.6)
-    return mix * _THUMBS[pair[0]] + (1 - mix) * _THUMBS[pair[1]] + rng.normal(0, np.deg2rad(5), 7)
+    """Random angles (..., 7) of the thumb given the fingers' curl (..., 4): closed hands fold it in more often."""
+    hands, closed = curl.shape[:-1], curl[..., :2].mean(-1)
+    one = np.ones(hands)
+    weights = [1 - closed, 1.2 - closed, one, 0.6 + 0.6 * closed, 0.2 + closed, 0.1 + closed, 0.5 * one]
+    up_to = np.cumsum(np.stack(weights, axis=-1), axis=-1)[..., None, :]
+    first, second = np.moveaxis((rng.random((*hands, 2, 1)) * up_to[..., -1:] >= up_to).sum(-1), -1, 0)
+    mix = rng.beta(0.6, 0.6, hands)[..., None]
+    return mix * _THUMBS[first] + (1 - mix) * _THUMBS[second] + rng.normal(0, np.deg2rad(5), (*hands, 7))
 
 
 def touch_angles(rng: np.random.Generator, joints: ForwardKinematics) -> np.ndarray:
@@ -132,9 +133,8 @@ def touch_angles(rng: np.random.Generator, joints: ForwardKinematics) -> np.ndar
     finger = int(rng.choice(4, p=[0.2, 0.45, 0.35, 0.0] if hold else [0.5, 0.25, 0.15, 0.1]))
     moving = np.r_[0:7, FINGER_STARTS[finger] : FINGER_STARTS[finger] + 4]
     candidates = np.tile(angles, (_TOUCH_CANDIDATES, 1))
-    for i in range(_TOUCH_CANDIDATES):
-        curl = np.full(4, rng.uniform(0.75, 1.0) if hold else rng.uniform(0.25, 0.75))
-        candidates[i, moving] = _from_curl(rng, curl)[moving]
+    curl = rng.uniform(*((0.75, 1.0) if hold else (0.25, 0.75)), (_TOUCH_CANDIDATES, 1))
+    candidates[:, moving] = _from_curl(rng, np.repeat(curl, 4, axis=1))[:, moving]
     # Distance of the bones when the skin touches; two pads touch at a smaller one.
     gap = rng.uniform(0.016, 0.021) if hold else rng.uniform(0.010, 0.018)
     pip, tip = 6 + 4 * finger, 8 + 4 * finger
@@ -179,8 +179,11 @@ def random_angles(
         The kind that was sampled (a pose's name for a pose of the bank) and the angles (23,).
     """
     mix = mix or PoseMix()
-    kinds = ("bank", "swap", "gesture", "touch", "coupled", "blend")
-    weights = np.array([mix.bank * bool(bank), mix.swap * bool(bank), mix.gesture, mix.touch, mix.coupled, mix.blend])
+    kinds = ("bank", "swap", "gesture", "touch", "coupled", "blend", "uniform")
+    known = float(bool(bank))
+    weights = np.array(
+        [mix.bank * known, mix.swap * known, mix.gesture, mix.touch, mix.coupled, mix.blend, mix.uniform]
+    )
     kind = str(rng.choice(kinds, p=weights / weights.sum()))
     poses = np.stack(list(bank.values())) if bank else np.empty((0, 23))
     if kind == "bank":
@@ -195,6 +198,8 @@ def random_angles(
         return kind, np.clip(touch_angles(rng, joints), limits[:, 0], limits[:, 1])
     elif kind == "coupled":
         angles = coupled_angles(rng)
+    elif kind == "uniform":
+        return kind, rng.uniform(limits[:, 0], limits[:, 1])
     else:
         pair = [_any_pose(rng, poses) for _ in range(2)]
         t = rng.random()

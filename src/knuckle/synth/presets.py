@@ -198,7 +198,13 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 
+_ONLY_BANK = PoseMix(gesture=0.0, touch=0.0, coupled=0.0, blend=0.0)
+_ONLY_LIMITS = PoseMix(bank=0.0, swap=0.0, gesture=0.0, touch=0.0, coupled=0.0, blend=0.0, uniform=1.0)
+
 WITHOUT: dict[str, Callable[[Preset], Preset]] = {
+    "people": lambda preset: replace(preset, person=0.0, bodies=False, situations=0.0),
+    "random-poses": lambda preset: replace(preset, poses=_ONLY_BANK),
+    "poses": lambda preset: replace(preset, poses=_ONLY_LIMITS),
     "pairs": lambda preset: replace(preset, touching=0.0),
     "soft-skin": lambda preset: replace(preset, realism=replace(preset.realism, soft_skin=False)),
     "folds": lambda preset: replace(preset, realism=replace(preset.realism, folds=False)),

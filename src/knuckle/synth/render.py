@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from knuckle.synth.body import cross
 from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.features import feature_map, noise_map
 from knuckle.synth.programs import UNITS, open_program
@@ -376,9 +377,9 @@ def projection_to_clip(K: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _lamp_projection(direction: np.ndarray, centre: np.ndarray, reach: float) -> np.ndarray:
     """Camera frame to the clip space (4, 4) of a directional lamp that covers reach metres around a centre."""
     forward = -np.asarray(direction, float)
-    side = np.cross(forward, [0, 0, 1] if abs(forward[2]) < 0.9 else [1, 0, 0])
+    side = cross(forward, np.array([0.0, 0.0, 1.0] if abs(forward[2]) < 0.9 else [1.0, 0.0, 0.0]))
     side /= np.linalg.norm(side)
-    rows = np.stack([side, np.cross(forward, side), forward])
+    rows = np.stack([side, cross(forward, side), forward])
     matrix = np.eye(4)
     matrix[:3, :3] = rows / np.array([reach, reach, 3 * reach])[:, None]
     matrix[:3, 3] = -matrix[:3, :3] @ centre

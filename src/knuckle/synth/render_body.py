@@ -63,8 +63,10 @@ class BodyRenderer:
         for body, corners in self._loaded:
             self._moving.write(corners)
             for material, program in self.lit.items():
-                set_look(program, body)
-                for first, count in ranges(self.surface, body, material):
+                parts = ranges(self.surface, body, material)
+                if parts:
+                    set_look(program, body)
+                for first, count in parts:
                     self._lit_arrays[material].render(vertices=3 * count, first=3 * first)
 
     def draw_flat(self, projection: bytes) -> None:

@@ -15,6 +15,7 @@ from knuckle.fit.kinematics import Kinematics, PosedJoints, kinematics_of, pose,
 from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.limits import angle_limits
+from knuckle.synth.body import cross
 from knuckle.synth.surface import HandSurface
 
 _MIRROR = np.array([-1.0, 1.0, 1.0])
@@ -248,8 +249,8 @@ class PairSolver:
             right, left = pair.touches.T
             gaps = vertices[1][left] - vertices[0][right]
             gaps *= np.minimum(1.0, _STEP_GAP / np.maximum(np.linalg.norm(gaps, axis=1, keepdims=True), 1e-9))
-            for axis in np.eye(3):
-                add(0, right, left, np.tile(axis, (len(right), 1)), gaps @ axis, config.gap)
+            axes = np.repeat(np.eye(3), len(right), axis=0)
+            add(0, np.tile(right, 3), np.tile(left, 3), axes, gaps.T.reshape(-1), config.gap)
         elbows = np.stack([vertices[h][self.surface.forearm_vertices].mean(0) for h in range(2)])
         wrists = np.stack([np.zeros(3), pair.T_right_left[:3, 3]])
         elbows = wrists + _ELBOW * (elbows - wrists) / np.linalg.norm(elbows - wrists, axis=1, keepdims=True)
@@ -275,7 +276,7 @@ class PairSolver:
         points = vertices[hand][chosen]
         row = self._forearm_motion(pair, points, hand, along, self._forearm_share[chosen])
         local, direction = self._in_hand(pair, hand, points, along)
-        lever = np.cross(local[:, None] - posed.joints[hand][self._pivots], direction[:, None])
+        lever = cross(local[:, None] - posed.joints[hand][self._pivots], direction[:, None])
         row[:, 25 * hand : 25 * hand + 23] = self._share[chosen] * (lever * posed.axes[hand]).sum(-1)
         return row
 
@@ -288,11 +289,11 @@ class PairSolver:
         first, second = np.asarray(self.model.wrist_angle_axis)
         # The axis of deviation, turned by the flexion (Rodrigues; the two are perpendicular at rest).
         angle = pair.wrist_angles[hand, 0]
-        axes = np.stack([first, np.cos(angle) * second + np.sin(angle) * np.cross(first, second)])
+        axes = np.stack([first, np.cos(angle) * second + np.sin(angle) * cross(first, second)])
         start = 25 * hand + 23
-        row[:, start : start + 2] = (np.cross(local, direction) @ axes.T) * np.reshape(share, (-1, 1))
+        row[:, start : start + 2] = (cross(local, direction) @ axes.T) * np.reshape(share, (-1, 1))
         if hand:
-            row[:, 50:53] = np.cross(points - _centre(pair.T_right_left), along)
+            row[:, 50:53] = cross(points - _centre(pair.T_right_left), along)
             row[:, 53:] = along
         return row
 

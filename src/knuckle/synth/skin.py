@@ -11,6 +11,7 @@ Sources:
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -39,8 +40,9 @@ _EPIDERMIS_CM = 0.006
 _OXYGENATED = 0.75
 
 
+@cache
 def reflectance_table(size: int = LUT_SIZE) -> np.ndarray:
-    """Diffuse reflectance (size, size, 3), linear red, green, blue in 0..1: rows are blood, columns melanin."""
+    """Diffuse reflectance (size, size, 3), linear red, green, blue in 0..1: rows are blood, columns melanin; cached."""
     melanin = np.geomspace(*MELANIN_RANGE, size)[None, :, None]
     blood = (np.linspace(BLOOD_RANGE[0] ** 0.5, BLOOD_RANGE[1] ** 0.5, size) ** 2)[:, None, None]
     nm, oxygenated, deoxygenated = _SPECTRUM.T
@@ -56,7 +58,9 @@ def reflectance_table(size: int = LUT_SIZE) -> np.ndarray:
     reflected = albedo / 2 * (1 + np.exp(-4 / 3 * internal * root)) * np.exp(-root)
     spectrum = reflected * np.exp(-2 * _EPIDERMIS_CM * epidermis)
     bands = np.stack([spectrum[..., list(band)].mean(-1) for band in _BANDS.values()], -1)
-    return bands @ _CROSSTALK
+    table = bands @ _CROSSTALK
+    table.flags.writeable = False
+    return table
 
 
 @dataclass(frozen=True)

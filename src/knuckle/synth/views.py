@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from knuckle.synth.body import cross
+
 # Directions from hand to camera, in a right hand's frame: x to the thumb, y to the fingertips, z out of the palm.
 # name: (direction, spread in radians, weight)
 VIEWS: dict[str, tuple[tuple[float, float, float], float, float]] = {
@@ -66,4 +68,4 @@ def _frame(forward: np.ndarray, up: np.ndarray) -> np.ndarray:
     forward = forward / np.linalg.norm(forward)
     up = up - forward * (up @ forward)
     up = up / np.linalg.norm(up)
-    return np.stack([np.cross(up, forward), up, forward], -1)
+    return np.stack([cross(up, forward), up, forward], -1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from knuckle.geometry.rotation import rotation_about
 from knuckle.handmodel import HandModel
-from knuckle.synth.body import SIDES, BodyModel, Posture, ShapedBody, Skeleton
+from knuckle.synth.body import SIDES, BodyModel, Posture, ShapedBody, Skeleton, cross
 from knuckle.synth.body_surface import BodySurface
 from knuckle.synth.reach import arm_angles, arm_cost, elbows
 from knuckle.synth.scene import Look, SceneBody, SceneHand
@@ -50,6 +50,7 @@ class Wearer:
 
     def __init__(self, model: HandModel, surface: HandSurface, bodies: BodySurface) -> None:
         self.model, self.surface, self.bodies = model, surface, bodies
+        self._average_forearm = bodies.model.shaped({}).lengths("right")[1]
 
     @property
     def body_model(self) -> BodyModel:
@@ -60,9 +61,8 @@ class Wearer:
         """A random person whose hands have a size (see hand_size) and a skin."""
         build = random_build(rng, size, skin.melanin)
         body = self.body_model.shaped(build)
-        average = self.body_model.shaped({}).lengths("right")[1]
-        scale = size * average / body.lengths("right")[1] * float(np.exp(rng.normal(0, 0.03)))
-        return Person(self.body_model.shaped(build, scale), random_look(rng, build, skin), scale)
+        scale = size * self._average_forearm / body.lengths("right")[1] * float(np.exp(rng.normal(0, 0.03)))
+        return Person(body.scaled(scale), random_look(rng, build, skin), scale)
 
     def around(
         self, rng: np.random.Generator, hand: SceneHand, index: int, person: Person, whole: bool = True
@@ -143,7 +143,7 @@ class Wearer:
         mirror = np.array([-1.0, 1.0, 1.0]) if hand.side == "left" else np.ones(3)
         columns = hand.T_camera_hand[:3, :3] @ np.diag(mirror) @ turn[0] @ turn[1]
         thumb, along = columns[:, 0], columns[:, 1]
-        return np.stack([thumb, along, np.cross(thumb, along)], -1)
+        return np.stack([thumb, along, cross(thumb, along)], -1)
 
     def _forearm_direction(self, hand: SceneHand) -> np.ndarray:
         return -self.forearm_frame(hand)[:, 1]
