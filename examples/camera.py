@@ -28,9 +28,8 @@ def main(picture: str = "examples/hand.jpg", calibration: str = "") -> None:
         print(f"  thumb and index finger are {1000 * np.linalg.norm(thumb - index):.0f} mm apart")
         # The camera projects what is in metres into the picture, and sends rays back.
         u, v = camera.project(hand.joints_camera)[8]
-        print(
-            f"  index tip at pixel ({u:.1f}, {v:.1f}), in the direction {camera.rays(np.array([[u, v]]))[0].round(3)}"
-        )
+        ray = camera.rays(np.array([[u, v]]))[0]
+        print(f"  index tip at pixel ({u:.1f}, {v:.1f}), in the direction {ray.round(3)}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ def main(camera: str = "0", seconds: str = "60") -> None:
         there, frame = source.read()
         if not there:
             break
+        if not camera.isdigit():
+            now = source.get(cv2.CAP_PROP_POS_MSEC) / 1000  # the file's own time
         for hand in follow(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), time=now):
             tip = hand.joints_camera[8].round(3)
             print(f"{now:6.2f} s, hand {hand.id} ({hand.side}): index tip at {tip} m, gesture {hand.gesture}")

@@ -92,7 +92,6 @@ def test_gestures_are_learned_from_folders(run, tmp_path):
 
 
 def test_robot_follows_a_picture(run, tmp_path):
-    pytest.importorskip("pinocchio")
     (tmp_path / "hand.urdf").write_text(urdf())
     first, second = run("robot", "hand.urdf").splitlines()
     assert "fingers thumb, index" in first
