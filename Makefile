@@ -69,7 +69,7 @@ audit: $(VENV)/.dev
 # The site of docs/, README's pages and the docstrings; a warning, such as a broken link, fails. `make test` builds it too.
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo "open out/site/index.html"
+	@echo "open out/site/index.html; with the search: $(BIN)/python -m http.server -d out/site"
 
 bench: $(VENV)/.dev
 	$(BIN)/python tools/bench.py

@@ -34,12 +34,11 @@ def main(folder: str) -> None:
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES)
     images, annotations = [], []
     for path in paths:
-        picture = knuckle.read_image(path)
-        height, width = picture.shape[:2]
+        height, width = knuckle.read_image(path).shape[:2]
         images.append(
             {"id": len(images), "file_name": path.relative_to(folder).as_posix(), "width": width, "height": height}
         )
-        for hand in knuckle.predict(picture):
+        for hand in knuckle.predict(path):
             annotations.append(annotation(hand, len(annotations), images[-1]["id"]))
     out = Path(folder) / "annotations.json"
     out.write_text(json.dumps({"images": images, "annotations": annotations}))

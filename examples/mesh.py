@@ -20,9 +20,8 @@ def main(picture: str = "examples/hand.jpg", out: str = "out") -> None:
     for hand in hands:
         low, high = hand.vertices_camera.min(axis=0), hand.vertices_camera.max(axis=0)
         size = " x ".join(f"{100 * length:.0f}" for length in high - low)
-        print(
-            f"{hand.side}: {len(hand.vertices_camera)} vertices, {len(hand.faces)} triangles, {size} cm with the forearm"
-        )
+        print(f"{hand.side}: {len(hand.vertices_camera)} vertices, {len(hand.faces)} triangles")
+        print(f"  {size} cm with the forearm")
 
 
 if __name__ == "__main__":
