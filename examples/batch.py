@@ -1,6 +1,6 @@
 """Turn a folder of pictures into a table, several pictures at a time.
 
-python examples/batch.py FOLDER [OUT.csv]
+    python examples/batch.py FOLDER [OUT.csv]
 
 A row for each hand: side, score, joints in metres and pixels, angles. Takes `pip install 'knuckle[table]'`.
 """

@@ -1,6 +1,6 @@
 """Measure in metres, with a camera that was calibrated.
 
-python examples/camera.py [PICTURE] [CAMERA.json]
+    python examples/camera.py [PICTURE] [CAMERA.json]
 
 CAMERA.json holds fx, fy, cx, cy in pixels, as OpenCV's calibration gives them. Without a camera its field of view is
 taken from the photograph's EXIF data or assumed to be 60 degrees, and distances are estimates.

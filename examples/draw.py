@@ -1,6 +1,6 @@
 """Draw the hands found in a picture.
 
-python examples/draw.py [PICTURE] [OUT]
+    python examples/draw.py [PICTURE] [OUT]
 
 OUT is the picture with meshes and skeletons. `hand.joints_image` are the same joints as numbers, pixels of the picture.
 """

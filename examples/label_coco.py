@@ -1,6 +1,6 @@
 """Label a folder of pictures with the hands that knuckle finds, to correct them and to train on them.
 
-python examples/label_coco.py FOLDER
+    python examples/label_coco.py FOLDER
 
 Writes FOLDER/annotations.json, in COCO-WholeBody's format: correct it with a labelling tool, or write such a file from
 labels that you have. `knuckle train SYSTEM --data coco:FOLDER --out RUN` trains on it.

@@ -1,6 +1,6 @@
 """Save hands as 3D models, for Blender, a game engine or a 3D printer.
 
-python examples/mesh.py [PICTURE] [OUT]
+    python examples/mesh.py [PICTURE] [OUT]
 
 The .glb has skinned meshes with all bones, the .obj plain triangles; the arrays are NumPy's.
 """

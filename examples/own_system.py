@@ -1,8 +1,8 @@
-"""A system of your own: a network with its losses, that knuckle trains, exports, runs and evaluates.
+"""A system of your own: a network and its losses, which knuckle trains, exports, runs and evaluates.
 
-python examples/own_system.py train plain --data pictures --out runs/plain --minutes 10
-python examples/own_system.py export runs/plain/step-0001000 --out plain.onnx
-knuckle predict photo.jpg --out hands --model plain.onnx
+    python examples/own_system.py train plain --data pictures --out runs/plain --minutes 10
+    python examples/own_system.py export runs/plain/step-0001000 --out plain.onnx
+    knuckle predict photo.jpg --out hands --model plain.onnx
 
 This script is the command `knuckle` with one system more. The network is small, to be read: convolutions, and from
 their mean 21 joints in metres, in the frame of the crop's camera.

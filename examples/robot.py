@@ -1,6 +1,6 @@
 """Move a robot's hand as a person's hand moves.
 
-python examples/robot.py HAND.urdf [PICTURE...]
+    python examples/robot.py HAND.urdf [PICTURE...]
 
 HAND.urdf is your robot's (Allegro, Shadow, LEAP, ...); the pictures are consecutive frames. Takes
 `pip install 'knuckle[robot]'`.

@@ -1,6 +1,6 @@
 """Measure a movement in a video, and write the video with the hands drawn over it.
 
-python examples/video.py VIDEO [OUT.mp4]
+    python examples/video.py VIDEO [OUT.mp4]
 
 Prints how far the index finger is bent over time. Takes `pip install 'knuckle[video]'`.
 """

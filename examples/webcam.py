@@ -1,6 +1,6 @@
 """Follow hands before a webcam, in a program of your own.
 
-python examples/webcam.py [CAMERA] [SECONDS]
+    python examples/webcam.py [CAMERA] [SECONDS]
 
 CAMERA is a camera's number or a video file. `knuckle live` shows the same in a browser, without a line of Python.
 """
