@@ -1,12 +1,13 @@
 # Both commands of the README set up everything they need in .venv on a fresh machine.
 #   make demo    the main job, end to end, with what `pip install knuckle` brings (no torch)
 #   make test    ruff, pyright, import-linter and pytest
+#   make docs    the documentation site
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: demo test lint fuzz audit bench weights clean
+.PHONY: demo test lint docs fuzz audit bench weights clean
 .DELETE_ON_ERROR:
 
 $(BIN)/python:
@@ -64,6 +65,11 @@ audit: $(VENV)/.dev
 	$(BIN)/python -m pip freeze --exclude-editable > $(VENV)/audit/installed.txt
 	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip --requirement $(VENV)/audit/installed.txt
 	$(BIN)/knuckle about
+
+# The site of docs/, README's pages and the docstrings; a warning, such as a broken link, fails. `make test` builds it too.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open out/site/index.html; with the search: $(BIN)/python -m http.server -d out/site"
 
 bench: $(VENV)/.dev
 	$(BIN)/python tools/bench.py

@@ -94,6 +94,12 @@ def test_what_is_no_model_is_named_in_one_line(tmp_path, capsys, make, message):
     assert message in line
 
 
+def test_a_folder_of_folders_is_answered_with_a_pattern(tmp_path, capsys):
+    (tmp_path / "photos" / "day1").mkdir(parents=True)
+    assert main(["predict", str(tmp_path / "photos"), "--out", str(tmp_path)]) == 1
+    assert f'for those in its folders give a pattern: "{tmp_path}/photos/**/*.jpg"' in capsys.readouterr().err
+
+
 def test_options_that_cannot_be(tmp_path, capsys):
     assert main(["predict", str(EXAMPLE), "--out", str(tmp_path), "--save", "gif"]) == 2
     assert (

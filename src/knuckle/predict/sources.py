@@ -31,8 +31,14 @@ def expand(sources: list[str]) -> tuple[list[Path], list[str]]:
         else:
             found = [Path(p) for p in sorted(glob.glob(source, recursive=True)) if Path(p).is_file()]
         if not found:
-            wanted = "a folder with pictures or videos" if path.is_dir() else "an existing file, folder or pattern"
-            problems.append(f"{source}: must be {wanted} but is not; check the path")
+            if path.is_dir():
+                pattern = f'"{path / "**" / "*.jpg"}"'
+                problems.append(
+                    f"{source}: must hold pictures or videos but has none directly in it; for those in its folders "
+                    f"give a pattern: {pattern}"
+                )
+            else:
+                problems.append(f"{source}: must be an existing file, folder or pattern but is not; check the path")
         files += found
     return files, problems
 
