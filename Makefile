@@ -37,7 +37,7 @@ demo: $(VENV)/.runtime
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python  # asked, as Pinocchio's folder is in no .pth line
 	$(BIN)/lint-imports --no-logo
 
 # Drawing pictures takes EGL, which pip cannot bring. Where it cannot be had the rest is tested, and that is a failure still.
