@@ -34,10 +34,11 @@ IMAGE ?= examples/hand.jpg
 demo: $(VENV)/.runtime
 	$(BIN)/python tools/demo.py "$(IMAGE)"
 
+# Pyright asks the interpreter where packages are: Pinocchio's folder is in none of the lists that it reads by itself.
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python  # asked, as Pinocchio's folder is in no .pth line
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports --no-logo
 
 # Drawing pictures takes EGL, which pip cannot bring. Where it cannot be had the rest is tested, and that is a failure still.
