@@ -279,7 +279,7 @@ PAPER = Paper(
             ),
             f"In tiny {_TINY.images:,} pictures stand for FreiHAND's, {_TINY.images_poses:,} and "
             f"{_TINY.images_angles:,} for ManoRender's and AngRender's; all rows have as many steps, "
-            f"the longer ones {_LONGER} times as many, in one seed. The fitted hand is "
+            f"the longer ones {_LONGER} times as many. The fitted hand is "
             "the package's own fit to the network's joints.",
         ),
         Table(
