@@ -1,9 +1,11 @@
 """Configurations are read from JSON and from the command line by one rule, and say what is wrong."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
+from knuckle.cli.train import train
 from knuckle.systems import SYSTEMS, open_system
 from knuckle.systems.config import differences, from_json, to_json, with_settings
 from knuckle.systems.shipped import ShippedConfig
@@ -74,6 +76,9 @@ def test_every_system_opens_by_its_name_and_from_what_a_checkpoint_holds(name):
     assert isinstance(system, System)
     assert open_system(name, to_json(system.config)).config == system.config
     assert system.stages == system.config.stages
+    assert re.search(rf"[ ,]{name}[,:]", " ".join(train.__doc__.split())), (
+        "`knuckle train --help` does not say what it is"
+    )
 
 
 def test_an_unknown_system_or_entry_is_named():

@@ -49,6 +49,8 @@ def train(
     system
         shipped: the hand network; detector: the detector; biomechanical, biomechanical-small: depth from 2D labels;
         joint-groups, joint-groups-small: joints in learned groups; lite-mesh, lite-mesh-small: a mesh from heatmaps;
+        object-aware, object-aware-small: masks, poses and a latent space that knows the held object; hand-object,
+        hand-object-small: the hand and its object's box;
         ik: angles from joints, on poses alone.
     data
         A folder of `knuckle synth`, or NAME:ROOT[:SPLIT] with NAME a data set's (freihand, rhd, stb, ho3d-v2, ho3d-v3,
