@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from knuckle.datasets.sets import DataSet
 from knuckle.geometry.canonical import from_canonical, to_canonical
 from knuckle.geometry.heatmap import gaussian_maps
 from knuckle.image.augment import AugmentConfig
 from knuckle.losses.latent import cluster_loss, normal_divergence, pair_loss, reseeding_loss, triplet_loss
+from knuckle.losses.masks import complete_mask, mask_cross_entropy, overlap, visible_mask
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
 from knuckle.networks.mask_crop import into_square, square_of_points
 from knuckle.networks.object_aware import (
@@ -289,7 +289,7 @@ class ObjectAware:
         millimetres at the hand's true size; share of right categories."""
         found: dict[str, Mean] = {}
         if output.masks is not None:
-            true, known = self._true_mask(batch, output.masks)
+            true, known = complete_mask(batch)
             found["mask_iou"] = overlap(output.masks.complete > 0, true > 0.5, known)
             hidden = torch.zeros_like(true) if batch.object_mask is None else batch.object_mask.to(true.dtype)
             within = hidden > 0.5
@@ -312,11 +312,11 @@ class ObjectAware:
         return {"hand": object_aware_graph(network, c.crop.rule, c.categories, c.sigma, ROOT, BONE)}
 
     def _mask_losses(self, masks: Masks, batch: Batch) -> dict[str, Mean]:
-        true, known = self._true_mask(batch, masks)
-        seen = torch.zeros_like(true) if batch.mask_visible is None else batch.mask_visible.to(true.dtype)
+        whole, known = complete_mask(batch)
+        seen, seen_known = visible_mask(batch)
         return {
-            "mask": weighted_mean(_cross_entropy(masks.complete, true), known),
-            "visible": weighted_mean(_cross_entropy(masks.visible, seen), batch.rows("mask_visible")),
+            "mask": weighted_mean(mask_cross_entropy(masks.complete, whole), known),
+            "visible": weighted_mean(mask_cross_entropy(masks.visible, seen), seen_known),
             "kl_mask": self._divergence(masks.mean, masks.log_variance),
         }
 
@@ -337,16 +337,6 @@ class ObjectAware:
         if mean is None or log_variance is None or not self._config.variational:
             return _nothing(mean)
         return weighted_mean(normal_divergence(mean.float(), log_variance.float()))
-
-    def _true_mask(self, batch: Batch, masks: Masks) -> tuple[Tensor, Tensor]:
-        """The whole hand (B, S, S), and where it is known (B,). Sets of bare hands label what is visible: all of it."""
-        like = masks.complete.float()
-        whole = torch.zeros_like(like) if batch.mask_complete is None else batch.mask_complete.to(like.dtype)
-        if batch.mask_visible is None:
-            return whole, batch.rows("mask_complete")
-        bare = batch.rows("mask_visible") & ~batch.rows("mask_complete") & ~batch.rows("object_mask")
-        whole = torch.where(bare[:, None, None], batch.mask_visible.to(like.dtype), whole)
-        return whole, batch.rows("mask_complete") | bare
 
     def _near_square(self, uv: Tensor, network: nn.Module, now: Moment) -> Tensor:
         """The square (B, 3) around joints (B, 21, 2); in training not quite."""
@@ -437,17 +427,6 @@ def sides_of(batch: Batch) -> Tensor:
     """(B, 2) 1 in the first place for left hands, in the second for right ones."""
     left = _left(batch)
     return torch.stack([left, ~left], dim=1).float()
-
-
-def overlap(guess: Tensor, truth: Tensor, known: Tensor) -> Mean:
-    """Intersection over union of masks (B, S, S), over those that are known (B,) and not empty in truth."""
-    both, either = (guess & truth).float().sum((1, 2)), (guess | truth).float().sum((1, 2))
-    return weighted_mean(both / either.clamp(min=1.0), known & truth.any(2).any(1))
-
-
-def _cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
-    """(B,) mean over the pixels."""
-    return functional.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none").mean((1, 2))
 
 
 def _joints(batch: Batch) -> Tensor:
