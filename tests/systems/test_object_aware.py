@@ -20,7 +20,8 @@ from knuckle.losses.masks import overlap
 from knuckle.predict.network import HandGraph
 from knuckle.systems import open_system
 from knuckle.systems.balanced import BalancedCrops
-from knuckle.systems.object_aware import ObjectAware, ObjectAwareOutput, parts_of, small_config
+from knuckle.systems.object_aware import ObjectAware, ObjectAwareOutput
+from knuckle.systems.object_aware_config import parts_of, small_config
 from knuckle.systems.system import Moment
 from knuckle.train.export import export_onnx
 from knuckle.train.loop import TrainConfig, train
