@@ -7,7 +7,7 @@ Every row is trained from one checkpoint for as many steps, on the same examples
 with fusion between fingers, with the mask of the whole hand as a further task, and with each --option, which is more of
 `knuckle train`. PICTURES are of `knuckle synth`, drawn with another seed than those of --data; FOLDER has photographs
 and their truth.json (`tools/score_photographs.py`). The former are scored with crops from the truth, the photographs as
-`knuckle predict` finds their hands, a missed one at 50 mm and 50 px. The time is that of one crop on one core.
+`knuckle predict` finds their hands, a missed one at 50 mm and 50 px. The time is the processor's, of one crop.
 
 The same command goes on where it was stopped.
 """
@@ -33,7 +33,7 @@ from score_photographs import read_hands, read_truth, score_joints
 OPTIONS = ("", "--set fuse=24", "--set stages.0.losses.mask=1")
 METRICS = ("PA-MPJPE, mm", "2D, px")
 _KNUCKLE = (sys.executable, "-c", "import sys; from knuckle.cli import main; sys.exit(main())")
-_LOOKS = 100  # of which the fastest counts: other work on the machine makes some slower
+_LOOKS = 100  # of which the fastest counts: other work on the machine slows some down
 
 Scores = dict[str, float]
 
@@ -131,9 +131,9 @@ def _milliseconds(model: Path) -> float:
     picture = np.zeros((graph.contract.crop.size,) * 2 + (3,), np.uint8)
     times = []
     for _ in range(_LOOKS):
-        start = time.perf_counter()
+        start = time.process_time()
         graph(picture, [np.eye(2, 3)])
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return 1e3 * min(times)
 
 
