@@ -220,6 +220,8 @@ def test_fusion_is_exported_and_equals_torch(tmp_path):
     given = HandGraph(tmp_path / "hand.onnx", threads=1)(picture, [np.eye(2, 3)])
     with torch.no_grad():
         expected = dict(zip(graph.contract.outputs, graph.module(torch.from_numpy(picture)[None]), strict=True))
-        without = network(tiny()).eval()(torch.from_numpy(picture)[None]).joints
+        plain = tiny().graphs(network(tiny()).eval())["hand"].module
+        without = plain(torch.from_numpy(picture)[None])[0]
     np.testing.assert_allclose(given["joints"], expected["joints"], atol=1e-3)
-    assert (expected["joints"] - 64 * without).abs().max() > 1
+    # Fifty times what the two may differ by.
+    assert (expected["joints"] - without).abs().max() > 0.05
