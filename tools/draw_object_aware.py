@@ -34,7 +34,8 @@ from knuckle.predict.masks import hand_masks
 from knuckle.predict.sources import expand
 from knuckle.results import draw_hands
 from knuckle.sample import Batch
-from knuckle.systems.object_aware import BONE, ObjectAware, parts_of
+from knuckle.systems.object_aware import BONE, ObjectAware
+from knuckle.systems.object_aware_config import parts_of
 from knuckle.systems.system import Moment
 from knuckle.train.examples import make_batch
 from knuckle.train.export import open_checkpoint

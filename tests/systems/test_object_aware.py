@@ -16,10 +16,12 @@ from hand_shards import CATEGORIES, held_samples, write_shard
 from knuckle.cli import main
 from knuckle.datasets.sets import DataSet, parse_spec
 from knuckle.image.augment import AugmentConfig
+from knuckle.losses.masks import overlap
 from knuckle.predict.network import HandGraph
 from knuckle.systems import open_system
 from knuckle.systems.balanced import BalancedCrops
-from knuckle.systems.object_aware import ObjectAware, ObjectAwareOutput, overlap, parts_of, small_config
+from knuckle.systems.object_aware import ObjectAware, ObjectAwareOutput
+from knuckle.systems.object_aware_config import parts_of, small_config
 from knuckle.systems.system import Moment
 from knuckle.train.export import export_onnx
 from knuckle.train.loop import TrainConfig, train

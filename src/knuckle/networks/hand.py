@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from knuckle.networks.blocks import Mixer, Trunk, conv_norm, normal_, pixels_to_input, up_to
-from knuckle.skeleton import JOINT_NAMES
+from knuckle.networks.joint_groups import fusion_start
+from knuckle.skeleton import FINGER_JOINTS, JOINT_NAMES
 
 
 class HandOutput(NamedTuple):
@@ -20,6 +21,7 @@ class HandOutput(NamedTuple):
     side: Tensor  # (B,) logit: this crop shows a left hand
     presence: Tensor  # (B,) logit: there is a hand
     vertices: Tensor | None = None  # (B, V, 3) u, v and depth of a mesh, where the network has a head for it
+    mask: Tensor | None = None  # (B, h, w) logits of the whole hand, hidden parts too, where it has a head for that
 
 
 class HandNetwork(nn.Module):
@@ -34,6 +36,8 @@ class HandNetwork(nn.Module):
         layers: attention layers over the joints.
         vertices: of the mesh that is predicted too; 0 for none.
         mesh_rank: in how many directions the mesh may depart from what the joints alone say of it.
+        fuse: channels of each finger's branch of `FingerFusion`, beside the attention; 0 for none.
+        mask: whether it has a head for the mask of the whole hand. All other weights are the same with and without.
     """
 
     def __init__(
@@ -45,6 +49,8 @@ class HandNetwork(nn.Module):
         layers: int = 2,
         vertices: int = 0,
         mesh_rank: int = 96,
+        fuse: int = 0,
+        mask: bool = False,
     ) -> None:
         super().__init__()
         joints = len(JOINT_NAMES)
@@ -63,6 +69,11 @@ class HandNetwork(nn.Module):
         self.judge = nn.Linear(widths[-1], 2)
         normal_(self.maps, 0.01)
         normal_(self.correct[1], 0.001)
+        # Last: the random initial weights of the others do not depend on them.
+        self.fusion = FingerFusion(width, fuse) if fuse else None
+        self.mask = nn.Conv2d(width, 1, 1) if mask else None
+        if self.mask is not None:
+            normal_(self.mask, 0.01)
 
     def forward(self, pictures: Tensor) -> HandOutput:
         """(B, H, W, 3) RGB of 0..255, uint8 or float -> HandOutput."""
@@ -85,12 +96,49 @@ class HandNetwork(nn.Module):
         summary = coarse.mean((2, 3))
         gathered = weights.to(merged.dtype) @ merged.flatten(2).transpose(1, 2)
         tokens = self.gather(gathered) + self.place(4 * (rough - 0.5)) + self.whole(summary)[:, None] + self.names
-        tokens = self.mixers(tokens)
+        tokens = self.mixers(tokens) if self.fusion is None else self.mixers(tokens) + self.fusion(tokens)
         change = self.correct(tokens).float()
         side, presence = self.judge(summary).float().unbind(-1)
         joints = rough + change[..., :3]
         vertices = None if self.mesh is None else self.mesh(tokens, joints)
-        return HandOutput(heat, rough, joints, change[..., 3] - 3.0, side, presence, vertices)
+        mask = None if self.mask is None else self.mask(merged).float()[:, 0]
+        return HandOutput(heat, rough, joints, change[..., 3] - 3.0, side, presence, vertices, mask)
+
+
+class FingerFusion(nn.Module):
+    """What the fingers, and the wrist, tell each other: a branch of features for each, mixed with those of the others.
+
+    A branch takes the tokens of all joints of its finger and gives each of them a change, which is 0 at the start.
+
+    Args:
+        width: of the tokens.
+        planes: channels of a branch.
+
+    Source: the mix is `knuckle.networks.joint_groups.Fusion`, of vectors.
+    """
+
+    def __init__(self, width: int, planes: int) -> None:
+        super().__init__()
+        # In this order the groups' joints are the common order.
+        self.groups = ((0,), *FINGER_JOINTS.values())
+        count = len(self.groups)
+        self.norm = nn.LayerNorm(width)
+        self.branches = nn.ModuleList(nn.Linear(len(group) * width, planes) for group in self.groups)
+        self.mix = nn.ModuleList(nn.Linear(count * planes, planes) for _ in self.groups)
+        self.change = nn.ModuleList(nn.Linear(planes, len(group) * width) for group in self.groups)
+        with torch.no_grad():
+            for own, layer in enumerate(self.mix):
+                layer.weight.copy_(fusion_start(own, count, planes))  # pyright: ignore[reportCallIssue]
+                layer.bias.zero_()  # pyright: ignore[reportCallIssue]
+        normal_(self.change, 0.0)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, 21, width) -> (B, 21, width), to be added to what comes of the tokens otherwise."""
+        by_group = self.norm(tokens).split([len(group) for group in self.groups], dim=1)
+        branches = zip(self.branches, by_group, strict=True)
+        joined = torch.cat([functional.gelu(branch(part.flatten(1))) for branch, part in branches], dim=1)
+        changes = [change(functional.gelu(mix(joined))) for mix, change in zip(self.mix, self.change, strict=True)]
+        return torch.cat(changes, dim=1).view_as(tokens)
 
 
 class MeshHead(nn.Module):

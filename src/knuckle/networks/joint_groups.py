@@ -176,15 +176,22 @@ class Fusion(nn.Module):
         self.norm = nn.ModuleList(nn.BatchNorm2d(planes) for _ in range(groups))
         with torch.no_grad():
             for own, layer in enumerate(self.mix):
-                shares = [_OWN_SHARE if other == own else (1 - _OWN_SHARE) / (groups - 1) for other in range(groups)]
-                blocks = [share * torch.eye(planes) for share in shares]
-                layer.weight.copy_(torch.cat(blocks, dim=1)[..., None, None])  # pyright: ignore[reportCallIssue]
+                layer.weight.copy_(fusion_start(own, groups, planes)[..., None, None])  # pyright: ignore[reportCallIssue]
                 layer.bias.zero_()  # pyright: ignore[reportCallIssue]
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """K times (B, planes, H, W), likewise out."""
         joined = torch.cat(features, dim=1)
         return [norm(mix(joined)) for mix, norm in zip(self.mix, self.norm, strict=True)]
+
+
+def fusion_start(own: int, groups: int, planes: int) -> Tensor:
+    """(planes, groups * planes) of a group: 0.9 of its own features and shares of 0.1 of the others', by channel.
+
+    Source: see `Fusion`.
+    """
+    shares = [_OWN_SHARE if other == own else (1 - _OWN_SHARE) / (groups - 1) for other in range(groups)]
+    return torch.cat([share * torch.eye(planes) for share in shares], dim=1)
 
 
 class JointHead(nn.Module):

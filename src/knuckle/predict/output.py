@@ -95,3 +95,17 @@ class Format(NamedTuple):
 
     picture: Callable[[PictureResult, Target], None]
     video: Callable[[VideoInfo, Target], AbstractContextManager[AddFrame]]
+
+
+def format_of_frames(written: Callable[[Target], AbstractContextManager[AddFrame]]) -> Format:
+    """The format in which a picture is written as a video of one frame.
+
+    Args:
+        written: a context that takes the frames in order, as `Format.video`.
+    """
+
+    def picture(result: PictureResult, target: Target) -> None:
+        with written(target) as add:
+            add(result)
+
+    return Format(picture, lambda video, target: written(target))

@@ -100,14 +100,14 @@ def random_clip(composer: Composer, rng: np.random.Generator, seconds: float) ->
         hands.append(first)
         paths.append(_hand_paths(composer, rng, first, centres, seconds))
     larger = (round((1 + _ROOM) * width), round((1 + _ROOM) * height))
-    light, background = composer.light_and_background(rng, _shift(larger, composer.size) @ K, larger)
+    light, background = composer.surroundings.light_and_background(rng, _shift(larger, composer.size) @ K, larger)
     scene = Scene(
         K=K,
         size=composer.size,
         hands=tuple(hands),
         solids=(),
         light=light,
-        exposure=composer.exposure(rng, light, hands),
+        exposure=composer.surroundings.exposure(rng, light, hands),
         background=background,
     )
     return Clip(scene, tuple(paths), _camera_path(rng, depth, seconds), int(rng.integers(2**31)))
@@ -129,7 +129,7 @@ def scene_at(composer: Composer, clip: Clip, time: float) -> Scene:
         T[:3, :3] = turn @ rotation.rotation(time)
         posed = replace(hand, T_camera_hand=T, wrist_angles=wrist.value(time))
         hands.append(composer.moved(posed, angles.value(time), turn @ (centre.value(time) - move[3:])))
-    solids = composer.solids_around(np.random.default_rng(clip.seed), hands)
+    solids = composer.surroundings.solids_around(np.random.default_rng(clip.seed), hands)
     background = _turned(clip.scene.background, clip.scene.K, clip.scene.size, turn)
     return replace(clip.scene, hands=tuple(hands), solids=tuple(solids), background=background)
 

@@ -94,12 +94,13 @@ class Handler:
         hand = composer.moved(hand, grasp.angles)
         hand = self._centred(hand, thing, grasp, centre)
         open_angles, approach = self._approach(rng, thing, grasp, shape)
-        light, background = composer.light_and_background(rng, K)
+        around = composer.surroundings
+        light, background = around.light_and_background(rng, K)
         if plan.hop:
             light = _two_lamps(rng, light)
         if plan.backgrounds:
             picture = number % plan.backgrounds
-            background = composer.light_and_background(np.random.default_rng([_BACKGROUND_SEED, picture]), K)[1]
+            background = around.light_and_background(np.random.default_rng([_BACKGROUND_SEED, picture]), K)[1]
             about["background"] = picture
         scene = Scene(
             K=K,
@@ -107,7 +108,7 @@ class Handler:
             hands=(hand,),
             solids=(),
             light=light,
-            exposure=composer.exposure(rng, light, [hand]),
+            exposure=around.exposure(rng, light, [hand]),
             background=background,
         )
         seconds = plan.seconds
@@ -142,7 +143,7 @@ class Handler:
             T_camera_hand[:3, 3] += handling.moves.value(time - handling.closed)
             T_camera_object = T_camera_hand @ _mirrored(grasp.T_hand_object, hand.side)
         posed = self.composer.moved(replace(hand, T_camera_hand=T_camera_hand), angles)
-        around = self.composer.solids_around(np.random.default_rng(handling.seed), [posed])
+        around = self.composer.surroundings.solids_around(np.random.default_rng(handling.seed), [posed])
         held = self._solids(handling, T_camera_object, T_camera_hand, time >= handling.closed)
         return replace(handling.scene, hands=(posed,), solids=(*around, *held))
 

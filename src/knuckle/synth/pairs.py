@@ -17,6 +17,7 @@ from knuckle.files import RefusedFile, load_npz
 from knuckle.fit.kinematics import rotation_of
 from knuckle.handmodel import HandModel
 from knuckle.synth.collide import SelfCollision
+from knuckle.synth.scene import SceneHand
 from knuckle.synth.separate import HandPair, PairSolver, SeparateConfig
 from knuckle.synth.surface import HandSurface
 
@@ -27,6 +28,11 @@ _MAX_ATTEMPTS = 4
 _MAX_STEPS_APART = 60  # of 5 mm
 _APART = 0.2  # probability of hands that are about to touch or have just touched
 _PALM = 9  # the joint whose distance from the wrist is the size of a hand
+
+
+def hands_touch(hands: Sequence[SceneHand]) -> bool:
+    """Whether there are two among them that touch each other."""
+    return any(hand.pose.startswith(PAIR_POSE) for hand in hands)
 
 
 @cache

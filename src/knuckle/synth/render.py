@@ -9,15 +9,14 @@ import numpy as np
 
 from knuckle.synth.body import cross
 from knuckle.synth.body_surface import BodySurface
-from knuckle.synth.features import feature_map, noise_map
 from knuckle.synth.programs import UNITS, open_program
 from knuckle.synth.realism import Realism, blur_motion
 from knuckle.synth.render_body import BodyRenderer
 from knuckle.synth.scene import Material, Scene, SceneHand, Solid
-from knuckle.synth.skin import SkinAppearance, reflectance_table
+from knuckle.synth.skin import SkinAppearance
+from knuckle.synth.skin_textures import skin_textures
 from knuckle.synth.surface import HandSurface
 
-FEATURE_SIZE = 512
 _SHADOW_SIZE = 256
 _NEAR, _FAR = 0.03, 10.0
 _NEAR_HAND = 0.25  # metres between the knuckles of hands that take each other's ambient light
@@ -114,71 +113,14 @@ class Renderer:
         self._shadow_map.compare_func = "<="
         self._shadow_map.repeat_x = self._shadow_map.repeat_y = False
         self._shadow = self.ctx.framebuffer(depth_attachment=self._shadow_map)
-        self._textures()
+        self._textures = skin_textures(self.ctx, surface, self._indices) | {"shadow": self._shadow_map}
+        for name, texture in self._textures.items():
+            texture.use(UNITS[name])
         self._bodies = BodyRenderer(self.ctx, bodies) if bodies is not None else None
 
     def close(self) -> None:
         """Releases the context and everything in it."""
         self.ctx.release()
-
-    def _textures(self) -> None:
-        rest, filled, normal, nail = self._bake()
-        features = self.ctx.texture(
-            (FEATURE_SIZE, FEATURE_SIZE), 4, feature_map(self.surface, rest, filled, normal, nail).tobytes()
-        )
-        noise = noise_map()
-        self._noise = self.ctx.texture(noise.shape[1::-1], 4, noise.tobytes())
-        for texture in (features, self._noise):
-            texture.build_mipmaps()
-            texture.filter = (self.ctx.LINEAR_MIPMAP_NEAREST, self.ctx.LINEAR)
-        table = np.ascontiguousarray(reflectance_table(), np.float32)
-        self._pigments = self.ctx.texture(table.shape[1::-1], 3, table.tobytes(), dtype="f4")
-        self._pigments.repeat_x = self._pigments.repeat_y = False
-        self._features = features
-        for name, texture in zip(UNITS, (features, self._noise, self._pigments, self._shadow_map), strict=True):
-            texture.use(UNITS[name])
-
-    def _bake(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """For each texel: rest position (N, N, 3), whether the mesh covers it (N, N), normal (N, N, 3), and whether it
-        is a nail's (N, N)."""
-        program: Any = self.ctx.program(
-            vertex_shader="""#version 330
-            in vec2 uv; in vec3 rest; in vec3 normal; out vec3 at; out vec3 n;
-            void main() { at = rest; n = normal; gl_Position = vec4(uv * 2.0 - 1.0, 0.0, 1.0); }""",
-            fragment_shader="""#version 330
-            in vec3 at; in vec3 n; layout(location = 0) out vec4 where; layout(location = 1) out vec4 facing;
-            void main() { where = vec4(at, 1.0); facing = vec4(normalize(n), 1.0); }""",
-        )
-        surface = self.surface
-        normals = surface.normals(surface.rest, False)[surface.corner_vertex]
-        data = np.column_stack([surface.corner_uv, surface.corner_rest, normals]).astype(np.float32)
-        buffer = self.ctx.buffer(data.tobytes())
-        array = self.ctx.vertex_array(program, [(buffer, "2f 3f 3f", "uv", "rest", "normal")], self._indices)
-        size = (FEATURE_SIZE, FEATURE_SIZE)
-        target = self.ctx.framebuffer([self.ctx.texture(size, 4, dtype="f4") for _ in range(2)])
-        target.use()
-        target.clear()
-        self.ctx.disable(self.ctx.DEPTH_TEST | self.ctx.CULL_FACE)
-        array.render()
-        where, facing = (self._read_floats(target, i) for i in range(2))
-        nails = [i for i, name in enumerate(surface.part_names) if name.endswith("_nail")]
-        faces = surface.triangles[np.isin(surface.face_part, nails)]
-        target.clear()
-        if len(faces):
-            only = self.ctx.buffer(faces.tobytes())
-            part = self.ctx.vertex_array(program, [(buffer, "2f 3f 3f", "uv", "rest", "normal")], only)
-            part.render()
-            part.release()
-            only.release()
-        nail = self._read_floats(target, 0)[..., 3] > 0
-        for resource in (array, buffer, target, program):
-            resource.release()
-        return where[..., :3], where[..., 3] > 0, facing[..., :3], nail
-
-    @staticmethod
-    def _read_floats(target: Any, attachment: int) -> np.ndarray:
-        data = target.read(components=4, attachment=attachment, dtype="f4")
-        return np.frombuffer(data, np.float32).reshape(FEATURE_SIZE, FEATURE_SIZE, 4)
 
     def render(self, scene: Scene) -> RenderedScene:
         """Renders one scene.

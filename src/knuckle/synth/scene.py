@@ -145,3 +145,8 @@ class Scene:
     bodies: tuple[SceneBody, ...] = ()
     motion: tuple[float, float] = (0.0, 0.0)
     notes: dict[str, str] = field(default_factory=dict)
+
+
+def mirror_of(side: str) -> np.ndarray:
+    """(3,) what the coordinates of a right hand at rest are multiplied by for one of this side."""
+    return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)

@@ -11,7 +11,7 @@ from knuckle.handmodel import HandModel
 from knuckle.synth.body import SIDES, Posture, ShapedBody, Skeleton, frame_along
 from knuckle.synth.contact import separation
 from knuckle.synth.reach import arm_angles, arm_cost, elbows, in_reach, wrist_angles_of
-from knuckle.synth.scene import SceneHand, Solid
+from knuckle.synth.scene import SceneHand, Solid, mirror_of
 from knuckle.synth.situations import ON_THIGH, SITUATIONS, Placement, Situation
 from knuckle.synth.skin import SkinAppearance
 from knuckle.synth.wearer import Arm, Person, Wearer, hanging, random_posture
@@ -191,7 +191,7 @@ class Stage:
         axes = self._hand_model.wrist_angle_axis
         assert axes is not None
         turn = rotation_about(axes, wrist_angles)
-        mirror = np.diag(_mirror(side))
+        mirror = np.diag(mirror_of(side))
         forearm = frame * np.array([1.0, 1.0, -1.0 if side == "left" else 1.0])
         return forearm @ (turn[0] @ turn[1]).T @ mirror
 
@@ -206,7 +206,7 @@ class Stage:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """T_body_hand (4, 4), wrist angles (2,) and elbow (3,) of a hand at its place; None where no arm reaches it."""
         skin = self._skin_of(staged)
-        mirror = _mirror(side)
+        mirror = mirror_of(side)
         for _ in range(_ATTEMPTS):
             target, normal = self._target(rng, staged, side, placement, skin)
             fingers = mirror * placement.fingers
@@ -263,7 +263,7 @@ class Stage:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Where the anchor is to be (3,), and the skin's normal there (3,), in the body frame."""
         model, bodies = self.wearer.body_model, self.wearer.bodies
-        mirror, body = _mirror(side), staged.person.body
+        mirror, body = mirror_of(side), staged.person.body
         chest = staged.trunk.rotations[model.bone("spine_03")]
         if placement.free:
             reach = sum(body.lengths(side))
@@ -292,12 +292,12 @@ class Stage:
         swivels = np.linspace(-0.6 * np.pi, 0.6 * np.pi, _SWIVELS)
         places = elbows(shoulder, wrists, upper, lower, swivels)
         forearm = (places - wrists[:, None]) / lower
-        in_hand = (np.swapaxes(turns, 1, 2)[:, None] @ forearm[..., None])[..., 0] * _mirror(side)
+        in_hand = (np.swapaxes(turns, 1, 2)[:, None] @ forearm[..., None])[..., 0] * mirror_of(side)
         wrist_angles = wrist_angles_of(in_hand)
         axes = self._hand_model.wrist_angle_axis
         assert axes is not None
         bend = rotation_about(axes[0], wrist_angles[..., 0]) @ rotation_about(axes[1], wrist_angles[..., 1])
-        thumb = (turns[:, None] @ (bend[..., 0] * _mirror(side))[..., None])[..., 0]
+        thumb = (turns[:, None] @ (bend[..., 0] * mirror_of(side))[..., None])[..., 0]
         chest = trunk.rotations[self.wearer.body_model.bone("spine_03")]
         angles = arm_angles(side, (places - shoulder) @ chest, -forearm @ chest, thumb @ chest)
         cost = arm_cost(angles, wrist_angles) + self._through_body(trunk, body, places, wrists[:, None])
@@ -370,10 +370,6 @@ def _anchor(joints: np.ndarray, name: str) -> np.ndarray:
         "knuckles": joints[[6, 10, 14]].mean(0),
         "grip": 0.5 * joints[[5, 9, 17]].mean(0) + 0.5 * joints[[4, 8, 12]].mean(0),
     }[name]
-
-
-def _mirror(side: str) -> np.ndarray:
-    return np.array([-1.0, 1.0, 1.0]) if side == "left" else np.ones(3)
 
 
 def _other(side: str) -> str:

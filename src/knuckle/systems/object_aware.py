@@ -1,196 +1,34 @@
 """Gao et al. (RA-L 2019): the mask of the whole hand, hidden parts too, the joints in a crop around it, and the pose,
 decoded from a latent code in which objects of one category lie together.
 
-What the paper prints is the default here: crops of 256 pixels, maps of 32 cells, codes of 256, Adam at 1e-5 with tenths
-of it, and four stages: masks, heatmaps, the lift into space from true heatmaps, all together. Lengths are in lengths of
-one bone, middle MCP to PIP. Weights of the losses, the margin, and the last stage's length it leaves open.
+Lengths are in lengths of one bone, middle MCP to PIP. Sizes and stages are in `knuckle.systems.object_aware_config`.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from knuckle.datasets.sets import DataSet
 from knuckle.geometry.canonical import from_canonical, to_canonical
 from knuckle.geometry.heatmap import gaussian_maps
-from knuckle.image.augment import AugmentConfig
 from knuckle.losses.latent import cluster_loss, normal_divergence, pair_loss, reseeding_loss, triplet_loss
+from knuckle.losses.masks import complete_mask, mask_cross_entropy, overlap, visible_mask
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
 from knuckle.networks.mask_crop import into_square, square_of_points
-from knuckle.networks.object_aware import (
-    Masks,
-    ObjectAwareNetwork,
-    ObjectAwareSizes,
-    Pose,
-    joints_of,
-    square_of,
-)
-from knuckle.networks.zimmermann import CELLS, JointNetwork
+from knuckle.networks.object_aware import Masks, ObjectAwareNetwork, Pose, joints_of, square_of
+from knuckle.networks.zimmermann import CELLS
 from knuckle.sample import Batch
 from knuckle.systems.balanced import BalancedCrops
-from knuckle.systems.crops import CropConfig, Crops
+from knuckle.systems.crops import Crops
+from knuckle.systems.object_aware_config import ObjectAwareConfig, parts_of, small_config
 from knuckle.systems.object_aware_graphs import object_aware_graph
 from knuckle.systems.system import Graph, Moment, Stage
 
-# What each part learns from.
-_PARTS = {
-    "masks": ("mask", "visible", "kl_mask"),
-    "joints": ("maps",),
-    "lift": ("canonical", "viewpoint", "kl_pose", "triplet", "pair", "cluster", "reseed"),
-}
-_MASKS = {"mask": 1.0, "visible": 0.3, "kl_mask": 1e-4}
-_MAPS = {"maps": 1.0}
-# The metric terms are squared distances of codes with 256 coordinates.
-_LIFT = {
-    "canonical": 1.0,
-    "viewpoint": 1.0,
-    "kl_pose": 1e-5,
-    "triplet": 0.01,
-    "pair": 1e-5,
-    "cluster": 1e-5,
-    "reseed": 1e-5,
-}
-_STAGES = (
-    Stage(
-        "masks",
-        steps=120000,
-        batch=8,
-        rates={"masks.": 1e-5},
-        losses=_MASKS,
-        optimiser="adam",
-        schedule="step",
-        milestones=(0.5, 0.75),
-        warmup=0.0,
-    ),
-    Stage(
-        "heatmaps",
-        steps=30000,
-        batch=8,
-        rates={"joints.": 1e-4},
-        losses=_MAPS,
-        optimiser="adam",
-        schedule="step",
-        milestones=(1 / 3, 2 / 3),
-        warmup=0.0,
-    ),
-    Stage(
-        "lifting",
-        steps=150000,
-        batch=16,
-        rates={"lift.": 1e-5},
-        losses=_LIFT,
-        optimiser="adam",
-        schedule="step",
-        milestones=(0.4,),
-        warmup=0.0,
-    ),
-    Stage(
-        "together",
-        steps=30000,
-        batch=8,
-        rates={"": 1e-6},
-        losses=_MASKS | _MAPS | _LIFT,
-        optimiser="adam",
-        schedule="constant",
-        warmup=0.0,
-    ),
-)
-# Room around the hand: to find it is the mask's work.
-_CROP = CropConfig(
-    size=256,
-    patch=400,
-    orientation="picture",
-    margin=2.0,
-    turn=0.3,
-    first_pass=1.5,
-    labels=("mask_complete", "mask_visible", "object_mask", "object_category", "visibility"),
-)
 ROOT, BONE = 0, (9, 10)
-
-
-@dataclass(frozen=True)
-class ObjectAwareConfig:
-    """The network, how its examples are made, and how it is trained.
-
-    Attributes:
-        factor, norm, joints, mask_latent, pose_latent, bypass, clusters: see
-            `knuckle.networks.object_aware.ObjectAwareSizes`; codes of 0 and no clusters are Zimmermann and Brox's.
-        variational: whether codes are drawn from their distributions in training, and these kept near normal.
-        categories: of held objects, as labels name them.
-        balance: as many examples of each category in a batch.
-        hidden: true heatmaps of joints that are hidden are empty, as in the source's lift from true heatmaps.
-        pixel_noise: standard deviation of joints in true heatmaps, in training; pixels of a square of 256.
-        square_noise: of the squares around true joints, in training; in their sides.
-        sigma: pixels of a square of 256 at which a heatmap has fallen to 1 / e.
-        only: names of the stages that are trained, with commas; all if empty. Parts that no stage trains are not built.
-            With "masks,heatmaps" joints are found in the picture alone; with "lifting" true joints, or another
-            network's, are lifted into space.
-    """
-
-    factor: float = 1.0
-    norm: bool = False
-    joints: JointNetwork = "posenet"
-    mask_latent: int = 256
-    pose_latent: int = 256
-    bypass: bool = False
-    clusters: int = 5
-    variational: bool = True
-    categories: tuple[str, ...] = ("cylinder", "bar", "cube", "sphere")
-    balance: bool = True
-    hidden: bool = True
-    pixel_noise: float = 2.5
-    square_noise: float = 0.05
-    sigma: float = 25.0
-    only: str = ""
-    crop: CropConfig = _CROP
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    stages: tuple[Stage, ...] = _STAGES
-
-    def __post_init__(self) -> None:
-        if self.bypass and not self.pose_latent:
-            raise ValueError("bypass must be off where there is no code to pass by, but pose_latent is 0")
-        if min(self.mask_latent, self.pose_latent, self.clusters) < 0 or self.factor <= 0 or self.sigma <= 0:
-            raise ValueError("mask_latent, pose_latent and clusters must be 0 or more, factor and sigma above 0")
-        if self.balance and "object_category" not in self.crop.labels:
-            raise ValueError(f"crop.labels must have object_category to balance batches but got {self.crop.labels}")
-        if len(self.categories) < 1 or len(set(self.categories)) < len(self.categories):
-            raise ValueError(f"categories must be names, each once, but got {self.categories}")
-        if unknown := set(self.wanted) - {stage.name for stage in self.stages}:
-            names = ", ".join(stage.name for stage in self.stages)
-            raise ValueError(f"only must name stages of {names} but got {', '.join(sorted(unknown))}")
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The stages of `only`."""
-        return tuple(name.strip() for name in self.only.split(",") if name.strip())
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Of the network that stages train: masks, joints, lift."""
-        every = [parts_of(stage) for stage in self.stages if not self.wanted or stage.name in self.wanted]
-        return tuple(part for part in _PARTS if any(part in parts for parts in every))
-
-    @property
-    def sizes(self) -> ObjectAwareSizes:
-        """What is built."""
-        return ObjectAwareSizes(
-            self.parts,
-            self.crop.size,
-            self.factor,
-            self.norm,
-            self.joints,
-            self.mask_latent,
-            self.pose_latent,
-            self.bypass,
-            self.clusters,
-            len(self.categories),
-        )
 
 
 class ObjectAwareOutput(NamedTuple):
@@ -289,7 +127,7 @@ class ObjectAware:
         millimetres at the hand's true size; share of right categories."""
         found: dict[str, Mean] = {}
         if output.masks is not None:
-            true, known = self._true_mask(batch, output.masks)
+            true, known = complete_mask(batch)
             found["mask_iou"] = overlap(output.masks.complete > 0, true > 0.5, known)
             hidden = torch.zeros_like(true) if batch.object_mask is None else batch.object_mask.to(true.dtype)
             within = hidden > 0.5
@@ -312,11 +150,11 @@ class ObjectAware:
         return {"hand": object_aware_graph(network, c.crop.rule, c.categories, c.sigma, ROOT, BONE)}
 
     def _mask_losses(self, masks: Masks, batch: Batch) -> dict[str, Mean]:
-        true, known = self._true_mask(batch, masks)
-        seen = torch.zeros_like(true) if batch.mask_visible is None else batch.mask_visible.to(true.dtype)
+        whole, known = complete_mask(batch)
+        seen, seen_known = visible_mask(batch)
         return {
-            "mask": weighted_mean(_cross_entropy(masks.complete, true), known),
-            "visible": weighted_mean(_cross_entropy(masks.visible, seen), batch.rows("mask_visible")),
+            "mask": weighted_mean(mask_cross_entropy(masks.complete, whole), known),
+            "visible": weighted_mean(mask_cross_entropy(masks.visible, seen), seen_known),
             "kl_mask": self._divergence(masks.mean, masks.log_variance),
         }
 
@@ -337,16 +175,6 @@ class ObjectAware:
         if mean is None or log_variance is None or not self._config.variational:
             return _nothing(mean)
         return weighted_mean(normal_divergence(mean.float(), log_variance.float()))
-
-    def _true_mask(self, batch: Batch, masks: Masks) -> tuple[Tensor, Tensor]:
-        """The whole hand (B, S, S), and where it is known (B,). Sets of bare hands label what is visible: all of it."""
-        like = masks.complete.float()
-        whole = torch.zeros_like(like) if batch.mask_complete is None else batch.mask_complete.to(like.dtype)
-        if batch.mask_visible is None:
-            return whole, batch.rows("mask_complete")
-        bare = batch.rows("mask_visible") & ~batch.rows("mask_complete") & ~batch.rows("object_mask")
-        whole = torch.where(bare[:, None, None], batch.mask_visible.to(like.dtype), whole)
-        return whole, batch.rows("mask_complete") | bare
 
     def _near_square(self, uv: Tensor, network: nn.Module, now: Moment) -> Tensor:
         """The square (B, 3) around joints (B, 21, 2); in training not quite."""
@@ -415,39 +243,10 @@ class SmallObjectAware(ObjectAware):
         super().__init__(config or small_config())
 
 
-def small_config() -> ObjectAwareConfig:
-    """Crops of 128 pixels, an eighth of the widths with batch normalisation, short stages of AdamW."""
-    shared = {"optimiser": "adamw", "schedule": "cosine", "batch": 32}
-    stages = (
-        replace(_STAGES[0], steps=600, rates={"masks.": 2e-3}, warmup=0.05, **shared),
-        replace(_STAGES[1], steps=600, rates={"joints.": 2e-3}, warmup=0.05, **shared),
-        replace(_STAGES[2], steps=1500, rates={"lift.": 1e-3}, warmup=0.05, **(shared | {"batch": 64})),
-        replace(_STAGES[3], steps=200, rates={"": 3e-4}, warmup=0.05, **shared),
-    )
-    crop = replace(_CROP, size=128, patch=math.ceil(128 * _CROP.patch_reach), margin=1.6, hands="right")
-    return ObjectAwareConfig(factor=0.125, norm=True, crop=crop, stages=stages)
-
-
-def parts_of(stage: Stage) -> tuple[str, ...]:
-    """The parts of the network that a stage computes: those it weighs a loss of."""
-    return tuple(part for part, names in _PARTS.items() if any(stage.losses.get(name) for name in names))
-
-
 def sides_of(batch: Batch) -> Tensor:
     """(B, 2) 1 in the first place for left hands, in the second for right ones."""
     left = _left(batch)
     return torch.stack([left, ~left], dim=1).float()
-
-
-def overlap(guess: Tensor, truth: Tensor, known: Tensor) -> Mean:
-    """Intersection over union of masks (B, S, S), over those that are known (B,) and not empty in truth."""
-    both, either = (guess & truth).float().sum((1, 2)), (guess | truth).float().sum((1, 2))
-    return weighted_mean(both / either.clamp(min=1.0), known & truth.any(2).any(1))
-
-
-def _cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
-    """(B,) mean over the pixels."""
-    return functional.binary_cross_entropy_with_logits(logits.float(), truth, reduction="none").mean((1, 2))
 
 
 def _joints(batch: Batch) -> Tensor:

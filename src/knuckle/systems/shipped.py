@@ -3,10 +3,13 @@
 The idea is S4's (heatmaps, then joints, then angles by fitting), cut down until a picture takes a few milliseconds
 on a CPU. Joints are two pixels and a depth (`knuckle.predict.place`). Crops are of either side's hands, half of each,
 so one pass says both where the joints are and which side it is: nobody has to know the side beforehand.
+
+With a weight for the loss `mask` (--set stages.0.losses.mask=1) the network learns the mask of the whole hand, hidden
+parts too, as a further task, from a head of its own that is not exported. Without it the network has no such head.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +21,7 @@ from knuckle.handmodel.ranges import human_limits, normalised
 from knuckle.image.augment import AugmentConfig
 from knuckle.losses.biomechanics import biomechanical_losses
 from knuckle.losses.joints import bone_distance, heatmap_divergence, joint_distance, laplace_nll
+from knuckle.losses.masks import complete_mask, mask_cross_entropy, overlap
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
 from knuckle.networks.hand import HandNetwork, HandOutput
 from knuckle.predict.contract import Contract
@@ -57,6 +61,8 @@ class ShippedConfig:
         bell: standard deviation, in cells, of what a heatmap is taught to be.
         mesh: whether the vertices of the free hand are predicted too; crop.labels must have vertices_camera then, and
             crop.vertices their number.
+        fuse: channels of each finger's branch of features, which are mixed beside the attention over the joints
+            (`knuckle.networks.hand.FingerFusion`); 0 for none.
     """
 
     stem: tuple[int, ...] = (32,)
@@ -69,11 +75,19 @@ class ShippedConfig:
     outside: float = 0.3
     bell: float = 0.7
     mesh: bool = False
+    fuse: int = 0
     stages: tuple[Stage, ...] = (_STAGE,)
 
     def __post_init__(self) -> None:
         if self.mesh and "vertices_camera" not in self.crop.labels:
             raise ValueError(f"crop.labels must have vertices_camera for mesh=true but got {self.crop.labels}")
+        if self.fuse < 0:
+            raise ValueError(f"fuse must be a number of channels, 0 for none, but got {self.fuse}")
+
+    @property
+    def mask(self) -> bool:
+        """Whether the network has a head for the mask of the whole hand: where a stage weighs its loss."""
+        return any(stage.losses.get("mask") for stage in self.stages)
 
 
 class _Labels(NamedTuple):
@@ -103,10 +117,13 @@ class Shipped:
         if pretrained:
             raise ValueError("pretrained must be off for this system, whose trunk is its own; begin from a checkpoint")
         c = self._config
-        return HandNetwork(c.stem, c.widths, c.blocks, c.width, c.layers, c.crop.vertices if c.mesh else 0)
+        vertices = c.crop.vertices if c.mesh else 0
+        return HandNetwork(c.stem, c.widths, c.blocks, c.width, c.layers, vertices, fuse=c.fuse, mask=c.mask)
 
     def source(self, sets: Sequence[DataSet], cache: Path, advance: Callable[[str, int], None]) -> Crops:
         crop, augment = self._config.crop, self._config.augment
+        if self._config.mask and "mask_complete" not in crop.labels:
+            crop = replace(crop, labels=(*crop.labels, "mask_complete"))
         return Crops(sets, crop, augment, cache, ("joints_camera",), advance, assume_cameras=True)
 
     def forward(self, network: nn.Module, batch: Batch, now: Moment) -> HandOutput:
@@ -123,18 +140,22 @@ class Shipped:
         bce = nn.functional.binary_cross_entropy_with_logits
         beyond = biomechanical_losses(self._in_space(output, batch), human_limits(), _left(batch) > 0.5)
         hands = batch.rows("joints_image") & batch.rows("side")
-        return self._mesh_losses(output, batch) | {
-            "joints": weighted_mean(error, labels.weight),
-            "rough": weighted_mean(rough, labels.weight),
-            "bones": weighted_mean(bone_distance(output.joints, labels.truth), bones),
-            "heat": weighted_mean(heatmap_divergence(output.heat, uv, self._config.bell), in_crop),
-            "uncertainty": weighted_mean(laplace_nll(output.log_scale, error), labels.solid),
-            "side": weighted_mean(bce(output.side, _left(batch), reduction="none"), batch.rows("side")),
-            "presence": weighted_mean(bce(output.presence, _present(batch), reduction="none")),
-            "bone_ranges": weighted_mean(beyond.bones, hands),
-            "palm_ranges": weighted_mean(beyond.palm, hands),
-            "angle_ranges": weighted_mean(beyond.angles, hands),
-        }
+        return (
+            self._mesh_losses(output, batch)
+            | _mask_losses(output, batch)
+            | {
+                "joints": weighted_mean(error, labels.weight),
+                "rough": weighted_mean(rough, labels.weight),
+                "bones": weighted_mean(bone_distance(output.joints, labels.truth), bones),
+                "heat": weighted_mean(heatmap_divergence(output.heat, uv, self._config.bell), in_crop),
+                "uncertainty": weighted_mean(laplace_nll(output.log_scale, error), labels.solid),
+                "side": weighted_mean(bce(output.side, _left(batch), reduction="none"), batch.rows("side")),
+                "presence": weighted_mean(bce(output.presence, _present(batch), reduction="none")),
+                "bone_ranges": weighted_mean(beyond.bones, hands),
+                "palm_ranges": weighted_mean(beyond.palm, hands),
+                "angle_ranges": weighted_mean(beyond.angles, hands),
+            }
+        )
 
     def _mesh_losses(self, output: HandOutput, batch: Batch) -> dict[str, Mean]:
         if output.vertices is None:
@@ -163,12 +184,16 @@ class Shipped:
                 "vertex_uv_px": weighted_mean(256.0 * error[..., :2].norm(dim=-1), known),
                 "vertex_depth_px": weighted_mean(256.0 * error[..., 2].abs(), known),
             }
-        return mesh | {
-            "uv_px": weighted_mean(apart[..., :2].norm(dim=-1), labels.weight),
-            "depth_px": weighted_mean(apart[..., 2].abs(), labels.solid),
-            "side": weighted_mean(((output.side > 0) == (_left(batch) > 0.5)).float(), batch.rows("side")),
-            "presence": weighted_mean(((output.presence > 0) == (_present(batch) > 0.5)).float()),
-        }
+        return (
+            mesh
+            | _mask_errors(output, batch)
+            | {
+                "uv_px": weighted_mean(apart[..., :2].norm(dim=-1), labels.weight),
+                "depth_px": weighted_mean(apart[..., 2].abs(), labels.solid),
+                "side": weighted_mean(((output.side > 0) == (_left(batch) > 0.5)).float(), batch.rows("side")),
+                "presence": weighted_mean(((output.presence > 0) == (_present(batch) > 0.5)).float()),
+            }
+        )
 
     def graphs(self, network: nn.Module) -> dict[str, Graph]:
         crop = self._config.crop
@@ -219,6 +244,28 @@ class _InPixels(nn.Module):
             torch.sigmoid(output.presence),
         )
         return found if output.vertices is None else (*found, output.vertices * size - half)
+
+
+def _mask_losses(output: HandOutput, batch: Batch) -> dict[str, Mean]:
+    if output.mask is None:
+        return {}
+    share, known = _shares(output.mask, batch)
+    return {"mask": weighted_mean(mask_cross_entropy(output.mask, share), known)}
+
+
+def _mask_errors(output: HandOutput, batch: Batch) -> dict[str, Mean]:
+    """Intersection over union in cells, of which half or more is the hand."""
+    if output.mask is None:
+        return {}
+    share, known = _shares(output.mask, batch)
+    return {"mask_iou": overlap(output.mask > 0, share > 0.5, known)}
+
+
+def _shares(cells: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(B, h, w) which part of each cell the whole hand takes, and (B,) where that is known."""
+    whole, known = complete_mask(batch)
+    height, width = cells.shape[-2:]
+    return nn.functional.adaptive_avg_pool2d(whole[:, None], (height, width))[:, 0], known
 
 
 def _left(batch: Batch) -> Tensor:

@@ -8,20 +8,9 @@ import numpy as np
 
 from knuckle.files import atomic_write
 from knuckle.fit.to_mano import ManoFitter, ManoParameters
-from knuckle.predict.output import AddFrame, Format, PictureResult, Target, VideoInfo
+from knuckle.predict.output import AddFrame, PictureResult, Target, format_of_frames
 
 _AT_ONCE = 64  # hands
-
-
-def _picture(result: PictureResult, target: Target) -> None:
-    with _written(target) as add:
-        add(result)
-
-
-@contextmanager
-def _video(video: VideoInfo, target: Target) -> Iterator[AddFrame]:
-    with _written(target) as add:
-        yield add
 
 
 @contextmanager
@@ -66,4 +55,4 @@ def _parameters(rows: Sequence[tuple], fitters: Sequence[ManoFitter]) -> dict[st
     return arrays
 
 
-MANO = Format(_picture, _video)
+MANO = format_of_frames(_written)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from knuckle.files import atomic_write
-from knuckle.predict.output import AddFrame, Format, PictureResult, Target, VideoInfo
+from knuckle.predict.output import AddFrame, PictureResult, Target, format_of_frames
 from knuckle.skeleton import BONES
 from knuckle.view.labels import accent
 
@@ -79,17 +79,6 @@ class _Recording:
         self._stream.disconnect()
 
 
-def _picture(result: PictureResult, target: Target) -> None:
-    with _written(target) as add:
-        add(result)
-
-
-@contextmanager
-def _video(video: VideoInfo, target: Target) -> Iterator[AddFrame]:
-    with _written(target) as add:
-        yield add
-
-
 @contextmanager
 def _written(target: Target) -> Iterator[AddFrame]:
     with atomic_write(target.named(".rrd")) as unfinished:
@@ -100,4 +89,4 @@ def _written(target: Target) -> Iterator[AddFrame]:
             recording.close()
 
 
-RRD = Format(_picture, _video)
+RRD = format_of_frames(_written)
