@@ -81,9 +81,11 @@ def in_robot(robot: RobotHand, joints: np.ndarray) -> np.ndarray:
 
 
 def draw(robot: RobotHand, joints: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """A row for each pose: the person's palm and side, then the robot's, fingers in the same colours."""
+    """A row for each pose that has a name: the person from two sides, then the robot, fingers in the same colours."""
     rows = []
     for positions, person, name in zip(retarget(robot, joints).positions, joints, names, strict=True):
+        if not name:
+            continue
         chains = robot.chains(positions)
         placed = in_robot(robot, person)
         persons = [placed[[0, *FINGER_JOINTS[finger]]] for finger in robot.fingers]
@@ -142,10 +144,15 @@ def main() -> None:
         Console(width=180).print(table)
     if options.draw:
         options.draw.mkdir(parents=True, exist_ok=True)
-        names = tuple(name for name in DRAWN if name in pose_names())
+        named = np.asarray(HandModel.open().joints(np.stack([named_pose(name) for name in DRAWN])))
+        drawn = {"": (named, DRAWN)}
+        if options.recording:
+            some = np.linspace(0, len(joints) - 1, len(DRAWN)).astype(int)
+            frames = tuple(f"frame {number}" if number in some else "" for number in range(len(joints)))
+            drawn["-recording"] = joints, frames
         for robot in robots:
-            named = np.asarray(HandModel.open().joints(np.stack([named_pose(name) for name in names])))
-            cv2.imwrite(str(options.draw / f"{robot.name}.png"), draw(robot, named, names))
+            for suffix, (shown, titles) in drawn.items():
+                cv2.imwrite(str(options.draw / f"{robot.name}{suffix}.png"), draw(robot, shown, titles))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ _PALM = [0, 1, 5, 9, 13, 17]
 # Metres between thumb and fingertip at which the vector between them begins to count, and its weight in a pinch.
 _PINCH_REACH, _PINCH_WEIGHT = 0.03, 2.0
 # Weight of the last bones' ends, as they are seen from their joints.
-_LAST_BONE = 0.3
+_LAST_BONE = 0.6
 # Of the step from the frame before, and from the middle of the limits, relative to a finger's length per radian.
 _STEADY, _MIDDLE = 0.03, 0.01
 _ITERATIONS, _CONVERGED = 30, 1e-3
