@@ -4,9 +4,9 @@
     python tools/measure_robots.py --recording hands/clip.jsonl    a video of `knuckle predict` too
     python tools/measure_robots.py --draw pictures                 person and robot side by side
 
-Poses are the generator's, of average hands, in random order, so that each begins far from where it ends. Directions are
-between a person's finger, from its base to its tip, and the robot's. A pinch is where a person's thumb and another tip
-are within 15 mm; the robot's are then that far apart, less what its proportions make of it.
+Poses are the generator's, of average hands, in random order, so that each is found from far away. Directions are between
+a person's finger, from its base to its tip, and the robot's. Pinches are where a person's thumb and another tip are within
+15 mm; the gap is then the robot's. Times are of the processor, on one thread.
 """
 
 import argparse
@@ -145,8 +145,9 @@ def main() -> None:
     if options.draw:
         options.draw.mkdir(parents=True, exist_ok=True)
         named = np.asarray(HandModel.open().joints(np.stack([named_pose(name) for name in DRAWN])))
-        drawn = {"": (named, DRAWN)}
+        drawn: dict[str, tuple[np.ndarray, tuple[str, ...]]] = {"": (named, DRAWN)}
         if options.recording:
+            joints = list(sets.values())[-1]
             some = np.linspace(0, len(joints) - 1, len(DRAWN)).astype(int)
             frames = tuple(f"frame {number}" if number in some else "" for number in range(len(joints)))
             drawn["-recording"] = joints, frames
