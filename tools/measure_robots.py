@@ -4,9 +4,9 @@
     python tools/measure_robots.py --recording hands/clip.jsonl    a video of `knuckle predict` too
     python tools/measure_robots.py --draw pictures                 person and robot side by side
 
-Poses are the generator's, of average hands, in random order, so that each is found from far away. Directions are between
-a person's finger, from its base to its tip, and the robot's. Pinches are where a person's thumb and another tip are within
-15 mm; the gap is then the robot's. Times are of the processor, on one thread.
+Poses are the generator's, of average hands, in random order, so that each is found from far away. Directions are
+between a person's finger, from its base to its tip, and the robot's. Pinches are where a person's thumb and another tip
+are within 15 mm; the gap is then the robot's. Times are of the processor, on one thread.
 """
 
 import argparse
