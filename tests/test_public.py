@@ -32,6 +32,9 @@ def test_the_public_names():
     """A name that is taken away here breaks somebody's program: it takes a line in the changelog."""
     assert knuckle.__all__ == PUBLIC
     assert set(PUBLIC) <= set(dir(knuckle))
+    # Beside them only modules that were imported.
+    rest = {name for name in dir(knuckle) if not name.startswith("_")} - set(PUBLIC)
+    assert all(inspect.ismodule(getattr(knuckle, name)) for name in rest)
     for name in PUBLIC:
         value = getattr(knuckle, name)
         assert name == "__version__" or inspect.getdoc(value)
@@ -50,6 +53,14 @@ def test_importing_knuckle_and_the_light_names_imports_nothing_heavy():
     )
     path = str(Path(knuckle.__file__).parents[1])
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": path})
+
+
+def test_fit_hand_without_a_model_names_it():
+    # In a process of its own: the types that tests check would answer before.
+    code = "import knuckle, numpy; knuckle.fit_hand(numpy.zeros((21, 3)))"
+    path = str(Path(knuckle.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True)
+    assert "TypeError: model must be the hand to fit, knuckle.HandModel.open(), but got ndarray" in done.stderr
 
 
 def test_a_path_an_array_and_a_list_give_the_same_hands():

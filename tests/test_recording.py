@@ -152,10 +152,16 @@ def test_fit_refuses_what_no_hand_is_and_says_why(tmp_path, capsys):
     rng = np.random.default_rng(0)
     angles = named_pose("half_closed") + rng.normal(0, 0.1, (6, 23))
     right = MODEL.joints(angles)
+    swapped = right[:, [*range(5), *range(9, 13), *range(5, 9), *range(13, 21)]]
     cases = {
         "millimetres": (1000 * right, "the joints are in millimetres, not metres; multiply them by 0.001"),
         "left": (MODEL.joints(angles, side="left"), "these are left hands given as right ones"),
         "order": (from_common(right, "rhd"), "convert them with skeleton.to_common(joints, 'rhd')"),
+        "inches": (right / 0.0254, "seem to be in inches, or in lengths of a bone"),
+        "swapped": (swapped, "index and middle finger swapped"),
+        "shuffled": (right[:, rng.permutation(21)], "in any known joint order; check the order of the joints"),
+        "one": (right[:1, rng.permutation(21)], "check the order of the joints"),
+        "many": (np.repeat(1000 * right, 10, axis=0), "multiply them by 0.001 (from 32 of 60 frames; "),
     }
     for name, (joints, message) in cases.items():
         np.save(tmp_path / f"{name}.npy", joints)
@@ -167,5 +173,15 @@ def test_fit_refuses_what_no_hand_is_and_says_why(tmp_path, capsys):
         assert not (tmp_path / "out").exists()
     assert main(["fit", str(tmp_path / "millimetres.npy"), "--out", str(tmp_path / "out"), "--force"]) == 1
     assert "mm off on average" in capsys.readouterr().err
+    zeros = {"all": np.zeros((4, 21, 3)), "some": right.copy(), "thumbs": right.copy()}
+    zeros["some"][3] = 0
+    zeros["thumbs"][:, 1:5] = 0
+    for (name, joints), count in zip(zeros.items(), ("4 of 4", "1 of 6", "6 of 6"), strict=True):
+        np.save(tmp_path / f"{name}.npy", joints)
+        assert main(["fit", str(tmp_path / f"{name}.npy"), "--out", str(tmp_path / "none"), "--force"]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "must hold 21 different points in each frame" in line
+        assert f"({count} frames have such joints)" in line
+        assert not (tmp_path / "none").exists()
     (tmp_path / "mm.json").write_text(json.dumps({"joints": (1000 * right).tolist()}))
     assert main(["fit", str(tmp_path / "mm.json"), "--out", str(tmp_path / "out")]) == 2

@@ -3,6 +3,7 @@
 import csv
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,21 @@ from knuckle.cli import main
 from knuckle.geometry.rotation import axis_angle_to_matrix
 from knuckle.handmodel import HandModel, angle_limits, named_pose, pose_names
 from knuckle.retarget import RobotHand, retarget
+from knuckle.retarget.motion import _Solver, _Targets, _targets
+from knuckle.skeleton import FINGERS
 from robot_fixture import urdf
 
 MODEL = HandModel.open()
+TOOLS = Path(__file__).parents[1] / "tools"
+
+
+@pytest.fixture
+def robot_hands(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import robot_hands
+
+    yield robot_hands
+    del sys.modules["robot_hands"]
 
 
 def written(tmp_path, **options):
@@ -79,6 +92,46 @@ def test_a_pinch_stays_a_pinch(tmp_path):
         return np.linalg.norm(ends[0] - ends[1])
 
     assert gap("pinch_index") < 0.5 * gap("flat")
+
+
+@pytest.mark.parametrize("mimic", [False, True])
+def test_the_costs_gradient_is_its_derivative(tmp_path, mimic):
+    robot = RobotHand.load(written(tmp_path, fingers=4, mimic=mimic))
+    solver = _Solver(robot)
+    target = _Targets(*(part[0] for part in _targets(robot, MODEL.joints(named_pose("pinch_index"))[None])))
+    start, q = robot.limits.mean(axis=1), robot.limits @ [0.3, 0.7]
+    _, gradient, _ = solver._equations(q, start, target)
+    step = 1e-6 * np.eye(len(q))
+    found = [solver._equations(q + s, start, target)[0] - solver._equations(q - s, start, target)[0] for s in step]
+    np.testing.assert_allclose(2 * gradient, np.array(found) / 2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["allegro", "leap", "shadow"])
+def test_published_layouts_follow(tmp_path, robot_hands, name):
+    """Robots whose joint frames are turned in all ways, whose fingers have other joints than a person's."""
+    path = tmp_path / "hand.urdf"
+    path.write_text(robot_hands.urdf(name))
+    robot = RobotHand.load(path)
+    assert robot.fingers == FINGERS[: 5 if name == "shadow" else 4]
+    thumbs = {"allegro": "joint_15.0_tip", "leap": "15_tip", "shadow": "THtip"}
+    assert robot.tips[0] == f"{thumbs[name]}_link"  # the joints have the links' names
+    assert RobotHand.load(path, tips={"thumb": thumbs[name], "index": robot.tips[1]}).tips == robot.tips[:2]
+    motion = retarget(robot, poses(40, "right"))
+    assert (motion.positions >= robot.limits[:, 0]).all()
+    assert (motion.positions <= robot.limits[:, 1]).all()
+    assert np.degrees(np.median(motion.direction_error)) < 5
+    with pytest.raises(ValueError, match="must be a left hand but fits the other side better"):
+        RobotHand.load(path, side="left")
+
+
+def test_a_bent_finger_is_not_bent_back(tmp_path, robot_hands):
+    """Of the ways to reach a fingertip the one that a person's finger takes: all joints bend in a fist."""
+    (tmp_path / "hand.urdf").write_text(robot_hands.urdf("allegro"))
+    robot = RobotHand.load(tmp_path / "hand.urdf")
+    (positions,) = retarget(robot, MODEL.joints(named_pose("fist"))[None]).positions
+    by_name = dict(zip(robot.joint_names, positions, strict=True))
+    for first in (0, 4, 8):
+        assert min(by_name[f"joint_{first + number}.0"] for number in (1, 2)) > 0.5
 
 
 def test_joints_that_mimic_others_follow_them(tmp_path):

@@ -10,6 +10,7 @@ parametric hand, fit_hand finds its angles for joints from elsewhere, Gestures n
 """
 
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from knuckle.version import __version__
@@ -66,4 +67,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    modules = (name for name, value in globals().items() if isinstance(value, ModuleType) or name.startswith("__"))
+    return sorted({*modules, *__all__})

@@ -1,6 +1,7 @@
 """The work of the `fit` and `pose` commands as Python functions: fitting recordings and writing files and pictures."""
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from knuckle.export.glb import write_glb
 from knuckle.export.hand import motion_of, skinned_mesh_of
 from knuckle.export.obj import write_obj
 from knuckle.files import InputError, atomic_write
-from knuckle.fit import Fit, fit_human_hand
+from knuckle.fit import fit_human_hand
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import ANGLE_NAMES
 from knuckle.retarget import RobotHand, retarget
@@ -25,7 +26,7 @@ from knuckle.view import render_sheet
 
 CHUNK = 256
 # What `knuckle check` may find that makes a fit meaningless, and of how many frames it is asked.
-_CONVENTIONS = ("unit", "order", "root", "side")
+_CONVENTIONS = ("unit", "order", "root", "side", "collapsed", "unlike")
 _CHECKED_FRAMES = 32
 # Metres around the joints in a picture: a little more than half a finger's thickness.
 _PICTURE_MARGIN = 0.012
@@ -57,7 +58,7 @@ def fit_recording(
     """
     model = HandModel.open() if model is None else model
     if shape == "shared":
-        fitted = _fitted_hands(fit_human_hand(model, joints, side=side, shape="shared"), side, model)
+        fitted = _fitted_hands(joints, side, model, shape)
         progress(len(joints))
         return fitted
     key = _fingerprint(joints, side)
@@ -66,7 +67,7 @@ def fit_recording(
     try:
         while done < len(joints):
             progress(done)
-            parts.append(_fitted_hands(fit_human_hand(model, joints[done : done + CHUNK], side=side), side, model))
+            parts.append(_fitted_hands(joints[done : done + CHUNK], side, model, shape))
             done += len(parts[-1])
     except KeyboardInterrupt:
         if resume_file is not None and parts:
@@ -120,7 +121,7 @@ def write_recording(
 
 
 def require_conventions(joints: Float[np.ndarray, "N 21 3"], side: Literal["left", "right"], path: Path) -> None:
-    """Refuse joints in another unit or order, or of the other side, which would be fitted by an impossible hand.
+    """Refuse joints in another unit or order, of the other side, or of no hand, which a wrong hand would be fitted to.
 
     Args:
         joints: finite.
@@ -133,9 +134,11 @@ def require_conventions(joints: Float[np.ndarray, "N 21 3"], side: Literal["left
     some = joints[np.unique(np.linspace(0, len(joints) - 1, _CHECKED_FRAMES).astype(int))]
     findings = [finding for finding in check_poses(some, side).findings if finding.kind in _CONVENTIONS]
     # Single frames of the other side are a hand's confusion, not the recording's.
-    whole = [finding for finding in findings if len(finding.frames) == len(some)]
-    if whole:
-        raise InputError(f"{path}: {'; '.join(finding.message for finding in whole)} (--force fits it as it is)")
+    most = [finding for finding in findings if 2 * len(finding.frames) > len(some)]
+    if most:
+        looked = f"from {len(some)} of {len(joints)} frames; " if len(some) < len(joints) else ""
+        said = "; ".join(finding.message for finding in most)
+        raise InputError(f"{path}: {said} ({looked}--force fits it as it is)")
 
 
 def write_robot(robot: RobotHand, joints: Float[np.ndarray, "N 21 3"], out: Path, fps: float) -> list[Path]:
@@ -190,7 +193,16 @@ def write_png(path: Path, image: np.ndarray) -> None:
         temporary.write_bytes(encoded.tobytes())
 
 
-def _fitted_hands(fit: Fit, side: str, model: HandModel) -> FittedHands:
+def _fitted_hands(
+    joints: Float[np.ndarray, "N 21 3"],
+    side: Literal["left", "right"],
+    model: HandModel,
+    shape: Literal["free", "shared"],
+) -> FittedHands:
+    with warnings.catch_warnings():
+        # Of hands that are far off; their errors are part of the result.
+        warnings.simplefilter("ignore", UserWarning)
+        fit = fit_human_hand(model, joints, side=side, shape=shape)
     return FittedHands(
         side=side,
         angles=fit.angles,

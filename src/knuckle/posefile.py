@@ -1,5 +1,6 @@
 """Reading of recorded hand poses: 21 joints per frame."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,27 @@ def require_finite(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> Non
         raise InputError(
             f"{path} must hold finite joints but frame {frame}, joint {joint} is {joints[frame, joint].tolist()} "
             f"({int(broken.any(axis=-1).sum())} of {len(joints)} frames have such joints); leave those frames out"
+        )
+
+
+def require_distinct(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> None:
+    """Raise an error where two joints of a frame are at exactly the same point, as missing ones that were set to zero.
+
+    Raises:
+        InputError: names the first such frame and pair of joints, and how many frames have one.
+    """
+    ordered = np.sort(np.ascontiguousarray(joints).view([("", joints.dtype)] * 3)[..., 0], axis=1)
+    same = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    if same.any():
+        frame = int(same.argmax())
+        points = joints[frame]
+        first, second = next(
+            (i, j) for i, j in itertools.combinations(range(21), 2) if np.array_equal(points[i], points[j])
+        )
+        raise InputError(
+            f"{path} must hold 21 different points in each frame but joints {first} and {second} of frame {frame} are "
+            f"both {points[first].tolist()} ({int(same.sum())} of {len(joints)} frames have such joints); leave "
+            "those frames out, do not set missing joints to zero"
         )
 
 

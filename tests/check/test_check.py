@@ -1,14 +1,22 @@
 import json
+import re
 
 import numpy as np
 import pytest
 
 from knuckle.check import check_poses, right_log_odds
-from knuckle.check.conventions import candidate_orders, find_order, find_unit, proportion_cost
+from knuckle.check.conventions import (
+    candidate_orders,
+    find_fingers,
+    find_order,
+    find_units,
+    proportion_cost,
+    relative_size,
+)
 from knuckle.geometry.rotation import axis_angle_to_matrix
-from knuckle.handmodel import ANGLE_NAMES, HandModel
+from knuckle.handmodel import ANGLE_NAMES, HandModel, named_pose
 from knuckle.handmodel.limits import angle_limits
-from knuckle.skeleton import ORDERS, from_common, wrist_to_palm
+from knuckle.skeleton import FINGERS, ORDERS, from_common, wrist_to_palm
 
 MODEL = HandModel.open()
 COUNT = 12
@@ -58,6 +66,28 @@ def test_units_are_named(unit, factor):
     assert unit in report.findings[0].message
 
 
+@pytest.mark.parametrize("size", [0.0, -4.5, 2.0])
+def test_inches_are_doubtful_and_no_centimetres(size):
+    shape = np.eye(10)[0] * size  # an adult's, a small child's and a large one's hand
+    joints = MODEL.joints(named_pose("half_closed"), shape=shape)[None]
+    assert find_units(relative_size(100 * joints, MODEL))[0] == "centimetres"
+    report = check_poses(joints / 0.0254)
+    assert kinds(report) == ["unit"], report.lines()
+    assert report.unit == "inches"
+    assert report.error_mm < 1
+    (message,) = [finding.message for finding in report.findings]
+    assert message.startswith("the joints seem to be in inches")
+    assert "multiply them by 0.0254" in message
+
+
+def test_joints_relative_to_a_bone_are_not_called_inches_alone():
+    joints = hands(count=1)
+    joints /= np.linalg.norm(joints[0, 10] - joints[0, 9])
+    (finding,) = check_poses(joints).findings
+    assert finding.kind == "unit"
+    assert "or in lengths of a bone" in finding.message
+
+
 def test_a_scale_that_is_no_unit_is_reported():
     report = check_poses(hands() / 0.09)
     assert kinds(report) == ["unit"]
@@ -86,6 +116,51 @@ def test_an_order_without_a_name_is_given_as_a_permutation():
     report = check_poses(stored)
     assert kinds(report) == ["order"]
     assert str(list(order.permutation)) in report.findings[0].message
+
+
+SWAPS = [(one, other) for one in range(5) for other in range(one + 1, 5)]
+
+
+@pytest.mark.parametrize(("one", "other"), SWAPS)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_swapped_fingers_are_named(side, one, other):
+    order = list(range(5))
+    order[one], order[other] = other, one
+    joints = hands(side)
+    stored = joints[:, [0, *(1 + 4 * finger + level for finger in order for level in range(4))]]
+    for some in (stored, stored[3:4]):
+        report = check_poses(some, side)
+        assert kinds(report) == ["order"], report.lines()
+        message = report.findings[0].message
+        assert f"seem to be in another order, {FINGERS[one]} and {FINGERS[other]} finger swapped" in message
+        permutation = json.loads(re.search(r"joints\[:, (\[.*\])\]", message)[1])
+        np.testing.assert_array_equal(some[:, permutation], joints if len(some) > 1 else joints[3:4])
+
+
+def test_swapped_fingers_of_another_order_and_of_a_palm():
+    joints = hands()[:, [*range(5), *range(9, 13), *range(5, 9), *range(13, 21)]]
+    report = check_poses(from_common(joints, "rhd"))
+    assert kinds(report) == ["order"], report.lines()
+    assert "with index and middle finger swapped; convert them with joints[:, [" in report.findings[0].message
+    assert report.possible == COUNT
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.003, 0.006])
+def test_no_finger_of_a_noisy_hand_is_swapped(noise):
+    joints = hands(count=100)
+    joints += noise * np.random.default_rng(0).normal(size=joints.shape)
+    assert {find_fingers(hand[None], MODEL) for hand in joints} == {(0, 1, 2, 3, 4)}
+
+
+def test_an_unknown_order_is_no_question_of_sides():
+    joints = hands()
+    for seed in range(8):
+        permutation = np.random.default_rng(seed).permutation(21)
+        for some in (joints[:, permutation], joints[:1, permutation]):
+            report = check_poses(some)
+            assert kinds(report)[-1] == "unlike", report.lines()
+            assert "side" not in kinds(report)
+            assert "check the order of the joints" in report.findings[-1].message
 
 
 def test_the_palm_for_the_wrist_is_named():
@@ -176,7 +251,7 @@ def test_mixed_sides_not_finite_and_collapsed_frames_are_distinguished():
 def test_points_that_are_no_hand():
     noise = np.random.default_rng(0).normal(size=(20, 21, 3)) * 0.03
     report = check_poses(noise)
-    assert "bones" in kinds(report)
+    assert "unlike" in kinds(report)
     assert report.possible == 0
     nothing = check_poses(np.zeros((2, 21, 3)))
     assert kinds(nothing) == ["collapsed"]
@@ -221,7 +296,8 @@ def test_candidates_are_permutations_and_hold_every_named_order():
 
 def test_order_and_unit_are_independent_of_each_other_and_of_the_side():
     joints = hands("left")
-    assert find_unit(from_common(joints, "interhand"))[0] == "metres"
+    assert find_units(relative_size(from_common(joints, "interhand"), MODEL, order_known=False)) == ("metres",)
+    assert find_units(relative_size(1e3 * joints, MODEL)) == ("millimetres",)
     order, cost = find_order(1e3 * from_common(joints, "interhand"), MODEL)
     assert "interhand" in order.names
     assert cost == pytest.approx(float(proportion_cost(joints, MODEL).mean()))

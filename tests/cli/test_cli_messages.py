@@ -73,8 +73,13 @@ def test_the_folder_of_a_run_names_its_last_checkpoint(tmp_path, capsys):
     run = tmp_path / "run"
     for step in (5, 20):
         checkpoint.save(run, step, {"system": "shipped"}, {}, {})
-    assert main(["export", str(run), "--out", str(tmp_path / "a.onnx")]) == 2
-    assert f"the last one of this run is {run / 'step-0000020'}" in capsys.readouterr().err
+    assert main(["export", str(run)]) == 2  # it has no weights
+    shown = capsys.readouterr()
+    assert shown.out == f"the last checkpoint of {run} is {run / 'step-0000020'}\n"
+    for folder, what in ((tmp_path, "holds none"), (tmp_path / "gone", "does not exist")):
+        assert main(["export", str(folder)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{folder} must be a checkpoint (a folder step-...), or hold some, but {what}" in line
     assert main(["predict", "a.jpg", "--out", str(tmp_path / "out"), "--model", str(run)]) == 2
     assert f"the last one of this run is {run / 'step-0000020'}" in capsys.readouterr().err
 

@@ -55,7 +55,7 @@ def test_angles_are_an_array_with_names(hands):
     assert pickle.loads(pickle.dumps(hands[0])).angles == angles
     with pytest.raises(ValueError, match="read-only"):
         np.asarray(angles)[0] = 1.0
-    with pytest.raises(KeyError, match="index_flexion"):
+    with pytest.raises(KeyError, match=r"hand.angles.names, such as index_.*, but got 'index_flexion'"):
         angles["index_flexion"]
 
 

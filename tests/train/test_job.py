@@ -128,6 +128,11 @@ def test_a_mix_is_trained_exported_and_predicts(data, tmp_path, capsys):
         out = tmp_path / "out"
         assert main(["predict", str(picture), "--out", str(out), "--model", str(tmp_path / "hand.onnx")]) == 0
         assert (out / "hand.json").exists()
+    capsys.readouterr()
+    assert main(["export", str(run)]) == 0
+    last = run / "step-0000006"
+    assert capsys.readouterr().out.startswith(f"the last checkpoint of {run} is {last}\nwrote {last}.onnx (")
+    assert Path(f"{last}.onnx").read_bytes() == (tmp_path / "hand.onnx").read_bytes()
     assert main(["export", str(run / "step-0000006"), "--out", str(tmp_path / "a.onnx"), "--half", "--int8", data]) == 2
     assert "two ways to hold the weights" in said(capsys)
     assert main(["export", str(run / "step-0000006"), "--out", str(tmp_path / "a.bin")]) == 2

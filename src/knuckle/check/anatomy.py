@@ -48,7 +48,6 @@ class Anatomy:
     Attributes:
         error: (N,) metres, mean residual of the fit within the limits.
         noise: (N,) metres, mean residual of the best fit, with the limits or without.
-        size: (N,) metres, root mean square distance of the joints from their centre.
         lengths, fitted_lengths: (N, 20) metres, bone lengths of the given joints and of the fitted hand.
         outside_limits: (N,) true where the pose is outside the limits.
         violations: the angles that explain a violation alone; none for a frame where it takes several together.
@@ -57,7 +56,6 @@ class Anatomy:
 
     error: Float[np.ndarray, " N"]
     noise: Float[np.ndarray, " N"]
-    size: Float[np.ndarray, " N"]
     lengths: Float[np.ndarray, "N 20"]
     fitted_lengths: Float[np.ndarray, "N 20"]
     outside_limits: Bool[np.ndarray, " N"]
@@ -86,7 +84,6 @@ def examine(
     return Anatomy(
         error=np.concatenate([part.error for part in parts]),
         noise=np.concatenate([part.noise for part in parts]),
-        size=np.concatenate([part.size for part in parts]),
         lengths=np.concatenate([part.lengths for part in parts]),
         fitted_lengths=np.concatenate([part.fitted_lengths for part in parts]),
         outside_limits=np.concatenate([part.outside_limits for part in parts]),
@@ -95,14 +92,19 @@ def examine(
     )
 
 
+def max_residual(joints: Float[np.ndarray, "N 21 3"]) -> Float[np.ndarray, " N"]:
+    """Metres: the mean residual of a fit above which joints are not a hand's."""
+    centred = joints - joints.mean(axis=1, keepdims=True)
+    size = np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))
+    return np.maximum(_MAX_RELATIVE_RESIDUAL * size, _MIN_RESIDUAL)
+
+
 def _examine_batch(joints: Float[np.ndarray, "N 21 3"], side: str, model: HandModel, start: int) -> Anatomy:
     limits = angle_limits()
     within = fit_hand(model, joints, side=side)
     free = fit_hand(model, joints, side=side, limits=None)
     held, freed = _rms(within, joints), _rms(free, joints)
-    centred = joints - joints.mean(axis=1, keepdims=True)
-    size = np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))
-    not_a_hand = np.minimum(within.error, free.error) > np.maximum(_MAX_RELATIVE_RESIDUAL * size, _MIN_RESIDUAL)
+    not_a_hand = np.minimum(within.error, free.error) > max_residual(joints)
     outside_limits = _explained_without_limits(held, freed) & ~not_a_hand
     if outside_limits.any():
         # The fit without limits is without a prior of the angles too, and finds its way around local minima. A thumb
@@ -115,7 +117,6 @@ def _examine_batch(joints: Float[np.ndarray, "N 21 3"], side: str, model: HandMo
     return Anatomy(
         error=within.error,
         noise=np.minimum(within.error, free.error),
-        size=size,
         lengths=bone_lengths(joints),
         fitted_lengths=bone_lengths(within.joints),
         outside_limits=outside_limits,

@@ -1,9 +1,12 @@
 """Conventions of recorded joints: unit, joint order, and whether the root is the wrist or the palm's centre.
 
-Files rarely state them. The unit is determined from the size of the hand and the order from the proportions of its
-bones. Both depend on distances between joints rather than on the pose.
+Files rarely state them. The order is determined from the proportions of the bones, which finger is which from the
+places of their bases across the palm, and the unit from the lengths of the bones. All depend on distances between
+joints rather than on the pose.
 """
 
+import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,12 +16,17 @@ from jaxtyping import Float
 
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.biomechanics import bone_lengths
-from knuckle.skeleton import ORDERS, palm_to_wrist
+from knuckle.skeleton import FINGER_JOINTS, FINGERS, ORDERS, palm_to_wrist
 
-# Metres per unit. Root mean square distances of the joints from their centre are 0.020 m (a toddler's fist) to 0.084 m
-# (a large man's spread hand) within the open hand's limits, so units that differ by a factor of ten are unambiguous.
-UNITS: Mapping[str, float] = MappingProxyType({"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001})
-_SIZE_RANGE = (0.018, 0.11)
+# Metres per unit. Within the open hand's limits bones are 0.42 (a toddler's) to 1.35 times as long as the average
+# hand's, so all pairs of units are unambiguous but one: a large man's hand in inches has the size of a small child's
+# in centimetres.
+UNITS: Mapping[str, float] = MappingProxyType(
+    {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254}
+)
+_SIZE_RANGE = (0.42, 1.5)
+# Metres: root mean square distance of the joints from their centre in a half-closed average hand.
+_SPREAD = 0.05
 # Truncated cost of a bone: |log ratio to the average hand's proportion| over the tolerance, at most the maximum.
 _TOLERANCE, _MAX_BONE_COST = 0.25, 4.0
 # Another order is accepted where its cost is below this fraction of the common order's and below this threshold. On 402
@@ -28,6 +36,12 @@ _MAX_COST_RATIO, _MAX_COST = 0.67, 0.7
 # of the open hand 0.9.
 MAX_PROPORTION_COST = 1.3
 _PALM_RECIPE = "middle_2"
+# Another order of the fingers is accepted where the distances between their bases and the wrist cost less than this
+# fraction of what they cost in the order given. Of hands in the right order no other costs less than 0.85 times as
+# much (402 recorded hands, 300 of the open hand with up to 6 mm of noise, each by itself); of two fingers swapped the
+# right order costs at most 0.65 times as much.
+_MAX_FINGER_COST_RATIO = 0.75
+_PALM_PAIRS = np.triu_indices(1 + len(FINGERS), k=1)
 
 
 @dataclass(frozen=True)
@@ -82,19 +96,29 @@ def candidate_orders() -> tuple[JointOrder, ...]:
     return tuple(found)
 
 
-def find_unit(joints: Float[np.ndarray, "N 21 3"]) -> tuple[str | None, float]:
-    """The unit in which the joints have the size of a hand; independent of their order.
+def find_units(size: float) -> tuple[str, ...]:
+    """The units in which joints have the size of a hand, the likeliest first; empty where they have it in none.
 
-    Returns:
-        (name, size): a key of UNITS, or None where none does; and the median over the frames of the root mean square
-        distance of the joints from their centre, in the joints' unit.
+    Args:
+        size: see `relative_size`.
     """
+    found = [name for name, metres in UNITS.items() if _SIZE_RANGE[0] <= size * metres <= _SIZE_RANGE[1]]
+    return tuple(sorted(found, key=lambda name: abs(math.log(size * UNITS[name]))))
+
+
+def relative_size(joints: Float[np.ndarray, "N 21 3"], model: HandModel, order_known: bool = True) -> float:
+    """How large hands are, relative to the average hand in metres: the median over bones and frames.
+
+    Args:
+        joints: (N, 21, 3), N >= 1, any unit.
+        model: the average hand.
+        order_known: the joints are in the common order. Otherwise their distances from their centre are compared, which
+            depend on the pose.
+    """
+    if order_known:
+        return float(np.median(bone_lengths(joints) / bone_lengths(model.joints_rest)))
     centred = joints - joints.mean(axis=1, keepdims=True)
-    size = float(np.median(np.sqrt((centred**2).sum(axis=-1).mean(axis=-1))))
-    for name, metres in UNITS.items():
-        if _SIZE_RANGE[0] <= size * metres <= _SIZE_RANGE[1]:
-            return name, size
-    return None, size
+    return float(np.median(np.sqrt((centred**2).sum(axis=-1).mean(axis=-1)))) / _SPREAD
 
 
 def find_order(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> tuple[JointOrder, float]:
@@ -116,11 +140,79 @@ def find_order(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> tuple[J
     return orders[0], costs[0]
 
 
+def find_fingers(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> tuple[int, ...]:
+    """Which finger each of FINGERS is stored as, from the places of the fingers' bases, over all frames.
+
+    Fingers are too similar to be told apart by the proportions of their bones; their bases form a row, which starts
+    near the thumb's.
+
+    Args:
+        joints: (N, 21, 3), N >= 1, the common order but for the fingers, any unit and side.
+        model: gives the distances.
+
+    Returns:
+        Five indices into FINGERS: (0, 1, 2, 3, 4) unless another order fits much better; with index and middle finger
+        swapped (0, 2, 1, 3, 4).
+    """
+    bases = [0, *(FINGER_JOINTS[finger][0] for finger in FINGERS)]
+    average = _log_distances(np.asarray(model.joints_rest)[None, bases])[0]
+    stored = _log_distances(joints[:, bases])
+    orders = list(itertools.permutations(range(len(FINGERS))))
+    costs = []
+    for order in orders:
+        which = [0, *(1 + finger for finger in order)]
+        ratio = (stored[:, which][:, :, which] - average)[:, *_PALM_PAIRS]
+        costs.append(float(_truncated_cost(ratio).mean()))
+    best = int(np.argmin(costs))
+    return orders[best] if costs[best] < _MAX_FINGER_COST_RATIO * costs[0] else orders[0]
+
+
+def with_fingers(order: JointOrder, fingers: tuple[int, ...]) -> JointOrder:
+    """The order with its fingers rearranged.
+
+    Args:
+        order: in which the fingers are not where they should be.
+        fingers: see `find_fingers`.
+    """
+    inner = [joint for finger in fingers for joint in FINGER_JOINTS[FINGERS[finger]]]
+    permutation = tuple(order.permutation[joint] for joint in (0, *inner))
+    names = tuple(name for name, other in ORDERS.items() if other == permutation and not order.palm)
+    return JointOrder(f"{order.description}, with {finger_change(fingers)}", names, permutation, order.palm)
+
+
+def stored_fingers(order: JointOrder) -> tuple[int, ...] | None:
+    """Which finger each of FINGERS is stored as, where the order is the common one but for the fingers; else None."""
+    fingers = tuple((order.permutation[joints[0]] - 1) // 4 for joints in FINGER_JOINTS.values())
+    common = JointOrder("", (), ORDERS["common"])
+    if order.palm or sorted(fingers) != list(range(len(FINGERS))):
+        return None
+    return fingers if with_fingers(common, fingers).permutation == order.permutation else None
+
+
+def finger_change(fingers: tuple[int, ...]) -> str:
+    """In words: "index and middle finger swapped", or "fingers as thumb, little, ..."."""
+    moved = [FINGERS[i] for i, finger in enumerate(fingers) if finger != i]
+    if len(moved) == 2:
+        return f"{' and '.join(moved)} finger swapped"
+    stored = sorted(range(len(fingers)), key=lambda i: fingers[i])
+    return f"fingers as {', '.join(FINGERS[i] for i in stored)}"
+
+
 def proportion_cost(joints: Float[np.ndarray, "N 21 3"], model: HandModel) -> Float[np.ndarray, " N"]:
     """Mean truncated deviation of bone proportions from the average hand's: about 0.3 for hands, 1 to 3 for others.
 
     Invariant to scale: log ratios are taken relative to their median."""
     lengths = np.maximum(bone_lengths(joints), np.finfo(np.float64).tiny)
-    ratio = np.log(lengths / bone_lengths(model.joints_rest))
-    ratio -= np.median(ratio, axis=1, keepdims=True)
-    return np.minimum(np.abs(ratio) / _TOLERANCE, _MAX_BONE_COST).mean(axis=1)
+    return _truncated_cost(np.log(lengths / bone_lengths(model.joints_rest)))
+
+
+def _truncated_cost(log_ratios: Float[np.ndarray, "N k"]) -> Float[np.ndarray, " N"]:
+    """Mean truncated deviation of log ratios from their median."""
+    deviation = np.abs(log_ratios - np.median(log_ratios, axis=1, keepdims=True))
+    return np.minimum(deviation / _TOLERANCE, _MAX_BONE_COST).mean(axis=1)
+
+
+def _log_distances(points: Float[np.ndarray, "N k 3"]) -> Float[np.ndarray, "N k k"]:
+    """Logarithms of the distances between all points."""
+    distances = np.linalg.norm(points[:, :, None] - points[:, None], axis=-1)
+    return np.log(np.maximum(distances, np.finfo(np.float64).tiny))

@@ -6,22 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from knuckle.check.anatomy import Anatomy, examine
+from knuckle.check.anatomy import Anatomy, examine, max_residual
 from knuckle.check.conventions import (
     MAX_PROPORTION_COST,
     UNITS,
     JointOrder,
     candidate_orders,
+    find_fingers,
     find_order,
-    find_unit,
+    find_units,
+    finger_change,
     proportion_cost,
+    relative_size,
+    stored_fingers,
+    with_fingers,
 )
 from knuckle.check.ranges import report_ranges
 from knuckle.check.report import CheckReport, Finding, listed
 from knuckle.check.side import DECISION_THRESHOLD, right_log_odds
 from knuckle.fit import fit_hand
 from knuckle.handmodel import ANGLE_NAMES, HandLimits, HandModel, human_limits
-from knuckle.handmodel.biomechanics import bone_lengths
 from knuckle.handmodel.limits import angle_limits
 from knuckle.skeleton import BONES, JOINT_NAMES
 
@@ -41,9 +45,13 @@ _MAX_MIRRORED_RATIO = 0.67
 
 @dataclass(frozen=True)
 class _Interpretation:
-    """Order and unit determined for the recording, and its joints converted accordingly."""
+    """Order and unit determined for the recording, and its joints converted accordingly.
+
+    `order_known` is false where no order gives the joints the proportions of a hand.
+    """
 
     order: JointOrder
+    order_known: bool
     unit: str | None
     scale: float
     joints: Float[np.ndarray, "M 21 3"]  # common order, metres
@@ -84,14 +92,13 @@ def check_poses(
     if len(usable) == 0:
         return _unreadable_report(joints, side, findings)
     interpretation = _interpret(joints[usable], model, findings, tuple(range(len(joints))))
-    costs = proportion_cost(interpretation.joints, model)
-    found_side = _determine_side(interpretation.joints, side, model, findings, notes, usable)
-    if float(np.median(costs)) > MAX_PROPORTION_COST:
+    if not interpretation.order_known:
         message = (
             "the bones do not have the proportions of a hand in any known joint order; check the order of the joints"
         )
-        findings.append(Finding("bones", message, tuple(usable.tolist())))
-        return _report(joints, side, found_side, interpretation, 0, None, findings, notes)
+        findings.append(Finding("unlike", message, tuple(usable.tolist())))
+        return _report(joints, side, "undecided", interpretation, 0, None, findings, notes)
+    found_side = _determine_side(interpretation.joints, side, model, findings, notes, usable)
     fitted_side = side if found_side == "undecided" else found_side
     anatomy = examine(interpretation.joints, fitted_side, model, lambda done: progress(done, len(usable)))
     impossible = _report_frames(interpretation.joints, anatomy, fitted_side, model, usable, len(joints), findings)
@@ -148,26 +155,42 @@ def _interpret(
     joints: Float[np.ndarray, "M 21 3"], model: HandModel, findings: list[Finding], frames: tuple[int, ...]
 ) -> _Interpretation:
     sample = _subsample(joints, _SAMPLE_FRAMES)
-    unit, size = find_unit(sample)
     order, _ = find_order(sample, model)
-    common = order.to_common(joints)
-    if unit is None:
-        # Scale to the lengths of the average hand, so that the remaining checks can run.
-        scale = float(1 / np.median(bone_lengths(_subsample(common, _SAMPLE_FRAMES)) / bone_lengths(model.joints_rest)))
+    fingers = find_fingers(order.to_common(sample), model)
+    swapped = fingers != tuple(range(len(fingers)))
+    order = with_fingers(order, fingers) if swapped else order
+    sample = order.to_common(sample)
+    order_known = float(np.median(proportion_cost(sample, model))) <= MAX_PROPORTION_COST
+    size = relative_size(sample, model, order_known)
+    units = find_units(size)
+    findings += _unit_findings(units, size, frames)
+    # In no unit: of the size of the average hand, so that the remaining checks can run.
+    unit, scale = (units[0], UNITS[units[0]]) if units else (None, 1 / size)
+    if not order.is_common and order_known:
+        stored = stored_fingers(order) if swapped else None
+        findings.append(_order_finding(order, frames) if stored is None else _finger_finding(order, stored, frames))
+    return _Interpretation(order, order_known, unit, scale, order.to_common(joints) * scale)
+
+
+def _unit_findings(units: tuple[str, ...], size: float, frames: tuple[int, ...]) -> list[Finding]:
+    """What is wrong with the unit, if anything is; see `find_units` and `relative_size`."""
+    if units == ("metres",):
+        return []
+    if not units:
         message = (
-            f"the joints do not have the size of a hand in any of {', '.join(UNITS)} (their root mean square distance "
-            f"from their centre is {size:.4g} units, a hand's is 0.02 to 0.08 m); multiply them by about {scale:.3g} "
-            "for an average hand in metres"
+            f"the joints do not have the size of a hand in any of {', '.join(UNITS)} (they are {size:.3g} times as "
+            f"large as an average hand in metres); multiply them by about {1 / size:.3g} for one in metres"
         )
-        findings.append(Finding("unit", message, frames))
+    elif "inches" in units:
+        # So are joints in lengths of a bone, as networks give them.
+        factors = " or ".join(f"{UNITS[unit]:g}" for unit in units)
+        message = (
+            f"the joints seem to be in {' or '.join(units)}, or in lengths of a bone, not in metres; multiply them by "
+            f"{factors}, or by about {1 / size:.3g} for an average hand"
+        )
     else:
-        scale = UNITS[unit]
-        if unit != "metres":
-            message = f"the joints are in {unit}, not metres; multiply them by {scale:g}"
-            findings.append(Finding("unit", message, frames))
-    if not order.is_common:
-        findings.append(_order_finding(order, frames))
-    return _Interpretation(order, unit, scale, common * scale)
+        message = f"the joints are in {units[0]}, not metres; multiply them by {UNITS[units[0]]:g}"
+    return [Finding("unit", message, frames)]
 
 
 def _order_finding(order: JointOrder, frames: tuple[int, ...]) -> Finding:
@@ -177,6 +200,15 @@ def _order_finding(order: JointOrder, frames: tuple[int, ...]) -> Finding:
     known = f" ({', '.join(order.names)})" if order.names else ""
     how = f"skeleton.to_common(joints, {order.names[0]!r})" if order.names else f"joints[:, {list(order.permutation)}]"
     message = f"the joints are not in the common order but in {order.description}{known}; convert them with {how}"
+    return Finding("order", message, frames)
+
+
+def _finger_finding(order: JointOrder, fingers: tuple[int, ...], frames: tuple[int, ...]) -> Finding:
+    """Only the fingers are in another order; a doubtful finding, as it rests on the palm alone."""
+    message = (
+        f"the fingers seem to be in another order, {finger_change(fingers)}, as their bases lie across the palm; if a "
+        f"picture shows the same, convert them with joints[:, {list(order.permutation)}]"
+    )
     return Finding("order", message, frames)
 
 
@@ -204,6 +236,9 @@ def _determine_side(
         return found
     sample = _subsample(joints, _SIDE_SAMPLE_FRAMES)
     as_given, as_found = (fit_hand(model, sample, side=s).error for s in (side, found))
+    if np.median(as_found - max_residual(sample)) > 0:
+        # Points that are no hand's; `examine` finds that.
+        return "undecided"
     if np.median(as_found) > np.median(as_given):
         notes.append(f"the hands appear to be {found} ones but fit as well as {side} ones")
         return "undecided"
@@ -236,7 +271,10 @@ def _report_frames(
     if not_a_hand.any():
         frames = usable[not_a_hand].tolist()
         worst = 1000 * float(anatomy.error[not_a_hand].max())
-        message = f"the joints are not those of a hand: mean residual up to {worst:.0f} mm ({listed(frames, total)})"
+        advice = "; check the order of the joints" if len(frames) == total else ""
+        message = (
+            f"the joints are not those of a hand: mean residual up to {worst:.0f} mm ({listed(frames, total)}){advice}"
+        )
         findings.append(Finding("unlike", message, tuple(frames)))
     odd_bones = _report_bones(anatomy, ~other & ~not_a_hand, usable, total, findings)
     _report_limits(anatomy, ~other & ~odd_bones, usable, total, findings)
@@ -349,5 +387,5 @@ def _report(
 def _unreadable_report(joints: Float[np.ndarray, "N 21 3"], side: str, findings: list[Finding]) -> CheckReport:
     """The report on a recording without a usable frame."""
     common = candidate_orders()[0]
-    empty = _Interpretation(common, None, 1.0, joints[:0])
+    empty = _Interpretation(common, False, None, 1.0, joints[:0])
     return _report(joints, side, "undecided", empty, 0, None, findings, ["no frame could be checked"])

@@ -35,7 +35,7 @@ class CheckReport:
         frames: N.
         given_side: "left" or "right", the expected side.
         side: the side determined from the poses; "undecided" where they are ambiguous, as flat hands are.
-        unit: a key of interpretation.UNITS, or None where the joints have the size of a hand in none.
+        unit: a key of conventions.UNITS, or None where the joints have the size of a hand in none.
         order: the joint order in words; order_names: its keys in skeleton.ORDERS.
         possible: number of anatomically possible frames, after conversion from that order, unit and side.
         error_mm: mean residual of the fitted hands in millimetres; None where nothing could be fitted.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-_FINDING_MM = 50.0
+_FINDING_MM = 25.0
 
 
 def fit(
@@ -28,8 +28,8 @@ def fit(
 
     Writes OUT/fit.npz: angles (N, 23) in radians and angle_names, shape (N, 10) and shape_names, rotation (N, 3, 3),
     translation (N, 3) and joints (N, 21, 3) in metres, error_mm (N,), side. After an interruption with Ctrl-C the
-    same command resumes where it stopped. Joints in another unit, joint order or of the other side are refused, with
-    what `knuckle check` found. The exit status is 1 where the joints are no hand's: 50 mm off on average.
+    same command resumes where it stopped. Joints in another unit or joint order, of the other side or of no hand are
+    refused, with what `knuckle check` found. The exit status is 1 where they are 25 mm off on average, as no hand is.
 
     Examples:
 
@@ -66,14 +66,14 @@ def fit(
     tips
         The robot's fingertip links, where they are not found by themselves: thumb=LINK,index=LINK,...
     force
-        Fit also what `knuckle check` finds to be in another unit, joint order, or of the other side.
+        Fit also what `knuckle check` finds to be in another unit, joint order, of the other side, or no hand.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from knuckle.cli.options import chosen_hands, named_tips
     from knuckle.files import remove_leftovers
     from knuckle.jobs import fit_recording, require_conventions, write_recording, write_robot
-    from knuckle.posefile import require_finite, require_near
+    from knuckle.posefile import require_distinct, require_finite, require_near
     from knuckle.retarget import RobotHand
 
     if fps is not None and not 0.001 <= fps <= 1e6:
@@ -84,6 +84,7 @@ def fit(
     joints, fps = recording.joints, recording.fps(30.0) if fps is None else fps
     require_finite(joints, poses)
     require_near(joints, poses)
+    require_distinct(joints, poses)
     if not force:
         require_conventions(joints, side, poses)
     # Before hours are spent on fitting for a robot that is no hand.

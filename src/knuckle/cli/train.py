@@ -103,29 +103,33 @@ def train(
     return 0
 
 
-def export(checkpoint: Path, *, out: Path, half: bool = False, int8: str | None = None) -> int:
+def export(checkpoint: Path, *, out: Path | None = None, half: bool = False, int8: str | None = None) -> int:
     """Turn a checkpoint into an ONNX file with a contract: metadata that describe its inputs and outputs.
 
     Examples:
 
-        knuckle export runs/hand/step-0010000 --out hand.onnx
+        knuckle export runs/hand
 
         knuckle export runs/hand/step-0010000 --out hand.onnx --int8 pictures
 
     Parameters
     ----------
     checkpoint
-        A folder step-... that `knuckle train` wrote.
+        A folder step-... that `knuckle train` wrote; of the folder of a whole run, the last of them.
     out
-        The file to write, ending in .onnx.
+        The file to write, ending in .onnx; if not given, step-....onnx beside the checkpoint.
     half
         Store the weights as float16, in half the space; joints then move by some hundredths of a pixel.
     int8
         Quantise to 8-bit integers, with ranges from some 500 examples of this data set (as --data of `knuckle train`):
         about twice as fast; joints then move by about half a percent of the crop's side.
     """
+    from knuckle.train.checkpoint import checkpoint_of
     from knuckle.train.job import export_checkpoint
 
-    for path in export_checkpoint(checkpoint, out, half, int8):
+    folder = checkpoint_of(checkpoint)
+    if folder != checkpoint:
+        print(f"the last checkpoint of {checkpoint} is {folder}")
+    for path in export_checkpoint(folder, out or folder.with_name(f"{folder.name}.onnx"), half, int8):
         print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0

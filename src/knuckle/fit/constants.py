@@ -23,7 +23,7 @@ class FitConstants:
         tip_skinning: of the fingertips where these are vertices (MANO), else None.
 
     Raises:
-        TypeError: the model's constants are not NumPy arrays.
+        TypeError: the model is none, or its constants are not NumPy arrays.
     """
 
     model: HandModel
@@ -32,6 +32,11 @@ class FitConstants:
 
     @classmethod
     def of(cls, model: HandModel) -> "FitConstants":
+        if not isinstance(model, HandModel):
+            raise TypeError(
+                f"model must be the hand to fit, knuckle.HandModel.open(), but got {type(model).__name__}; the joints "
+                "come second"
+            )
         tips = model.tip_vertices
         return cls(model, kinematics_of(model), None if tips is None else linear_skinning_of(model, tips))
 

@@ -1,5 +1,6 @@
 """Least-squares fit of the hand model to joints or a mesh: angles, shape, rotation and translation."""
 
+import warnings
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ from knuckle.handmodel.placement import Side
 # departs from the model's.
 JOINT_UNCERTAINTY = 0.003
 VERTEX_UNCERTAINTY = 0.01
+# Metres: farther from the joints on average no hand is that has about their size.
+_WARN_ABOVE = 0.2
 _CONJUGATE = MIRROR[:, None] * MIRROR
 
 
@@ -131,6 +134,13 @@ def fit_hand(
             uncertainty is not positive, or an option is unknown.
         TypeError: the model's constants are not NumPy arrays.
 
+    Warns:
+        UserWarning: hands are 0.2 m off on average, as where the points are in another unit.
+
+    Note:
+        The closest hand is found, whatever the points are. Those of a hand in metres, in the common order and of its
+        side are within a centimetre of it (`Fit.error`); `knuckle.check.check_poses` says what is wrong with others.
+
     Source: Levenberg-Marquardt with an active set (Nocedal & Wright, Numerical Optimization, 2006, sections 10.3 and
     16.7); translation eliminated as a linear unknown; the shared shape by variable projection.
     """
@@ -170,7 +180,14 @@ def fit_hand(
         result = search_shared(problem, warm, options)
     else:
         result = search(problem, _fixed_shape(problem, shape, leading), warm, options)
-    return _to_fit(hand.model, problem, result, leading)
+    fit = _to_fit(hand.model, problem, result, leading)
+    if (fit.error > _WARN_ABOVE).any():
+        warnings.warn(
+            f"the points must be those of hands in metres but are up to {fit.error.max():.3g} m away from the fit; "
+            "knuckle.check.check_poses(joints, side) says in which unit and order they are",
+            stacklevel=2,
+        )
+    return fit
 
 
 def _centred_targets(skinning: LinearSkinning | None, joints, vertices, side, joint_uncertainty, vertex_uncertainty):

@@ -1,6 +1,7 @@
 """The 23 angles of one hand: an array whose entries have names."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,12 @@ class Angles(Mapping[str, float]):
         self._values.flags.writeable = False
 
     def __getitem__(self, name: str) -> float:
-        return float(self._values[_PLACES[name]])
+        try:
+            return float(self._values[_PLACES[name]])
+        except KeyError:
+            close = get_close_matches(str(name), ANGLE_NAMES, 3, 0.5)
+            hint = f", such as {' or '.join(close)}" if close else ""
+            raise KeyError(f"must be one of the 23 names in hand.angles.names{hint}, but got {name!r}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(ANGLE_NAMES)

@@ -50,6 +50,21 @@ def newest(run: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def checkpoint_of(folder: Path) -> Path:
+    """The folder itself, or of the folder of a run its last complete checkpoint.
+
+    Raises:
+        FileNotFoundError: it is neither.
+    """
+    if (folder / "config.json").exists():
+        return folder
+    last = newest(folder)
+    if last is None:
+        what = "holds none" if folder.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{folder} must be a checkpoint (a folder step-...), or hold some, but {what}")
+    return last
+
+
 def save(
     run: Path, step: int, about: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Tensor], keep: int = 2
 ) -> Path:
