@@ -41,7 +41,7 @@ def person(
     import sys
 
     from knuckle.cli.options import check_sources
-    from knuckle.image.read import PictureError, decode_picture
+    from knuckle.image.read import PictureError, decode_picture, picture_bytes
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import camera_of, read_camera
     from knuckle.predict.person import measure_shape, write_person
@@ -56,7 +56,7 @@ def person(
         try:
             if path.suffix.lower() in VIDEOS:
                 raise PictureError("is a video; save some of its frames as pictures")
-            data = path.read_bytes()
+            data = picture_bytes(path)
             image = decode_picture(data)
             found = predictor(
                 image, camera_of((image.shape[1], image.shape[0]), data, K, 0.0).camera, 1, check_channels=False

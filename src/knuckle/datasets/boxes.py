@@ -6,11 +6,14 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.datasets.layout import BrokenDataset, require
+from knuckle.files import RefusedFile, load_mesh
 from knuckle.skeleton import BOX_CORNERS
+
+_MAX_BYTES = 2**28  # of a mesh; ShapeNet's largest have a hundred million
 
 
 def read_vertices(path: Path, layout: str) -> Float[np.ndarray, "v 3"]:
-    """Vertices of a mesh file (.ply, .obj), through trimesh.
+    """Vertices of a mesh file, through trimesh.
 
     Args:
         path: the file.
@@ -24,18 +27,10 @@ def read_vertices(path: Path, layout: str) -> Float[np.ndarray, "v 3"]:
         ImportError: trimesh is not installed.
         BrokenDataset: it does not hold a mesh.
     """
-    require(path, layout)
     try:
-        import trimesh
-    except ImportError as error:
-        raise ImportError(f"{path} is a mesh file, which takes trimesh: pip install 'knuckle[datasets]'") from error
-    try:
-        mesh = trimesh.load_mesh(str(path), process=False)
-        vertices = np.asarray(mesh.vertices, np.float64)
-    except Exception as error:  # trimesh raises any exception of its parsers
-        raise BrokenDataset(
-            f"{path} must be a mesh but cannot be read ({type(error).__name__}: {error}); fetch it again"
-        ) from error
+        vertices, _ = load_mesh(require(path, layout), _MAX_BYTES)
+    except RefusedFile as error:
+        raise BrokenDataset(f"{error}; or fetch it again") from None
     if len(vertices) == 0:
         raise BrokenDataset(f"{path} must be a mesh but has no vertices; fetch it again")
     return vertices

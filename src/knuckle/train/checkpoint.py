@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from knuckle.files import InputError, load_json, regular_file, sync
+from knuckle.files import InputError, load_json, sync
+from knuckle.systems.tensors import read_tensors
 
 _MAX_CONFIG = 2**24
 _NAME = re.compile(r"step-(\d+)")
@@ -84,10 +85,6 @@ def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         raise OSError(f"{path} cannot be written ({error}); make room, and start again") from error
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    return load_file(regular_file(path))
-
-
 def checkpoints(run: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first."""
     found = [p for p in run.glob("step-*") if _NAME.fullmatch(p.name) and (p / "config.json").exists()]
@@ -111,10 +108,9 @@ def load(folder: Path) -> Checkpoint:
         if not isinstance(about, dict):
             raise ValueError("config.json holds no names")
         return Checkpoint(
-            about, _read_tensors(folder / "weights.safetensors"), _read_tensors(state) if state.exists() else {}
+            about, read_tensors(folder / "weights.safetensors"), read_tensors(state) if state.exists() else {}
         )
-    # RuntimeError: torch, of shapes and kinds that do not fit.
-    except (SafetensorError, ValueError, RuntimeError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise InputError(f"{folder} must be a checkpoint but is damaged ({error}); train or copy it again") from error
 
 
