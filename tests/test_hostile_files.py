@@ -46,11 +46,10 @@ def test_past_failures_are_refused_cheaply(past, name):
 @pytest.mark.parametrize("name", TARGETS)
 def test_healthy_files_are_read(name, tmp_path):
     target = TARGETS[name]
-    for file, data in target.beside().items():
-        (tmp_path / file).write_bytes(data)
+    path = target.prepare(tmp_path)
     for seed in target.seeds():
-        (tmp_path / target.file).write_bytes(seed)
-        target.read(tmp_path / target.file)
+        path.write_bytes(seed)
+        target.read(path)
 
 
 def test_damaged_files_of_every_reader():
@@ -63,7 +62,7 @@ def test_faults_are_found():
     """The harness itself: crashes, time, memory, and what is run are told apart."""
     code = (
         "import json, os, time\n"
-        "from fuzz.limits import Read, outcomes\n"
+        "from fuzz.limits import InputError, Read, outcomes\n"
         "def crash(): os.abort()\n"
         "def slow():\n"
         "    until = time.process_time() + 2.1\n"
@@ -71,7 +70,7 @@ def test_faults_are_found():
         "def large(): return bytes(1) * 600_000_000\n"
         "def bug(): return {}['x']\n"
         "def program(): os.system('true')\n"
-        "def refused(): raise ValueError('no')\n"
+        "def refused(): raise InputError('no')\n"
         "reads = [crash, slow, large, bug, program, refused, dict]\n"
         "for found in outcomes(Read(lambda: None, read) for read in reads): print(json.dumps(found))\n"
     )

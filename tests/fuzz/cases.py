@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import scipy.sparse
 
-from fuzz.targets import joints, label, pictures, shard, shard_files
+from fuzz.target import joints
+from fuzz.targets import label, pictures, shard, shard_files
 from mano_fixture import mano_arrays
 
 _MEGABYTE = bytes(2**20)

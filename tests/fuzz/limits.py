@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from knuckle.files import InputError
+
 SECONDS = 2.0
 MEGABYTES = 500.0
 _KILL_SECONDS = 30
@@ -24,7 +26,7 @@ class Outcome(NamedTuple):
     """What became of one input.
 
     Attributes:
-        ended: "read", "refused" (ValueError or OSError, which a command shows as one line), else what went wrong.
+        ended: "read", "refused" (InputError or OSError, as all readers raise), else what went wrong.
         seconds, megabytes: of time, and of memory beyond what the process had.
         text: of the error.
     """
@@ -116,7 +118,7 @@ def _work(reads: list[Read], send: int) -> None:
         ended, text = "read", ""
         try:
             read()
-        except (ValueError, OSError) as error:
+        except (InputError, OSError) as error:
             ended, text = "refused", f"{type(error).__name__}: {error}"
         except BaseException as error:
             ended, text = "traceback", f"{type(error).__name__}: {error}"
