@@ -29,6 +29,7 @@ from knuckle.handmodel import HandModel, named_pose
 from knuckle.skeleton import FINGER_JOINTS, FINGERS
 
 _MAX_BYTES = 2**24
+_MAX_JOINTS = 1000
 # Joints that no angle moves, and the thumb's base.
 _PALM = [0, 1, 5, 9, 13, 17]
 # The hand of the other side must fit so much better before the robot's side is taken for a mistake.
@@ -293,6 +294,9 @@ def _pin() -> Any:
 def _read_model(path: Path) -> Any:
     build = _pin().buildModelFromXML
     text = read_text(path, _MAX_BYTES)
+    # Its parsers follow a chain of joints by recursion, until the stack ends.
+    if text.count("<joint") > _MAX_JOINTS:
+        raise InputError(f"{path} must have at most {_MAX_JOINTS} joints but has more; leave all but the hand out")
     try:
         return build(text, mimic=True)
     except (ValueError, RuntimeError) as error:

@@ -14,7 +14,9 @@ from knuckle.files import InputError
 
 SECONDS = 2.0
 MEGABYTES = 500.0
-_KILL_SECONDS = 30
+# Of the processor, and of the clock: a reader that waits for something uses no processor, and on a machine that is busy
+# with other programs one that works hardly does.
+_WORK_SECONDS, _WAIT_SECONDS = 30, 600
 _STOPPED = 70
 _ADDRESS_SPACE = 3 * 2**30  # beyond what the process has: a reader that asks for more fails instead of the machine
 # What no reader does: start programs, connect, rename, remove, or write.
@@ -110,8 +112,9 @@ def _work(reads: list[Read], send: int) -> None:
     sys.addaudithook(hook)
     sys.dont_write_bytecode = True
     for prepare, read in reads:
-        signal.alarm(_KILL_SECONDS)
         prepare()
+        signal.setitimer(signal.ITIMER_PROF, _WORK_SECONDS)
+        signal.alarm(_WAIT_SECONDS)
         seen.clear()
         _reset_peak()
         before, began, worked = _status("VmRSS"), time.perf_counter(), time.process_time()
@@ -122,8 +125,10 @@ def _work(reads: list[Read], send: int) -> None:
             ended, text = "refused", f"{type(error).__name__}: {error}"
         except BaseException as error:
             ended, text = "traceback", f"{type(error).__name__}: {error}"
-        # Time given to other programs does not count; a reader that hangs is killed by the alarm.
+        # Time given to other programs does not count; a reader that hangs is killed by one of the timers.
         seconds = min(time.perf_counter() - began, time.process_time() - worked)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.alarm(0)
         if seen:
             ended, text = "ran code", seen[0]
             seen.clear()

@@ -159,8 +159,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         import yaml
     except ImportError as error:
         raise ImportError(f"{path} is a YAML file, which takes PyYAML: pip install 'knuckle[datasets]'") from error
+    text = read_text(path, _MAX_YAML)
     try:
-        content = yaml.safe_load(read_text(path, _MAX_YAML))
+        # A few lines of references to references become billions of entries for whoever walks through them.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("it refers to its own parts")
+        content = yaml.safe_load(text)
     # RecursionError of deep nesting, ValueError of damaged numbers and dates.
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise BrokenDataset(f"{path} must be YAML but cannot be read ({str(error)[:200]}); fetch it again") from error

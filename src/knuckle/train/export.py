@@ -30,16 +30,15 @@ def open_checkpoint(folder: Path) -> tuple[System, nn.Module]:
 
     Raises:
         FileNotFoundError: the folder is no checkpoint.
-        InputError: it is damaged, or its configuration is of another network, or of none.
-        ValueError: it is of a system or configuration that is not known.
+        InputError: it is damaged, or its system or configuration is another network's, or none.
     """
     loaded = checkpoint.load(folder)
-    system = open_system(str(loaded.about.get("system")), loaded.about.get("config"))
     try:
+        system = open_system(str(loaded.about.get("system")), loaded.about.get("config"))
         with no_larger_than(loaded.weights):
             network = system.network()
-    except (RuntimeError, TypeError, ArithmeticError, LookupError) as error:
-        reason = str(error).splitlines()[0]
+    except (ValueError, RuntimeError, TypeError, ArithmeticError, LookupError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{folder} must hold a configuration that a network can be built of but {reason}") from error
     checkpoint.load_weights(network, loaded.weights)
     return system, network.eval()
