@@ -58,6 +58,11 @@ def test_damaged_files_of_every_reader():
     assert len(table) == len(TARGETS) + 1
 
 
+def test_the_readers_are_those_of_the_table():
+    lines = (TESTS.parent / "SECURITY.md").read_text().partition("| reader |")[2].partition("##")[0].splitlines()
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:] if line] == list(TARGETS)
+
+
 def test_faults_are_found():
     """The harness itself: crashes, time, memory, and what is run are told apart."""
     code = (

@@ -107,7 +107,7 @@ def _mano() -> list[bytes]:
 
 def _mano_npz() -> list[bytes]:
     arrays = mano_arrays(np.random.default_rng(0), left=False)
-    return [saved(lambda f: np.savez_compressed(f, **arrays))]
+    return [saved(lambda f: np.savez_compressed(f, allow_pickle=False, **arrays))]
 
 
 def _written(name: str, save: Callable[[Path], object]) -> list[bytes]:

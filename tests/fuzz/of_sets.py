@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,7 +62,7 @@ def _meshes(*kinds: str) -> Callable[[], list[bytes]]:
         for kind in kinds:
             suffix, _, encoding = kind.partition(" ")
             what = scene if suffix == "glb" else box
-            data = what.export(file_type=suffix, **({"encoding": encoding} if encoding else {}))
+            data: Any = what.export(file_type=suffix, **({"encoding": encoding} if encoding else {}))
             found.append(data if isinstance(data, bytes) else data.encode())
         return found
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.datasets.layout import BrokenDataset, require
-from knuckle.files import RefusedFile, load_mesh
+from knuckle.files import InputError, RefusedFile, load_mesh
 from knuckle.skeleton import BOX_CORNERS
 
 _MAX_BYTES = 2**28  # of a mesh; ShapeNet's largest have a hundred million
@@ -47,14 +47,20 @@ def oriented_corners(vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "8
 
     Raises:
         ImportError: trimesh is not installed.
+        InputError: they have no box, as points in a plane and some of huge coordinates have none.
     """
     import trimesh
 
-    to_origin, extents = trimesh.bounds.oriented_bounds(vertices)
-    corners = np.array(BOX_CORNERS) * extents
-    to_object = np.linalg.inv(to_origin)
-    # The order of a box's axes is arbitrary: sorting makes the result independent of the algorithm.
-    return binary_order(corners @ to_object[:3, :3].T + to_object[:3, 3])[0]
+    try:
+        to_origin, extents = trimesh.bounds.oriented_bounds(vertices)
+        corners = np.array(BOX_CORNERS) * extents
+        to_object = np.linalg.inv(to_origin)
+        # The order of a box's axes is arbitrary: sorting makes the result independent of the algorithm.
+        return binary_order(corners @ to_object[:3, :3].T + to_object[:3, 3])[0]
+    # RuntimeError: Qhull, of points in a plane.
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = str(error).strip().partition("\n")[0][:120]
+        raise InputError(f"points must have a box around them but {len(vertices)} have none ({reason})") from error
 
 
 def box_or_none(vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "8 3"] | None:

@@ -238,6 +238,8 @@ def open_network(
         _check_graph(session, contract)
     except ContractError as error:
         raise ContractError(f"{path} {error}") from None
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{path} must have names of UTF-8 text but has others ({error.reason}); {_AGAIN}") from None
     return session, contract
 
 

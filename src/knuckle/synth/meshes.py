@@ -42,7 +42,7 @@ def load_thing(path: Path) -> Thing:
         ImportError: trimesh is not installed.
     """
     vertices, faces = _read(path)
-    vertices = _in_its_box(vertices)
+    vertices = _in_its_box(vertices, path)
     inside = volume(vertices, faces)
     if inside < 0:
         faces, inside = faces[:, ::-1], -inside
@@ -77,11 +77,14 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return vertices, faces
 
 
-def _in_its_box(vertices: np.ndarray) -> np.ndarray:
+def _in_its_box(vertices: np.ndarray, path: Path) -> np.ndarray:
     """Vertices (N, 3) in the frame of their smallest box: origin in its middle, x its longest, z its shortest side."""
     import trimesh
 
-    to_box, extents = trimesh.bounds.oriented_bounds(vertices)
+    try:
+        to_box, extents = trimesh.bounds.oriented_bounds(vertices)
+    except (RuntimeError, ValueError, IndexError):  # Qhull, of points in a plane
+        raise InputError(f"{path} must enclose a volume but is flat; thicken the mesh") from None
     order = np.argsort(-np.asarray(extents), kind="stable")
     placed = (vertices @ to_box[:3, :3].T + to_box[:3, 3])[:, order]
     # An odd permutation of the axes would mirror the object.

@@ -172,4 +172,6 @@ def begin_with(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:
         raise ValueError(f"the weights must be of a network of this kind but are of {', '.join(sorted(unused))}")
     load_weights(network, kept | {name: value for name, value in own.items() if name.split(".")[0] in new})
     lines = [f"{part} begins anew: the checkpoint has no weights of it" for part in sorted(new)]
-    return lines + [f"{part} of the checkpoint is left out: the network has no such part" for part in sorted(unused)]
+    # Whoever wrote the checkpoint chose their names.
+    named = [part if part.isidentifier() else repr(part) for part in sorted(unused)]
+    return lines + [f"{part} of the checkpoint is left out: the network has no such part" for part in named]
