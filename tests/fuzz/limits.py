@@ -105,14 +105,15 @@ def _work(reads: list[Read], send: int) -> None:
         if event in _FORBIDDEN or writes:
             seen.append(f"{event} {str(arguments)[:80]}")
 
-    size = _status("VmSize")
-    resource.setrlimit(resource.RLIMIT_AS, (size + _ADDRESS_SPACE, size + _ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders comment on every damaged file
     sys.addaudithook(hook)
     sys.dont_write_bytecode = True
     for prepare, read in reads:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         prepare()
+        # Beyond what there is now: libraries of earlier inputs take room too.
+        resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + _ADDRESS_SPACE, resource.RLIM_INFINITY))
         signal.setitimer(signal.ITIMER_PROF, _WORK_SECONDS)
         signal.alarm(_WAIT_SECONDS)
         seen.clear()
