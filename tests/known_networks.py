@@ -120,6 +120,7 @@ def write_onnx(path, contract: Contract, constants: dict, nodes=(), outputs=None
         "image": (TensorProto.UINT8, ["batch", size, size, 3]),
         "K": (TensorProto.FLOAT, ["batch", 3, 3]),
         "box": (TensorProto.FLOAT, ["batch", 4]),
+        "joints": (TensorProto.FLOAT, ["batch", 21, 3]),
     }
     graph_inputs = [
         helper.make_tensor_value_info(name, *kinds.get(name, kinds["image"])) for name in inputs or contract.inputs
@@ -129,8 +130,8 @@ def write_onnx(path, contract: Contract, constants: dict, nodes=(), outputs=None
         numpy_helper.from_array(np.array([0], np.int64), "first"),
         numpy_helper.from_array(np.array([1], np.int64), "second"),
     ]
-    made.append(helper.make_node("Shape", [(inputs or contract.inputs)[0]], ["shape"]))
-    made.append(helper.make_node("Slice", ["shape", "first", "second"], ["count"]))
+    made.append(helper.make_node("Shape", [(inputs or contract.inputs)[0]], ["input.shape"]))
+    made.append(helper.make_node("Slice", ["input.shape", "first", "second"], ["count"]))
     infos = []
     for name in outputs or contract.outputs:
         if name in constants:

@@ -12,7 +12,7 @@ from knuckle.handmodel import HandModel, named_pose
 from knuckle.predict.cameras import SourcedCamera
 from knuckle.predict.formats import FORMATS
 from knuckle.predict.output import PictureResult, Target, VideoInfo
-from knuckle.recording import read_recording
+from knuckle.recording import Recording, read_recording
 from knuckle.sample import Hand
 from knuckle.skeleton import from_common
 
@@ -72,6 +72,11 @@ def test_a_picture_is_read(folder, name):
     assert read.track is None
     assert read.time is None
     assert read.fps(30.0) == 30.0
+
+
+@pytest.mark.parametrize("time", [[0.0, 0.0, 0.0, 1.0], [0.0, 3.0, 2.0, 1.0], [0.0, np.nan, 1.0], [0.0, np.inf]])
+def test_times_that_tell_no_rate_give_the_other(time):
+    assert Recording(np.zeros((len(time), 21, 3)), time=np.array(time)).fps(30.0) == 30.0
 
 
 @pytest.mark.parametrize("name", ["clip.jsonl", "clip.npz", "clip.csv"])

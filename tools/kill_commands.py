@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "hand.jpg"
 _KNUCKLE = "import sys; from knuckle.cli import main; sys.exit(main())"
 _SYNTH = (
     "import sys; from pathlib import Path; from knuckle.synth import Settings, write_shards\n"
-    "if __name__ == '__main__': write_shards(Path(sys.argv[1]), Settings('crop', 64, 3), 48, 2, 8)"
+    "if __name__ == '__main__': write_shards(Path(sys.argv[1]), Settings('crop', 128, 3), 320, 2, 8)"
 )
 _NETWORK = (
     "stem=[8]",
@@ -41,14 +41,22 @@ _SMALL = tuple(word for setting in _NETWORK for word in ("--set", setting))
 
 @dataclass(frozen=True)
 class Killed:
-    """A command, and what of its folder may differ between two runs: times, and logs of what was done when."""
+    """A command that is killed.
+
+    Attributes:
+        arguments: of it, `OUT` standing for the folder of its results.
+        ignored: what of that may differ between two runs: times, and logs of what was done when.
+        parts: a pattern of the files that it writes one after the other. It is killed when a random number of them is
+            there; without a pattern at a random moment, on a busy machine maybe before it begins or after it ends.
+    """
 
     arguments: tuple[str, ...]
     ignored: tuple[str, ...] = ()
+    parts: str = ""
 
 
 def commands(folder: Path) -> dict[str, Killed]:
-    """The commands by name, `OUT` standing for the folder of the results; their inputs are written into `folder`."""
+    """The commands by name; their inputs are written into `folder`."""
     pictures = folder / "pictures"
     pictures.mkdir()
     for number in range(8):
@@ -65,7 +73,7 @@ def commands(folder: Path) -> dict[str, Killed]:
     return {
         "predict, pictures": Killed((*knuckle, "predict", str(pictures), "--out", "OUT", *kinds)),
         "predict, a video": Killed((*knuckle, "predict", str(folder / "film.mp4"), "--out", "OUT", *kinds)),
-        "synth": Killed((sys.executable, str(script), "OUT")),
+        "synth": Killed((sys.executable, str(script), "OUT"), parts="shard-*.tar"),
         "eval": Killed((*knuckle, "eval", str(hands), "--protocol", "own", "--root", str(data), *scores)),
         "train": Killed(
             (*knuckle, "train", "shipped", "--data", f"truth:{data}", "--out", "OUT", *training),
@@ -124,22 +132,38 @@ def contents(out: Path, ignored: tuple[str, ...]) -> dict[str, bytes]:
     return found
 
 
-def run(command: Killed, out: Path, seconds: float | None = None) -> float:
-    """Runs a command, killed with all its processes after so many seconds; returns how long it took."""
-    began = time.monotonic()
+@dataclass(frozen=True)
+class Moment:
+    """When a command is killed: so many seconds after so many of its parts are there."""
+
+    seconds: float
+    parts: int = 0
+
+
+def run(command: Killed, out: Path, moment: Moment | None = None) -> bool:
+    """Runs a command; whether it was killed at the moment, with all its processes, before it ended."""
     arguments = [part.replace("OUT", str(out)) for part in command.arguments]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(arguments, stdout=quiet, stderr=subprocess.PIPE, start_new_session=True)
+    while moment is not None and len(list(out.glob(command.parts or "*"))) < moment.parts and process.poll() is None:
+        time.sleep(0.01)
     try:
-        _, errors = process.communicate(timeout=seconds)
-        if process.returncode != 0:
-            raise RuntimeError(
-                f"{arguments} must end with 0 but ended with {process.returncode}: {errors.decode()[-500:]}"
-            )
+        _, errors = process.communicate(timeout=None if moment is None else moment.seconds)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    return time.monotonic() - began
+        return True
+    if process.returncode != 0:
+        raise RuntimeError(f"{arguments} must end with 0 but ended with {process.returncode}: {errors.decode()[-500:]}")
+    return False
+
+
+def random_moment(command: Killed, out: Path, seconds: float, rng: np.random.Generator) -> Moment:
+    """While the command works; `out` and `seconds` are those of the undisturbed run."""
+    parts = len(list(out.glob(command.parts))) if command.parts else 0
+    if parts < 2:
+        return Moment(float(rng.uniform(0.3, 1.0)) * seconds)
+    return Moment(float(rng.uniform(0.0, seconds / parts)), int(rng.integers(parts - 1)))
 
 
 def differences(found: dict[str, bytes], expected: dict[str, bytes], partial: bool) -> list[str]:
@@ -166,12 +190,14 @@ def main() -> int:
                 continue
             rng = np.random.default_rng(options.seed)
             out = folder / "out"
-            seconds = run(command, out)
+            began = time.monotonic()
+            run(command, out)
+            seconds = time.monotonic() - began
+            moments = [random_moment(command, out, seconds, rng) for _ in range(options.kills)]
             expected, left, killed = contents(out, command.ignored), 0, 0
-            for number in range(options.kills):
+            for number, moment in enumerate(moments):
                 shutil.rmtree(out)
-                moment = float(rng.uniform(0.3, 1.0)) * seconds
-                killed += run(command, out, moment) >= moment
+                killed += run(command, out, moment)
                 out.mkdir(exist_ok=True)
                 wrong = differences(contents(out, command.ignored), expected, partial=True)
                 left += any(path.name.startswith(".") for path in out.rglob("*"))
@@ -180,7 +206,10 @@ def main() -> int:
                 wrong += [f"{p.name} is left" for p in out.rglob(".*") if not set(p.parts) & set(command.ignored)]
                 for line in wrong:
                     harm += 1
-                    print(f"{name}, kill {number} after {moment:.2f} s: {line}", flush=True)
+                    print(
+                        f"{name}, kill {number} after {moment.parts} parts and {moment.seconds:.2f} s: {line}",
+                        flush=True,
+                    )
             shutil.rmtree(out)
             print(
                 f"{name}: {killed} of {options.kills} killed within {seconds:.1f} s, {left} left unfinished files, "

@@ -53,4 +53,4 @@ $knuckle train shipped $hands --out "$work/hand-3" --minutes "$(scaled 90)" --ra
 $knuckle export "$(last "$work/$detector")" --out "$out/detector.onnx" --int8 "$work/frames"
 $knuckle export "$(last "$work/hand-3")" --out "$out/hand.onnx" --int8 "$work/crops"
 # What `knuckle about` holds them against; docs/weights.md has the same lines.
-(cd "$out" && sha256sum detector.onnx hand.onnx > SHA256SUMS)
+(cd "$out" && sha256sum -- *.onnx > SHA256SUMS)

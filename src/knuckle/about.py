@@ -57,7 +57,7 @@ def shipped_weights() -> list[WeightsFile]:
     published = published_sha256()
     return [
         WeightsFile(f"{name}.onnx", sha256_of(weights_path(name)), published[f"{name}.onnx"])
-        for name in ("detector", "hand")
+        for name in sorted(name.removesuffix(".onnx") for name in published)
     ]
 
 

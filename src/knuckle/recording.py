@@ -1,6 +1,7 @@
 """Recorded hands with what files say of them: side, track, time; all that `knuckle predict` writes is read."""
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,11 +44,12 @@ class Recording:
         return len(self.joints)
 
     def fps(self, otherwise: float) -> float:
-        """Mean rate of the frames; `otherwise` where there are no times."""
+        """Usual rate of the frames; `otherwise` where there are no times, or none after the other."""
         if self.time is None or len(self.time) < 2 or not self.time[-1] > self.time[0]:
             return otherwise
         # Frames without the hand count as well: the usual step between two frames.
-        return 1.0 / float(np.median(np.diff(self.time)))
+        step = float(np.median(np.diff(self.time)))
+        return 1.0 / step if 0 < step < math.inf else otherwise
 
     def of_one_side(self, side: Literal["left", "right"] | None) -> "tuple[Recording, Literal['left', 'right']]":
         """The hands of one side, and which it is.

@@ -16,6 +16,7 @@ from knuckle.cli import main
 from knuckle.cli.terminal import one_line
 from knuckle.files import atomic_write, remove_leftovers
 from knuckle.predict.sources import stems
+from knuckle.weights import weights_path
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "hand.jpg"
 RUN = [sys.executable, "-c", "import sys; from knuckle.cli import main; sys.exit(main())"]
@@ -60,9 +61,9 @@ def test_what_is_no_regular_file_is_named_and_skipped(tmp_path, capsys):
     (pictures / "folder.jpg").mkdir()
     with (pictures / "sparse.jpg").open("wb") as file:
         file.truncate(3 * 2**30)
-    began = time.monotonic()
+    began = time.process_time()
     assert main(["predict", str(pictures), "--out", str(tmp_path / "out")]) == 1
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
     shown = capsys.readouterr()
     assert "1 hands in 1 pictures, 5 problems" in shown.out
     for name, kind in (("pipe.jpg", "pipe"), ("pipe.mp4", "pipe"), ("zero.jpg", "device"), ("folder.jpg", "directory")):
@@ -73,6 +74,35 @@ def test_what_is_no_regular_file_is_named_and_skipped(tmp_path, capsys):
     os.mkfifo(tmp_path / "poses.json")
     assert main(["check", str(tmp_path / "poses.json")]) == 2
     assert "must be a regular file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["predict", str(EXAMPLE), "--out", "OUT", "--person", "PIPE.json"],
+        ["predict", str(EXAMPLE), "--out", "OUT", "--camera", "PIPE.json"],
+        ["predict", str(EXAMPLE), "--out", "OUT", "--save", "mano", "--mano", "PIPE.pkl"],
+        ["predict", str(EXAMPLE), "--out", "OUT", "--model", "PIPE.onnx"],
+        ["person", "PIPE.jpg", "--out", "OUT"],
+        ["gestures", str(EXAMPLE), "--use", "PIPE.json"],
+        ["gestures", "PIPE.jpg"],
+        ["fit", "PIPE.npy", "--out", "OUT"],
+        ["check", "PIPE.csv"],
+        ["check", "POSES", "--limits", "PIPE.npz"],
+    ],
+    ids=lambda command: " ".join(word for word in command if not word.startswith("/")),
+)
+def test_no_command_waits_for_a_pipe(tmp_path, capsys, command):
+    np.save(tmp_path / "poses.npy", np.zeros((1, 21, 3)))
+    names = {"OUT": str(tmp_path / "out"), "POSES": str(tmp_path / "poses.npy")}
+    for word in command:
+        if word.startswith("PIPE"):
+            names[word] = str(tmp_path / f"pipe{word[4:]}")
+            os.mkfifo(names[word])
+    assert main([names.get(word, word) for word in command]) in (1, 2)
+    said = capsys.readouterr().err
+    assert "pipe" in said
+    assert "must be" in said
 
 
 def test_a_result_that_cannot_be_written_is_none(tmp_path, capsys):
@@ -155,7 +185,7 @@ def test_about(capsys, monkeypatch):
     shown = capsys.readouterr().out
     for word in ("CPUExecutionProvider", "hand.onnx", "as published", "numpy", "Apache-2.0", knuckle.__version__):
         assert word in shown
-    monkeypatch.setattr("knuckle.about.published_sha256", lambda: dict.fromkeys(("hand.onnx", "detector.onnx"), "0"))
+    monkeypatch.setattr("knuckle.about.published_sha256", lambda: dict.fromkeys(("hand.onnx", "ik.onnx"), "0"))
     assert main(["about"]) == 1
     assert "must be as published" in capsys.readouterr().err
 
@@ -164,6 +194,9 @@ def test_the_card_has_the_weights_sha256():
     from knuckle.about import shipped_weights
 
     card = (EXAMPLE.parents[1] / "docs" / "weights.md").read_text()
+    assert {file.name for file in shipped_weights()} == {
+        path.name for path in weights_path("hand").parent.glob("*.onnx")
+    }
     for file in shipped_weights():
         assert file.genuine
         assert f"{file.sha256}  {file.name}" in card

@@ -13,7 +13,8 @@ import numpy as np
 
 from fuzz.limits import Outcome, Read, outcomes
 from fuzz.mutate import damaged
-from fuzz.targets import TARGETS, Target
+from fuzz.target import Target
+from fuzz.targets import TARGETS
 
 _BATCH = 500
 
@@ -21,9 +22,7 @@ _BATCH = 500
 def reads(target: Target, seeds: list[bytes], folder: Path, first: int, count: int, seed: int) -> Iterator[Read]:
     """The damaged files `first` to `first + count`, which are made when they are read."""
 
-    path = folder / target.file
-    for name, data in target.beside().items():
-        (folder / name).write_bytes(data)
+    path = target.prepare(folder)
     for number in range(first, first + count):
         yield Read(
             lambda number=number: path.write_bytes(damaged(seeds, np.random.default_rng([seed, number]))),

@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 import scipy.sparse
 
-from fuzz.targets import joints, label, pictures, shard, shard_files
+from fuzz.of_models import MODELS
+from fuzz.target import joints
+from fuzz.targets import label, pictures, shard, shard_files
 from mano_fixture import mano_arrays
 
 _MEGABYTE = bytes(2**20)
@@ -196,6 +198,76 @@ def in_shard(**changed: bytes) -> bytes:
     return shard(shard_files() | changed)
 
 
+def glb(content: dict[str, object], data: bytes = bytes(144)) -> bytes:
+    """A binary glTF file with one buffer."""
+    text = json.dumps({"asset": {"version": "2.0"}, "buffers": [{"byteLength": len(data)}]} | content).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(data), b"BIN\0") + data
+    return b"glTF" + struct.pack("<II", 2, 12 + len(chunks)) + chunks
+
+
+def triangles(accessor: dict[str, object], view: dict[str, object] | None = None) -> dict[str, object]:
+    """The entries of a glTF file with a mesh whose vertices an accessor gives."""
+    accessor = {"componentType": 5126, "type": "VEC3"} | accessor
+    mesh = {"primitives": [{"attributes": {"POSITION": 0}}]}
+    views = [{"buffer": 0, "byteOffset": 0, "byteLength": 144} | (view or {})]
+    placed = {"nodes": [{"mesh": 0}], "scenes": [{"nodes": [0]}], "scene": 0}
+    return {"accessors": [accessor], "bufferViews": views, "meshes": [mesh]} | placed
+
+
+def glb_of_zeros() -> bytes:
+    return glb(triangles({"count": 300_000_000}))
+
+
+def glb_of_strides() -> bytes:
+    return glb(triangles({"count": 12, "bufferView": 0}, {"byteStride": -4096}))
+
+
+def glb_of_a_billion_nodes() -> bytes:
+    """Of nine levels, each of which places all ten of the next."""
+    content = triangles({"count": 12, "bufferView": 0})
+    nodes: list[dict[str, object]] = [
+        {"children": list(range(10 * i + 1, 10 * i + 11))} for i in range(9) for _ in range(10)
+    ]
+    return glb(content | {"nodes": [{"children": list(range(1, 11))}, *nodes[10:], *[{"mesh": 0}] * 20]})
+
+
+def panorama_of_nothing() -> bytes:
+    return b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 9999 +X 9999\n" + bytes(100)
+
+
+def deep_urdf() -> bytes:
+    return b'<robot name="x">' + b"<link>" * 1_000_000
+
+
+def long_urdf() -> bytes:
+    links = b"".join(b'<link name="%d"/>' % i for i in range(30_000))
+    joint = b'<joint name="j%d" type="fixed"><parent link="%d"/><child link="%d"/></joint>'
+    return b'<robot name="x">' + links + b"".join(joint % (i, i, i + 1) for i in range(29_999)) + b"</robot>"
+
+
+def wide_network() -> bytes:
+    config = json.loads(MODELS["checkpoint network"].seeds()[0])
+    return json.dumps(config | {"config": config["config"] | {"width": 20_000}}).encode()
+
+
+def deep_network() -> bytes:
+    config = json.loads(MODELS["checkpoint network"].seeds()[0])
+    return json.dumps(config | {"config": config["config"] | {"layers": 10**7}}).encode()
+
+
+def laughing_yaml() -> bytes:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    return "\n".join([*lines, "num_frames: *a11", "ycb_ids: [1]", "ycb_grasp_ind: 0", "mano_sides: [left]"]).encode()
+
+
+def text_in_a_label() -> bytes:
+    hand = dict(label()["hands"][0])  # pyright: ignore[reportIndexIssue]
+    hand["joints_camera"] = np.asarray(hand["joints_camera"]).astype(str).tolist()
+    return in_shard(json=json.dumps(label() | {"hands": [hand]}).encode())
+
+
 _DEEP = b"[" * 500 + b"]" * 500
 _LONG = b"9" * 400
 
@@ -256,5 +328,26 @@ CASES = {
     "an ONNX file that is none": Case("onnx", lambda: b"\x08\xff\xff\xff" * 50),
     "a checkpoint without names": Case("checkpoint config", lambda: b"[1]"),
     "a checkpoint's header of 2^63": Case("checkpoint weights", lambda: struct.pack("<Q", 2**63) + b"{}"),
+    "a glTF file of zeros": Case("mesh.glb", glb_of_zeros),
+    "a glTF file that is read backwards": Case("mesh.glb", glb_of_strides),
+    "a glTF file that places a billion parts": Case("mesh.glb", glb_of_a_billion_nodes),
+    "a mesh that is a picture": Case("mesh.ply", lambda: pictures()[0]),
+    "a flat object": Case("object", lambda: b"solid x"),
+    "a panorama of 100 megapixels and no pixel": Case("panorama", panorama_of_nothing),
+    "a robot of deep XML": Case("urdf", deep_urdf),
+    "a robot of 30,000 links": Case("urdf", long_urdf),
+    "a network of gigabytes": Case("checkpoint network", wide_network),
+    "a network of ten million layers": Case("checkpoint network", deep_network),
+    "a sequence of a billion frames": Case(
+        "dexycb, meta", lambda: b"mano_sides: [left]\nycb_ids: [1]\nycb_grasp_ind: 0\nnum_frames: 1000000000\n"
+    ),
+    "a calibration of a billion laughs": Case("dexycb, meta", laughing_yaml),
+    "a shard's label of text": Case("shard", text_in_a_label),
+    "a shard's label without its preset": Case(
+        "shard, training", lambda: in_shard(json=json.dumps(label() | {"clip": 1}).encode())
+    ),
+    "labels without a comma": Case("freihand", lambda: b"[" + bytes(2**16).replace(b"\0", b"1 " * 512) + b"]"),
+    "a person of text": Case("person", lambda: b'{"shape": ["0","0","0","0","0","0","0","0","0","0"]}'),
+    "a person 500 deep": Case("person", lambda: b'{"shape":' + _DEEP + b"}"),
     "a video that is a playlist": Case("video", lambda: b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n"),
 }

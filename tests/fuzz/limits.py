@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from knuckle.files import InputError
+
 SECONDS = 2.0
 MEGABYTES = 500.0
-_KILL_SECONDS = 30
+# Of the processor, and of the clock: a reader that waits for something uses no processor, and on a machine that is busy
+# with other programs one that works hardly does.
+_WORK_SECONDS, _WAIT_SECONDS = 30, 600
 _STOPPED = 70
 _ADDRESS_SPACE = 3 * 2**30  # beyond what the process has: a reader that asks for more fails instead of the machine
 # What no reader does: start programs, connect, rename, remove, or write.
@@ -24,7 +28,7 @@ class Outcome(NamedTuple):
     """What became of one input.
 
     Attributes:
-        ended: "read", "refused" (ValueError or OSError, which a command shows as one line), else what went wrong.
+        ended: "read", "refused" (InputError or OSError, as all readers raise), else what went wrong.
         seconds, megabytes: of time, and of memory beyond what the process had.
         text: of the error.
     """
@@ -101,27 +105,31 @@ def _work(reads: list[Read], send: int) -> None:
         if event in _FORBIDDEN or writes:
             seen.append(f"{event} {str(arguments)[:80]}")
 
-    size = _status("VmSize")
-    resource.setrlimit(resource.RLIMIT_AS, (size + _ADDRESS_SPACE, size + _ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders comment on every damaged file
     sys.addaudithook(hook)
     sys.dont_write_bytecode = True
     for prepare, read in reads:
-        signal.alarm(_KILL_SECONDS)
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         prepare()
+        # Beyond what there is now: libraries of earlier inputs take room too.
+        resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + _ADDRESS_SPACE, resource.RLIM_INFINITY))
+        signal.setitimer(signal.ITIMER_PROF, _WORK_SECONDS)
+        signal.alarm(_WAIT_SECONDS)
         seen.clear()
         _reset_peak()
         before, began, worked = _status("VmRSS"), time.perf_counter(), time.process_time()
         ended, text = "read", ""
         try:
             read()
-        except (ValueError, OSError) as error:
+        except (InputError, OSError) as error:
             ended, text = "refused", f"{type(error).__name__}: {error}"
         except BaseException as error:
             ended, text = "traceback", f"{type(error).__name__}: {error}"
-        # Time given to other programs does not count; a reader that hangs is killed by the alarm.
+        # Time given to other programs does not count; a reader that hangs is killed by one of the timers.
         seconds = min(time.perf_counter() - began, time.process_time() - worked)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.alarm(0)
         if seen:
             ended, text = "ran code", seen[0]
             seen.clear()

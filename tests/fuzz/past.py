@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from fuzz.cases import CASES
+from fuzz.cases import CASES, Case
 from fuzz.limits import Read, outcomes
 from fuzz.targets import TARGETS
 
@@ -17,15 +17,12 @@ def _reads(names: list[str], folder: Path) -> Iterator[Read]:
     for number, name in enumerate(names):
         case = CASES[name]
         target = TARGETS[case.target]
-        path = folder / str(number) / target.file
+        inside = folder / str(number)
 
-        def prepare(path: Path = path, name: str = name) -> None:
-            path.parent.mkdir()
-            for other, data in TARGETS[CASES[name].target].beside().items():
-                (path.parent / other).write_bytes(data)
-            path.write_bytes(CASES[name].file())
+        def prepare(inside: Path = inside, case: Case = case) -> None:
+            TARGETS[case.target].prepare(inside).write_bytes(case.file())
 
-        yield Read(prepare, lambda path=path, read=target.read: read(path))
+        yield Read(prepare, lambda path=inside / target.file, read=target.read: read(path))
 
 
 if __name__ == "__main__":

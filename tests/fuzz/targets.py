@@ -7,8 +7,6 @@ import struct
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,46 +15,29 @@ import numpy as np
 import scipy.io
 import scipy.sparse
 
+from fuzz.of_models import MODELS
+from fuzz.of_sets import SETS
+from fuzz.target import Target, as_json, joints, saved
 from knuckle.camera import Camera
-from knuckle.datasets.folder import CocoHands, TruthList, map_array
+from knuckle.datasets.folder import map_array
 from knuckle.datasets.layout import read_picture as dataset_picture
 from knuckle.datasets.matlab import read_mat
+from knuckle.datasets.sets import DataSet, parse_spec
 from knuckle.datasets.shards import read_samples
-from knuckle.datasets.weak import WeakLabels
+from knuckle.datasets.space import read_joints
 from knuckle.evaluate.data import Truth
-from knuckle.evaluate.predictions import read_predictions
+from knuckle.evaluate.predictions import Conventions, read_predictions
+from knuckle.evaluate.submit import SubmissionFormat, check_submission
 from knuckle.files import load_pickle
-from knuckle.gestures import Gestures
 from knuckle.handmodel import ANGLE_NAMES, HandModel
-from knuckle.handmodel.mano import load_mano
 from knuckle.image import focal_length_pixels, read_picture
 from knuckle.image.video import open_video
 from knuckle.posefile import read_poses
 from knuckle.predict.cameras import read_camera
-from knuckle.predict.contract import METADATA_KEY, Contract
 from knuckle.recording import read_recording
-from knuckle.retarget import RobotHand
 from knuckle.sample import Hand, Hands
 from knuckle.skeleton import JOINT_NAMES
 from mano_fixture import mano_arrays, write_mano_pickle
-from robot_fixture import urdf
-
-
-@dataclass(frozen=True)
-class Target:
-    """A reader.
-
-    Attributes:
-        file: the name that the damaged file gets; readers go by suffixes.
-        seeds: healthy files.
-        read: reads the file as a command does, to the end.
-        beside: healthy files that lie beside it.
-    """
-
-    file: str
-    seeds: Callable[[], list[bytes]]
-    read: Callable[[Path], object]
-    beside: Callable[[], dict[str, bytes]] = dict
 
 
 def _picture() -> np.ndarray:
@@ -79,25 +60,9 @@ def pictures() -> list[bytes]:
     return [*found, found[0][:2] + exif + found[0][2:]]
 
 
-def joints() -> np.ndarray:
-    """(2, 21, 3) metres, in front of the camera."""
-    rest = HandModel.open().joints_rest
-    return rest + np.array([[[0.0, 0.0, 0.5]], [[0.1, 0.0, 0.6]]])
-
-
-def _saved(save: Callable[[io.BytesIO], object]) -> bytes:
-    out = io.BytesIO()
-    save(out)
-    return out.getvalue()
-
-
 def _npz() -> list[bytes]:
     arrays = {"joints": joints(), "vertices": np.zeros((2, 5, 3), np.float32), "left": np.array([True, False])}
-    return [_saved(lambda f: np.savez(f, **arrays)), _saved(lambda f: np.savez_compressed(f, **arrays))]
-
-
-def _json(*contents: object) -> list[bytes]:
-    return [json.dumps(content).encode() for content in contents]
+    return [saved(lambda f: np.savez(f, **arrays)), saved(lambda f: np.savez_compressed(f, **arrays))]
 
 
 def peers() -> list[object]:
@@ -129,19 +94,13 @@ def _zip(name: str, content: bytes) -> bytes:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(name, content)
 
-    return _saved(save)
+    return saved(save)
 
 
 def _pickles() -> list[bytes]:
     data = {"a": np.arange(6.0), "m": scipy.sparse.csc_matrix(np.eye(4)), "l": [1, (2, "x"), {3}], "t": b"\xff"}
     data |= {kind: getattr(scipy.sparse, f"{kind}_matrix")(np.eye(4)) for kind in ("csr", "coo", "bsr", "dia")}
     return [pickle.dumps(data, protocol=protocol) for protocol in (0, 2, 4)]
-
-
-def _mano() -> list[bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        write_mano_pickle(Path(folder) / "m.pkl", mano_arrays(np.random.default_rng(0), left=False))
-        return [(Path(folder) / "m.pkl").read_bytes()]
 
 
 def label() -> dict[str, object]:
@@ -173,7 +132,7 @@ def shard(files: dict[str, bytes]) -> bytes:
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
 
-    return _saved(save)
+    return saved(save)
 
 
 def shard_files() -> dict[str, bytes]:
@@ -200,77 +159,14 @@ def _frames(path: Path) -> int:
         return sum(1 for _ in video)
 
 
-def _truth_json() -> list[bytes]:
-    hand = {"image": "a.jpg", "side": "left", "K": np.eye(3).tolist(), "joints_camera": joints()[0].tolist()}
-    return _json([hand, {**hand, "image": "b.jpg", "box": [0, 0, 9, 9], "joints_image": None}])
-
-
-def _coco() -> list[bytes]:
-    image = {"id": 1, "file_name": "a.jpg", "width": 60, "height": 40}
-    person = {"image_id": 1, "lefthand_kpts": [1, 2, 1] * 21, "lefthand_box": [0, 0, 9, 9], "lefthand_valid": True}
-    return _json({"images": [image], "annotations": [person]})
-
-
-def _weak() -> list[bytes]:
-    hand = {"box": [0, 0, 9, 9], "side": "left", "score": 0.9, "joints_image": [[1.0, 2.0]] * 21}
-    return _json([{"image": "a.jpg", "size": [60, 40], "group": "day", "hands": [hand]}])
-
-
 @cache
 def truth() -> Truth:
     """Two hands, for predictions to be matched with."""
     return Truth(("x", "b"), joints(), np.array([False, False]))
 
 
-def _onnx() -> list[bytes]:
-    from known_networks import write_onnx
-
-    with tempfile.TemporaryDirectory() as folder:
-        return [write_onnx(Path(folder) / "n.onnx", Contract("x"), {"joints": joints()[0]}).read_bytes()]
-
-
-def _run_network(path: Path) -> object:
-    from knuckle.predict.network import HandGraph
-
-    picture = np.zeros((40, 60, 3), np.uint8)
-    return HandGraph(path, threads=1)(picture, [np.eye(2, 3)])
-
-
-def _checkpoint() -> dict[str, bytes]:
-    import torch
-
-    from knuckle.train import checkpoint
-
-    with tempfile.TemporaryDirectory() as folder:
-        about = {"system": "shipped", "config": {}, "step": 1}
-        made = checkpoint.save(Path(folder), 1, about, {"a": torch.zeros(3), "b": torch.ones(2, 2)}, {})
-        return {file.name: file.read_bytes() for file in made.iterdir()}
-
-
-def _one_of(name: str) -> Callable[[], list[bytes]]:
-    return lambda: [_checkpoint()[name]]
-
-
-def _read_checkpoint(path: Path) -> object:
-    from knuckle.train import checkpoint
-
-    return checkpoint.load(path.parent)
-
-
-def _read_reader(kind: Callable[..., object]) -> Callable[[Path], object]:
-    def read(path: Path) -> object:
-        reader = kind(path.parent, images=False)
-        return [reader[i] for i in range(len(reader))]  # pyright: ignore
-
-    return read
-
-
 def _exif(path: Path) -> object:
     return focal_length_pixels(path.read_bytes(), 640, 480)
-
-
-def _contract(path: Path) -> object:
-    return Contract.from_metadata({METADATA_KEY: path.read_bytes().decode("utf-8", "replace")})
 
 
 def _frames_of_json() -> list[dict[str, object]]:
@@ -302,7 +198,7 @@ def _frames_of_json() -> list[dict[str, object]]:
 
 def _recording_npz() -> list[bytes]:
     arrays = {"joints_camera": joints(), "left": np.array([True, True]), "id": np.array([3, 3]), "time": np.arange(2.0)}
-    return [_saved(lambda f: np.savez(f, **arrays))]
+    return [saved(lambda f: np.savez(f, **arrays))]
 
 
 def _recording_csv() -> list[bytes]:
@@ -315,60 +211,90 @@ def _chosen(path: Path) -> object:
     return read_recording(path).of_one_side("left")[0].of_one_track(3).fps(30.0)
 
 
-def _gestures() -> list[bytes]:
-    with tempfile.TemporaryDirectory() as folder:
-        Gestures.learn({"one": np.zeros((2, 23)), "two": np.ones((1, 23))}).save(Path(folder) / "g.json")
-        return [(Path(folder) / "g.json").read_bytes()]
-
-
 def _npy() -> list[bytes]:
     return [
-        _saved(lambda f: np.save(f, joints())),
-        _saved(lambda f: np.save(f, np.asfortranarray(joints(), np.float32))),
+        saved(lambda f: np.save(f, joints())),
+        saved(lambda f: np.save(f, np.asfortranarray(joints(), np.float32))),
     ]
 
 
 def _cameras() -> list[bytes]:
-    return _json({"fx": 9, "fy": 9, "cx": 3, "cy": 3}, {"K": np.eye(3).tolist()})
+    return as_json({"fx": 9, "fy": 9, "cx": 3, "cy": 3}, {"K": np.eye(3).tolist()})
+
+
+_FORM = SubmissionFormat(2, "common", (1.0, 1.0, 1.0), 5)
 
 
 def _mat() -> list[bytes]:
     arrays = {"handPara": np.zeros((3, 21, 4))}
-    return [_saved(lambda f, c=c: scipy.io.savemat(f, arrays, do_compression=c)) for c in (False, True)]
+    return [saved(lambda f, c=c: scipy.io.savemat(f, arrays, do_compression=c)) for c in (False, True)]
+
+
+@cache
+def _mano_model() -> HandModel:
+    with tempfile.TemporaryDirectory() as folder:
+        write_mano_pickle(Path(folder) / "m.pkl", mano_arrays(np.random.default_rng(0), left=False))
+        return HandModel.load(Path(folder) / "m.pkl")
+
+
+def _mano_predictions() -> list[bytes]:
+    _mano_model()  # here, where it may be written
+    arrays = {"pose": np.zeros((2, 48)), "betas": np.zeros((2, 10)), "trans": np.full((2, 3), 0.5)}
+    return [saved(lambda f: np.savez(f, **arrays))]
+
+
+def _predictions(path: Path) -> object:
+    return read_predictions(path, truth())
+
+
+def _posed_predictions(path: Path) -> object:
+    return read_predictions(path, truth(), conventions=Conventions(mano=_mano_model()))
+
+
+def _named_frames() -> list[bytes]:
+    frames = [frame | {"image": name} for frame, name in zip(_frames_of_json(), ("x.jpg", "b.jpg"), strict=True)]
+    return [b"\n".join(as_json(*frames))]
+
+
+def _submission() -> list[bytes]:
+    return [_zip("pred.json", json.dumps([joints().tolist(), np.zeros((2, 5, 3)).tolist()]).encode())]
+
+
+def _dexycb_results() -> list[bytes]:
+    lines = [",".join(map(str, [i, *(1000 * points).ravel()])) for i, points in enumerate(joints())]
+    return ["\n".join(lines).encode()]
+
+
+def _training_pictures(path: Path) -> object:
+    return list(DataSet(parse_spec(str(path.parent))).pictures(masks=True))
 
 
 TARGETS = {
     "picture": Target("x.jpg", pictures, read_picture),
     "data set's picture": Target("x.jpg", pictures, lambda path: dataset_picture(path, "")),
     "exif": Target("x.jpg", pictures, _exif),
-    "poses.json": Target("x.json", lambda: _json(joints().tolist(), {"joints": joints().tolist()}), read_poses),
-    "recording.jsonl": Target("x.jsonl", lambda: [b"\n".join(_json(*_frames_of_json()))], _chosen),
-    "recording.npz": Target("x.npz", _recording_npz, _chosen),
-    "recording.csv": Target("x.csv", _recording_csv, _chosen),
-    "hands": Target("x.json", lambda: _json(_frames_of_json()[0]), Hands.load),
-    "gestures": Target("x.json", _gestures, Gestures.load),
-    "urdf": Target("x.urdf", lambda: [urdf().encode(), urdf(mimic=True).encode()], RobotHand.load),
+    "video": Target("x.mp4", _videos, _frames),
+    "camera": Target("x.json", _cameras, read_camera),
+    "poses.json": Target("x.json", lambda: as_json(joints().tolist(), {"joints": joints().tolist()}), read_poses),
     "poses.npy": Target("x.npy", _npy, read_poses),
     "poses.npz": Target("x.npz", _npz, read_poses),
     "mapped arrays": Target("joints.npy", _npy, lambda path: np.array(map_array(path, (21, 3)))),
+    "recording.jsonl": Target("x.jsonl", lambda: [b"\n".join(as_json(*_frames_of_json()))], _chosen),
+    "recording.npz": Target("x.npz", _recording_npz, _chosen),
+    "recording.csv": Target("x.csv", _recording_csv, _chosen),
+    "hands": Target("x.json", lambda: as_json(_frames_of_json()[0]), Hands.load),
     "pickle": Target("x.pkl", _pickles, load_pickle),
-    "mano": Target("x.pkl", _mano, load_mano),
     "mat": Target("x.mat", _mat, lambda path: read_mat(path, ("handPara",))),
     "shard": Target("x.tar", lambda: [shard(shard_files())], lambda path: list(read_samples(path))),
-    "camera": Target(
-        "x.json", lambda: _json({"fx": 9, "fy": 9, "cx": 3, "cy": 3}, {"K": np.eye(3).tolist()}), read_camera
-    ),
-    "predictions.json": Target("x.json", lambda: _json(*peers()), lambda path: read_predictions(path, truth())),
-    "predictions.npz": Target("x.npz", _npz, lambda path: read_predictions(path, truth())),
-    "predictions.zip": Target(
-        "x.zip", lambda: [_zip("pred.json", json.dumps(peers()[-1]).encode())], lambda p: read_predictions(p, truth())
-    ),
-    "truth.json": Target("truth.json", _truth_json, _read_reader(TruthList)),
-    "coco": Target("annotations.json", _coco, _read_reader(CocoHands)),
-    "weak": Target("labels.json", _weak, _read_reader(WeakLabels)),
-    "contract": Target("x.json", lambda: [Contract("x").to_metadata()[METADATA_KEY].encode()], _contract),
-    "onnx": Target("x.onnx", _onnx, _run_network),
-    "checkpoint config": Target("config.json", _one_of("config.json"), _read_checkpoint, _checkpoint),
-    "checkpoint weights": Target("weights.safetensors", _one_of("weights.safetensors"), _read_checkpoint, _checkpoint),
-    "video": Target("x.mp4", _videos, _frames),
+    "shard, labels": Target("x.tar", lambda: [shard(shard_files())], lambda path: read_joints(str(path.parent))),
+    "shard, training": Target("x.tar", lambda: [shard(shard_files())], _training_pictures),
+    "predictions.json": Target("x.json", lambda: as_json(*peers()), _predictions),
+    "predictions.jsonl": Target("x.jsonl", _named_frames, _predictions),
+    "predictions.npz": Target("x.npz", _npz, _predictions),
+    "predictions.zip": Target("x.zip", _submission, _predictions),
+    "predictions.txt": Target("x.txt", _dexycb_results, _predictions),
+    "predictions, MANO": Target("x.npz", _mano_predictions, _posed_predictions),
+    "submission": Target("x.zip", _submission, lambda path: check_submission(path, _FORM)),
+    **SETS,
+    **MODELS,
 }

@@ -93,7 +93,10 @@ def test_a_shard_is_held_against_its_sha256(written, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.parametrize("text", ["[]", '{"shards": [1]}', '{"shards": [{"name": "a"}]}', "{", "[" * 500])
+@pytest.mark.parametrize(
+    "text",
+    ["[]", '{"shards": 5}', '{"shards": null}', '{"shards": [1]}', '{"shards": [{"name": "a"}]}', "{", "[" * 500],
+)
 def test_a_manifest_that_is_none_is_a_line(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InputError, match=r"manifest\.json must be"):

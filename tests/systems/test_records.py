@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from knuckle.files import InputError
 from knuckle.systems.records import open_records, write_records
 
 
@@ -51,3 +52,15 @@ def test_nothing_is_left_of_what_failed(tmp_path):
     with pytest.raises(ValueError, match="must always be"):
         write_records(tmp_path / "set", [*rows(1), {"image": np.zeros((5, 4), np.uint8)}])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["{", "[]", '{"count": 9, "arrays": {"image": ["|u1", [5]]}}', '{"count": 1, "arrays": {"image": ["O", [5]]}}'],
+)
+def test_damaged_records_are_named(tmp_path, layout):
+    write_records(tmp_path / "set", rows(1))
+    (tmp_path / "set" / "layout.json").write_text(layout)
+    (tmp_path / "set" / "image.bin").write_bytes(bytes(40))
+    with pytest.raises(InputError, match="set"):
+        open_records(tmp_path / "set")

@@ -261,6 +261,7 @@ def submit(
         The zero pose of MANO predictions is the flat hand.
     """
     from knuckle.cli.progress import progress_bar
+    from knuckle.cli.terminal import one_line
     from knuckle.evaluate import PROTOCOLS
     from knuckle.evaluate.predictions import Conventions
     from knuckle.evaluate.sources import numbered_source, read_source
@@ -284,9 +285,9 @@ def submit(
         progress.update(task, description="checking")
         problems = check_submission(out, form)
     for note in notes:
-        print(f"note: {note}")
+        print(one_line(f"note: {note}"))
     for problem in problems:
-        print(f"{out} is not ready: {problem}", file=sys.stderr)
+        print(one_line(f"{out} is not ready: {problem}"), file=sys.stderr)
     if problems:
         return 1
     print(f"{out} is ready for {protocol}: {form.count} hands, {answers.source}")

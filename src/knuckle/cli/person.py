@@ -41,7 +41,8 @@ def person(
     import sys
 
     from knuckle.cli.options import check_sources
-    from knuckle.image.read import PictureError, decode_picture
+    from knuckle.cli.terminal import one_line
+    from knuckle.image.read import PictureError, decode_picture, picture_bytes
     from knuckle.predict import Predictor
     from knuckle.predict.cameras import camera_of, read_camera
     from knuckle.predict.person import measure_shape, write_person
@@ -56,18 +57,18 @@ def person(
         try:
             if path.suffix.lower() in VIDEOS:
                 raise PictureError("is a video; save some of its frames as pictures")
-            data = path.read_bytes()
+            data = picture_bytes(path)
             image = decode_picture(data)
             found = predictor(
                 image, camera_of((image.shape[1], image.shape[0]), data, K, 0.0).camera, 1, check_channels=False
             )
         except (PictureError, OSError, ValueError) as error:
-            problems.append(f"{path}: {' '.join(str(error).split())}")
+            problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
             continue
         hands += found
         problems += [] if found else [f"{path}: shows no hand"]
     for line in problems:
-        print(f"knuckle person: {line}", file=sys.stderr)
+        print(f"knuckle person: {one_line(line)}", file=sys.stderr)
     shape = measure_shape(predictor.model, hands, None if length is None else length / 100)
     write_person(out, predictor.model, shape)
     print(f"{out}: the shape of {len(hands)} hands")

@@ -6,11 +6,14 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.datasets.layout import BrokenDataset, require
+from knuckle.files import InputError, RefusedFile, load_mesh
 from knuckle.skeleton import BOX_CORNERS
+
+_MAX_BYTES = 2**28  # of a mesh; ShapeNet's largest have a hundred million
 
 
 def read_vertices(path: Path, layout: str) -> Float[np.ndarray, "v 3"]:
-    """Vertices of a mesh file (.ply, .obj), through trimesh.
+    """Vertices of a mesh file, through trimesh.
 
     Args:
         path: the file.
@@ -24,18 +27,10 @@ def read_vertices(path: Path, layout: str) -> Float[np.ndarray, "v 3"]:
         ImportError: trimesh is not installed.
         BrokenDataset: it does not hold a mesh.
     """
-    require(path, layout)
     try:
-        import trimesh
-    except ImportError as error:
-        raise ImportError(f"{path} is a mesh file, which takes trimesh: pip install 'knuckle[datasets]'") from error
-    try:
-        mesh = trimesh.load_mesh(str(path), process=False)
-        vertices = np.asarray(mesh.vertices, np.float64)
-    except Exception as error:  # trimesh raises any exception of its parsers
-        raise BrokenDataset(
-            f"{path} must be a mesh but cannot be read ({type(error).__name__}: {error}); fetch it again"
-        ) from error
+        vertices, _ = load_mesh(require(path, layout), _MAX_BYTES)
+    except RefusedFile as error:
+        raise BrokenDataset(f"{error}; or fetch it again") from None
     if len(vertices) == 0:
         raise BrokenDataset(f"{path} must be a mesh but has no vertices; fetch it again")
     return vertices
@@ -52,14 +47,20 @@ def oriented_corners(vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "8
 
     Raises:
         ImportError: trimesh is not installed.
+        InputError: they have no box, as points in a plane and some of huge coordinates have none.
     """
     import trimesh
 
-    to_origin, extents = trimesh.bounds.oriented_bounds(vertices)
-    corners = np.array(BOX_CORNERS) * extents
-    to_object = np.linalg.inv(to_origin)
-    # The order of a box's axes is arbitrary: sorting makes the result independent of the algorithm.
-    return binary_order(corners @ to_object[:3, :3].T + to_object[:3, 3])[0]
+    try:
+        to_origin, extents = trimesh.bounds.oriented_bounds(vertices)
+        corners = np.array(BOX_CORNERS) * extents
+        to_object = np.linalg.inv(to_origin)
+        # The order of a box's axes is arbitrary: sorting makes the result independent of the algorithm.
+        return binary_order(corners @ to_object[:3, :3].T + to_object[:3, 3])[0]
+    # RuntimeError: Qhull, of points in a plane.
+    except (RuntimeError, ValueError, IndexError) as error:
+        reason = str(error).strip().partition("\n")[0][:120]
+        raise InputError(f"points must have a box around them but {len(vertices)} have none ({reason})") from error
 
 
 def box_or_none(vertices: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "8 3"] | None:

@@ -16,6 +16,7 @@ from knuckle.sample import Sample
 
 _SIZE = (640, 480)
 _MAX_YAML = 2**20  # bytes; a calibration has a few hundred, and the parser takes a second for each megabyte
+_MAX_FRAMES = 10**5  # of a sequence; the longest has some 80
 _HAND = 255  # in the segmentation; 1 to 21 are the objects
 SPLITS = ("s0-train", "s0-val", "s0-test", "all")
 # fmt: off
@@ -78,10 +79,15 @@ class DexYcb(Reader):
         meta = read_yaml(require(sequence / "meta.yml", self.layout))
         missing = [k for k in ("mano_sides", "ycb_ids", "ycb_grasp_ind", "num_frames") if k not in meta]
         if missing:
-            raise BrokenDataset(f"{sequence}/meta.yml must hold {', '.join(missing)} but holds {', '.join(meta)}")
+            raise BrokenDataset(
+                f"{sequence}/meta.yml must hold {', '.join(missing)} but holds {', '.join(map(str, meta))}"
+            )
+        frames = meta["num_frames"]
+        if type(frames) is not int or not 0 <= frames <= _MAX_FRAMES:
+            raise BrokenDataset(f"{sequence}/meta.yml must hold num_frames of 0 to {_MAX_FRAMES} but holds {frames!r}")
         self._metas[sequence] = meta
         for camera in sorted(p for p in sequence.iterdir() if p.is_dir()):
-            files = [camera / f"labels_{i:06d}.npz" for i in range(int(meta["num_frames"]))]
+            files = [camera / f"labels_{i:06d}.npz" for i in range(frames)]
             require(files[-1], self.layout) if files else None
             self._labels += files
 
@@ -153,8 +159,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         import yaml
     except ImportError as error:
         raise ImportError(f"{path} is a YAML file, which takes PyYAML: pip install 'knuckle[datasets]'") from error
+    text = read_text(path, _MAX_YAML)
     try:
-        content = yaml.safe_load(read_text(path, _MAX_YAML))
+        # A few lines of references to references become billions of entries for whoever walks through them.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("it refers to its own parts")
+        content = yaml.safe_load(text)
     # RecursionError of deep nesting, ValueError of damaged numbers and dates.
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise BrokenDataset(f"{path} must be YAML but cannot be read ({str(error)[:200]}); fetch it again") from error

@@ -8,6 +8,7 @@ import numpy as np
 from knuckle.camera import Camera
 from knuckle.datasets.layout import BrokenDataset, choice, read_json, records_of
 from knuckle.datasets.reader import Reader
+from knuckle.files import number_array
 from knuckle.sample import Sample
 from knuckle.skeleton import to_common
 
@@ -48,7 +49,7 @@ class InterHand(Reader):
     def _list_hands(self, data: dict[str, Any]) -> None:
         pictures = {p["id"]: p for p in data["images"]}
         for hand in data["annotations"]:
-            valid = np.asarray(hand["joint_valid"], float).reshape(-1)
+            valid = number_array(hand["joint_valid"], "joint_valid").reshape(-1)
             if valid.size != 42:
                 raise BrokenDataset(f"{self._path}: joint_valid must hold 42 numbers but holds {valid.size}")
             if hand["image_id"] not in pictures:
@@ -83,8 +84,9 @@ class InterHand(Reader):
         picture, hand, side = self._hands[index]
         capture, camera = str(picture["capture"]), str(picture["camera"])
         try:
-            stored = {k: np.asarray(self._cameras[capture][k][camera], float) for k in _CAMERA}
-            world = np.asarray(self._world[capture][str(picture["frame_idx"])]["world_coord"], float).reshape(42, 3)
+            stored = {k: number_array(self._cameras[capture][k][camera], k) for k in _CAMERA}
+            frame = self._world[capture][str(picture["frame_idx"])]
+            world = number_array(frame["world_coord"], "world_coord").reshape(42, 3)
         except (KeyError, ValueError) as error:
             raise BrokenDataset(
                 f"{self._path.parent} must hold capture {capture}, camera {camera}, frame {picture['frame_idx']} "
@@ -92,10 +94,10 @@ class InterHand(Reader):
             ) from error
         rows = _ROWS[side]
         joints = (world[rows] - stored["campos"]) @ stored["camrot"].reshape(3, 3).T / 1000.0
-        valid = np.asarray(hand["joint_valid"], float).reshape(42)[rows] > 0
+        valid = number_array(hand["joint_valid"], "joint_valid").reshape(42)[rows] > 0
         joints = np.where(valid[:, None], joints, np.nan)
         (fx, fy), (cx, cy) = stored["focal"], stored["princpt"]
-        box = np.asarray(hand["bbox"], float) if hand["hand_type"] == side and hand.get("bbox") else None
+        box = number_array(hand["bbox"], "bbox") if hand["hand_type"] == side and hand.get("bbox") else None
         return Sample(
             camera=Camera(
                 np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), (int(picture["width"]), int(picture["height"]))

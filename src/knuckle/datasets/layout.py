@@ -15,6 +15,8 @@ from knuckle.image import PictureError, decode_pixels, picture_bytes
 
 # Characters of JSON text parsed at once: bounds the memory that a file of several gigabytes takes to read.
 _CHUNK_CHARS = 1 << 24
+# Of it without a comma: more than any number and the line breaks around it.
+_MAX_REST = 1 << 20
 # Annotations of whole data sets in one file: InterHand2.6M's have more than a gigabyte.
 _MAX_JSON = 1 << 32
 # Numbers of one picture or sequence, as text.
@@ -121,6 +123,10 @@ def read_number_list(path: Path, shape: tuple[int, ...], layout: str) -> np.ndar
             rest = text[cut + 1 :]
             if cut >= 0:
                 parts.append(_numbers(text[:cut], path))
+            if len(rest) > _MAX_REST:
+                raise BrokenDataset(
+                    f"{path} must hold numbers with commas between but has none for long; fetch it again"
+                )
         if rest.strip():
             parts.append(_numbers(rest, path))
     if opened == 0 or opened != closed:

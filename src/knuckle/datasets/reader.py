@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
-from knuckle.datasets.layout import read_picture, records_of, require
+from knuckle.datasets.layout import BrokenDataset, read_picture, records_of, require
+from knuckle.files import InputError
 from knuckle.sample import Sample
 
 
@@ -81,8 +82,13 @@ class Reader(ABC, Sequence[Sample]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must be below {len(self)} but got {index}")
         index %= len(self)
-        with records_of(self.root):
-            sample = self.labels(index)
+        try:
+            with records_of(self.root):
+                sample = self.labels(index)
+        except InputError:
+            raise
+        except ValueError as error:  # of a camera or a sample that cannot be
+            raise BrokenDataset(f"{self.root}, sample {index}: {error}") from error
         return self.with_images(index, sample) if self.images else sample
 
 

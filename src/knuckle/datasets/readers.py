@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from knuckle.datasets.layout import records_of
 from knuckle.datasets.reader import Reader
 
 # Each reader as "module:Class", with options where two names share a class.
@@ -49,7 +50,8 @@ def open_reader(name: str, root: Path | str, split: str | None = None, images: b
     """
     reader, fixed = _find(name)
     given = {} if split is None else {"split": split}
-    return reader(root, images=images, **given, **fixed, **options)
+    with records_of(Path(root)):
+        return reader(root, images=images, **given, **fixed, **options)
 
 
 def training_split(name: str) -> str:

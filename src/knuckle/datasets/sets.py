@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from knuckle.datasets.layout import records_of
 from knuckle.datasets.reader import Reader
 from knuckle.datasets.readers import READERS, open_reader, training_split
 from knuckle.datasets.shards import read_pictures, samples_of, shard_paths
@@ -200,7 +201,9 @@ class DataSet:
                     )
                 continue
             # The frames of a clip show the same hand before the same background.
-            group = f"{label['preset']}-{label['seed']}-clip-{label['clip']}" if "clip" in label else str(label["id"])
+            with records_of(self.spec.root):
+                clip = f"{label['preset']}-{label['seed']}-clip-{label['clip']}" if "clip" in label else None
+                group = clip or str(label["id"])
             yield LabelledPicture(picture.image, samples_of(picture, "all", model), group)
 
     def _open(self, images: bool, vertices: bool = False) -> Reader:

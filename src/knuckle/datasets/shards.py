@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from knuckle.camera import Camera
-from knuckle.datasets.layout import records_of
-from knuckle.files import RefusedFile, open_regular, parse_json
+from knuckle.datasets.layout import BrokenDataset, records_of
+from knuckle.files import InputError, RefusedFile, number_array, open_regular, parse_json
 from knuckle.handmodel import ANGLE_NAMES, HandModel
 from knuckle.image import PictureError, decode_pixels
 from knuckle.sample import Sample
@@ -165,15 +165,21 @@ def samples_of(
         model: the free hand in NumPy, to fill vertices_camera as well; None leaves them out.
 
     Raises:
-        ValueError: a label does not fit the picture, or lacks an entry (BrokenDataset).
+        BrokenDataset: a label does not fit the picture, or lacks an entry.
     """
-    with records_of(Path(str(picture.label.get("id", "a label")))):
-        return _samples(picture, hands, model)
+    name = str(picture.label.get("id", "a label"))
+    try:
+        with records_of(Path(name)):
+            return _samples(picture, hands, model)
+    except InputError:
+        raise
+    except ValueError as error:  # of a camera or a sample that cannot be
+        raise BrokenDataset(f"{name}: {error}") from error
 
 
 def _samples(picture: ShardPicture, hands: Literal["first", "all"], model: HandModel | None) -> list[Sample]:
     label = picture.label
-    camera = Camera(np.asarray(label["K"], np.float64), tuple(label["size"]))
+    camera = Camera(number_array(label["K"], "K"), tuple(label["size"]))
     objects = {entry["held_by"]: entry for entry in label.get("objects", ())}
     chosen = label["hands"] if hands == "all" else [hand for hand in label["hands"] if hand["number"] == 1]
     return [_sample(picture, camera, hand, objects.get(hand["number"]), model) for hand in chosen]
@@ -188,10 +194,10 @@ def _sample(
 ) -> Sample:
     number = int(hand["number"])
     arrays: dict[str, Any] = {
-        name: np.asarray(hand[name], np.float64)
+        name: number_array(hand[name], name)
         for name in ("joints_camera", "joints_image", "wrist_angles", "shape", "T_camera_hand", "box")
     }
-    arrays["angles"] = np.array([hand["angles"][name] for name in ANGLE_NAMES], np.float64)
+    arrays["angles"] = number_array([hand["angles"][name] for name in ANGLE_NAMES], "angles")
     arrays["visibility"] = np.asarray(hand["visibility"], bool)
     if picture.complete is not None and picture.visible is not None:
         arrays["mask_complete"] = (picture.complete >> (number - 1)) & 1 == 1
@@ -199,7 +205,7 @@ def _sample(
         if held is not None:
             arrays["object_mask"] = picture.visible == 200 + number
     if held is not None:
-        pose, half = np.asarray(held["T_camera_object"], np.float64), np.asarray(held["half"], np.float64)
+        pose, half = (number_array(held[name], name) for name in ("T_camera_object", "half"))
         corners = 2 * half * np.asarray(BOX_CORNERS)
         arrays["T_camera_object"] = pose
         arrays["object_corners_camera"] = corners @ pose[:3, :3].T + pose[:3, 3]

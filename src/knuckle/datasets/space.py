@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from knuckle.datasets.readers import open_reader, training_split
 from knuckle.datasets.sets import SHARDS, parse_spec
 from knuckle.datasets.shards import read_labels, shard_paths
-from knuckle.files import RefusedFile
+from knuckle.files import RefusedFile, number_array
 from knuckle.posefile import SUFFIXES, read_poses, require_finite
 
 
@@ -59,7 +59,7 @@ def _of_shards(root: Path, limit: int | None, progress: Callable) -> list[tuple[
     hands = []
     for done, label in enumerate(islice(read_labels(root), limit), start=1):
         try:
-            hands += [(np.asarray(h["joints_camera"], np.float64), h["side"] == "left") for h in label["hands"]]
+            hands += [(number_array(h["joints_camera"], "joints_camera"), h["side"] == "left") for h in label["hands"]]
         except (KeyError, TypeError, ValueError) as error:
             raise RefusedFile(f"{root} has a label without its hands' joints and sides; write it again") from error
         if hands and hands[-1][0].shape != (21, 3):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from knuckle.files import atomic_write, load_npz
+from knuckle.files import InputError, atomic_write, load_npz
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +51,13 @@ class FittedHands:
         """Read what write_npz wrote.
 
         Raises:
-            ValueError: the file lacks one of these arrays.
+            InputError: the file lacks one of these arrays.
             OSError: it cannot be read.
         """
         arrays = load_npz(path)
         missing = [field.name for field in fields(cls) if field.name not in arrays]
         if missing:
-            raise ValueError(f"{path} must be a fit.npz but lacks {', '.join(missing)}; make it with `knuckle fit`")
+            raise InputError(f"{path} must be a fit.npz but lacks {', '.join(missing)}; make it with `knuckle fit`")
         values: dict[str, Any] = {field.name: arrays[field.name] for field in fields(cls)}
         return cls(**{**values, "side": str(values["side"])})
 

@@ -20,8 +20,17 @@ def load_asset(path: str | os.PathLike[str]) -> HandModel:
         OSError: it cannot be read.
     """
     asset = load_npz(path)
+    try:
+        return _hand_of(asset, path)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        if isinstance(error, RefusedFile):
+            raise
+        raise RefusedFile(f"{path} must be of tools/build_hand_asset.py but is not ({error}); build it") from error
+
+
+def _hand_of(asset: dict[str, np.ndarray], path: str | os.PathLike[str]) -> HandModel:
     for key, expected in (("bone_names", BONE_NAMES), ("angle_names", ANGLE_NAMES)):
-        found = tuple(str(name) for name in asset.get(key, ()))
+        found = tuple(asset[key].ravel().tolist())
         if found != expected:
             raise RefusedFile(f"{path} must have the {key} {expected} but has {found}; rebuild the asset")
     weights = np.zeros((len(asset["vertices"]), len(BONE_NAMES)))

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from knuckle.arrays import Array, array_like, namespace
-from knuckle.files import atomic_write, load_npz
+from knuckle.files import InputError, atomic_write, load_npz
 from knuckle.geometry.hull import dilate_hull_2d, project_to_hull_edges_2d
 from knuckle.handmodel.biomechanics import CONVENTIONS, Convention, HandMeasures, hand_measures
 from knuckle.handmodel.placement import Side
@@ -158,30 +158,30 @@ class HandLimits:
             convention: that the limits must be of; None for either.
 
         Raises:
-            ValueError: the file is damaged, holds something else, or limits of another convention; it is named.
+            InputError: the file is damaged, holds something else, or limits of another convention; it is named.
             OSError: it cannot be read.
         """
         arrays = load_npz(path, _MAX_FILE)
         names = ("format", "lengths", "curvature", "spread", "hulls", "bone", "convention", "source", "count")
         missing = [name for name in names if name not in arrays]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f"{path} must hold limits of hands but lacks {', '.join(missing)}; write it with `knuckle limits`"
             )
         kinds = {"convention": "U", "source": "U", "format": "iu", "bone": "iu", "count": "iu"}
         for name in names:
             if arrays[name].dtype.kind not in kinds.get(name, "f"):
-                raise ValueError(f"{path} must hold limits of hands but its {name} is of the type {arrays[name].dtype}")
+                raise InputError(f"{path} must hold limits of hands but its {name} is of the type {arrays[name].dtype}")
         sizes = {name: arrays[name].size for name in ("format", "count", "convention", "source")}
         if set(sizes.values()) != {1} or arrays["bone"].shape != (2,):
-            raise ValueError(f"{path} must hold one format, count, convention and source, and two joints as its bone")
+            raise InputError(f"{path} must hold one format, count, convention and source, and two joints as its bone")
         if arrays["format"].item() != _FORMAT:
-            raise ValueError(
+            raise InputError(
                 f"{path} must be of format {_FORMAT} but is of {arrays['format'].item()}; learn the limits again"
             )
         named = str(arrays["convention"].item())
         if named not in CONVENTIONS:
-            raise ValueError(
+            raise InputError(
                 f"{path} must hold limits of the convention {' or '.join(CONVENTIONS)} but has {named[:40]!r}"
             )
         try:
@@ -193,9 +193,9 @@ class HandLimits:
                 count=int(arrays["count"].item()),
             )
         except ValueError as error:
-            raise ValueError(f"{path} does not hold limits of hands: {error}; learn them again") from error
+            raise InputError(f"{path} does not hold limits of hands: {error}; learn them again") from error
         if convention is not None and limits.convention != convention:
-            raise ValueError(
+            raise InputError(
                 f"{path} must hold limits of the convention {convention!r} but they are of {limits.convention!r}; "
                 f"learn them again with `knuckle limits --convention {convention}`"
             )

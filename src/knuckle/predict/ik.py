@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float
 
 from knuckle.fit import Fit, FitConstants
@@ -14,7 +13,8 @@ from knuckle.handmodel import HandModel
 from knuckle.handmodel.angles import rotations_to_angles
 from knuckle.handmodel.palm import PALM
 from knuckle.handmodel.placement import Side
-from knuckle.predict.contract import Contract, ContractError
+from knuckle.predict.contract import ContractError
+from knuckle.predict.network import open_network, run_network
 
 _PALM = np.array(PALM)
 
@@ -43,7 +43,10 @@ class IKGraph:
             raise ValueError(
                 "hand must have its fingertips among its joints, as the free hand, but has them as vertices"
             )
-        self._session, self.contract = _open(Path(path), threads)
+        self._path = Path(path)
+        self._session, self.contract = open_network(self._path, "ik", threads)
+        if ("shape" in self.contract.inputs) == ("shape" in self.contract.outputs):
+            raise ContractError(f"{path} must either find the hand's shape or be given it; export it again")
 
     def __call__(
         self,
@@ -113,9 +116,15 @@ class IKGraph:
         given = {"joints": seen.astype(np.float32)}
         if shape is not None:
             given["shape"] = shape.astype(np.float32)
-        names = list(self.contract.outputs)
-        outputs = zip(names, self._session.run(names, given), strict=True)
-        found = {name: np.asarray(values, np.float64) for name, values in outputs}
+        outputs = run_network(self._session, self._path, list(self.contract.outputs), given, self.contract)
+        found = {name: values.astype(np.float64) for name, values in outputs.items()}
+        if not all(np.isfinite(values).all() for values in found.values()):
+            raise ContractError(f"{self._path} must give finite numbers but does not; did its training diverge?")
+        count = self._hand.kin.shape_count
+        if shape is None and found["shape"].shape[1:] != (count,):
+            raise ContractError(
+                f"{self._path} must give {count} numbers of shape, as the hand, but gives {found['shape'].shape[1:]}"
+            )
         return found if shape is None else found | {"shape": shape}
 
     def _posed(self, angles: np.ndarray, shape: np.ndarray, vectors: np.ndarray | None) -> np.ndarray:
@@ -147,24 +156,3 @@ def _align(points: Float[np.ndarray, "n p 3"], target: Float[np.ndarray, "n p 3"
         u[mirrored, :, 2] *= -1
         rotation = u @ vh
     return rotation, target_mean - (rotation @ points_mean[..., None])[..., 0]
-
-
-def _open(path: Path, threads: int) -> tuple[onnxruntime.InferenceSession, Contract]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} must be an existing ONNX file but is not; check the path")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own exceptions have no other common base
-        reason = str(error).rpartition("failed:")[2].strip().rstrip(".")
-        raise ContractError(f"{path} must be an ONNX file but cannot be opened as one ({reason})") from None
-    try:
-        contract = Contract.from_metadata(session.get_modelmeta().custom_metadata_map)
-    except ContractError as error:
-        raise ContractError(f"{path} {error}") from None
-    if contract.kind != "ik":
-        raise ContractError(f"{path} must be an inverse-kinematics network but is of the kind {contract.kind!r}")
-    return session, contract

@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 from jaxtyping import Float, UInt8
 
+from knuckle.files import MAX_BYTES, regular_file
 from knuckle.image.cut import apply_affine, cut, invert_affine
 from knuckle.predict.contract import Contract, ContractError
 from knuckle.predict.detect import Detection, letterbox, read_maps
@@ -33,7 +34,15 @@ _INPUT_SHAPES: dict[str, tuple[int, ...]] = {
     "joints_image": (21, 2),
     "points": (29, 2),
 }
-_INPUT_TYPES = {"image": "tensor(uint8)", **dict.fromkeys(_INPUT_SHAPES, "tensor(float)")}
+# Of the inputs and the outputs of inverse kinematics; how many numbers a shape has is the hand's matter.
+_IK_SHAPES: dict[str, tuple[int | None, ...]] = {
+    "joints": (21, 3),
+    "angles": (23,),
+    "vectors": (15, 3),
+    "shape": (None,),
+    "turn": (6,),
+}
+_INPUT_TYPES = {"image": "tensor(uint8)", **dict.fromkeys((*_INPUT_SHAPES, "joints", "shape"), "tensor(float)")}
 _AGAIN = "export it again"
 MAX_THREADS = 512  # more than any processor computes at once
 # Where networks run, and ONNX Runtime's name for it.
@@ -102,14 +111,14 @@ class DetectorGraph:
 
     def __init__(self, path: Path | str, threads: int = 2, device: Device = "cpu") -> None:
         self._path = Path(path)
-        self._session, self.contract = _open(self._path, "detector", threads, device)
+        self._session, self.contract = open_network(self._path, "detector", threads, device)
 
     def __call__(self, picture: UInt8[np.ndarray, "h w 3"], threshold: float, maximum: int) -> list[Detection]:
         """See `HandDetector`."""
         size = self.contract.crop.size
         affine = letterbox(picture.shape[1], picture.shape[0], size)
         letterboxed = cut(picture, affine, (size, size))
-        maps = _run(self._session, self._path, ["maps"], {"image": letterboxed[None]}, self.contract)["maps"]
+        maps = run_network(self._session, self._path, ["maps"], {"image": letterboxed[None]}, self.contract)["maps"]
         back = invert_affine(affine)
         return [
             Detection(apply_affine(back, d.box.reshape(2, 2)).reshape(4), d.score, d.left, d.direction)
@@ -133,7 +142,7 @@ class HandGraph:
 
     def __init__(self, path: Path | str, threads: int = 2, device: Device = "cpu") -> None:
         self._path = Path(path)
-        self._session, self.contract = _open(self._path, "hand", threads, device)
+        self._session, self.contract = open_network(self._path, "hand", threads, device)
 
     def __call__(
         self,
@@ -158,21 +167,25 @@ class HandGraph:
                 if values is None:
                     raise ValueError(f"{name} must be given to {self._path}, whose contract asks for it, but is None")
                 given[name] = values.astype(np.float32)
-        outputs = _run(self._session, self._path, list(self.contract.outputs), given, self.contract)
+        outputs = run_network(self._session, self._path, list(self.contract.outputs), given, self.contract)
         for name in ("joints", "vertices", "corners"):
             if name in outputs and not np.isfinite(outputs[name]).all():
                 raise ValueError(f"{self._path}: {name} must be finite but are not; did its training diverge?")
         return outputs
 
 
-def _run(
+def run_network(
     session: onnxruntime.InferenceSession,
     path: Path,
     wanted: list[str],
     given: dict[str, np.ndarray],
     contract: Contract,
 ) -> dict[str, np.ndarray]:
-    """The outputs by name, of the contract's shapes: a graph need not keep to those it declares."""
+    """The outputs by name, of the contract's shapes: a graph need not keep to those it declares.
+
+    Raises:
+        ContractError: they are of others, or the graph cannot be run.
+    """
     try:
         found = session.run(wanted, given)
     except Exception as error:  # ONNX Runtime's own exceptions have no other common base
@@ -195,15 +208,27 @@ def _reason(error: Exception) -> str:
     return " ".join((str(error).rpartition("failed:")[2] or str(error)).split())[:200].rstrip(".")
 
 
-def _open(
-    path: Path, kind: Literal["hand", "detector"], threads: int, device: Device
+def open_network(
+    path: Path, kind: Literal["hand", "detector", "ik"], threads: int, device: Device = "cpu"
 ) -> tuple[onnxruntime.InferenceSession, Contract]:
+    """An ONNX file whose graph is as its contract says.
+
+    Args:
+        path: of the file.
+        kind: that it must be of.
+        threads, device: see `HandGraph`.
+
+    Raises:
+        ValueError: the device is not one that this ONNX Runtime has.
+        FileNotFoundError: there is no such file.
+        ContractError: it is not an ONNX file, has no usable contract, or is of another kind.
+    """
     check_device(device)
     check_threads(threads)
     if not path.is_file():
         raise FileNotFoundError(f"{path} must be an existing ONNX file but is not; check the path")
     try:
-        session = _session(path, threads, device)
+        session = _session(regular_file(path, MAX_BYTES), threads, device)
     except Exception as error:  # ONNX Runtime's own exceptions have no other common base
         raise ContractError(f"{path} must be an ONNX file but cannot be opened as one ({_reason(error)})") from None
     try:
@@ -213,6 +238,8 @@ def _open(
         _check_graph(session, contract)
     except ContractError as error:
         raise ContractError(f"{path} {error}") from None
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{path} must have names of UTF-8 text but has others ({error.reason}); {_AGAIN}") from None
     return session, contract
 
 
@@ -259,7 +286,7 @@ def _session(path: Path, threads: int, device: Device) -> onnxruntime.InferenceS
 
 def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> None:
     size = contract.crop.size
-    inputs = {"image": (size, size, 3), **_INPUT_SHAPES}
+    inputs = _IK_SHAPES if contract.kind == "ik" else {"image": (size, size, 3), **_INPUT_SHAPES}
     outputs = _output_shapes(contract)
     for what, nodes, named, shapes in (
         ("inputs", session.get_inputs(), contract.inputs, inputs),
@@ -278,6 +305,8 @@ def _check_graph(session: onnxruntime.InferenceSession, contract: Contract) -> N
 
 def _output_shapes(contract: Contract) -> dict[str, tuple[int | None, ...]]:
     """Without the batch axis."""
+    if contract.kind == "ik":
+        return _IK_SHAPES
     return _OUTPUT_SHAPES | {"category": (len(contract.categories) or None,)}
 
 
@@ -290,7 +319,7 @@ def _check_shape(node: onnxruntime.NodeArg, wanted: tuple[int | None, ...], kind
         want is None or not isinstance(have, int) or have == want for have, want in zip(shape[1:], wanted, strict=True)
     )
     # Several crops are run in one batch, whole pictures one by one.
-    fixed_batch = isinstance(shape[0], int) and (kind == "hand" or shape[0] != 1)
+    fixed_batch = isinstance(shape[0], int) and (kind != "detector" or shape[0] != 1)
     if not fits or fixed_batch:
         expected = ", ".join(["B", *("any" if want is None else str(want) for want in wanted)])
         raise ContractError(f"must have {node.name} of the shape ({expected}) but has {shape}; {_AGAIN}")

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from knuckle.files import parse_json, remove_leftovers
+from knuckle.files import parse_json, read_bytes, remove_leftovers
 from knuckle.fit.to_mano import ManoFitter
 from knuckle.predict.network import Device
 from knuckle.predict.output import Target
@@ -166,7 +166,7 @@ def _about(part: Part) -> list[Any]:
 
 def _described(options: RunOptions) -> list[Any]:
     K = None if options.K is None else options.K.tolist()
-    mano = [digest(file.read_bytes()) for file in options.mano]
+    mano = [digest(read_bytes(file)) for file in options.mano]
     return [sorted(options.save), K, options.fov, options.max_hands, options.overlay, mano]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from knuckle.files import atomic_write
+from knuckle.files import InputError, atomic_write, load_json, number_array
 from knuckle.fit import FitConstants, fit_hand
 from knuckle.handmodel import HandModel
 from knuckle.sample import Hand
@@ -92,18 +92,15 @@ def read_person(path: Path, model: HandModel) -> Float[np.ndarray, " s"]:
         path: JSON with an object whose "shape" has a number for each of model.shape_names, by name or in their order.
 
     Raises:
-        ValueError: the file holds something else, or a shape that no hand has; it is named.
+        InputError: the file holds something else, or a shape that no hand has; it is named.
         OSError: it cannot be read.
     """
-    if path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f"{path} must hold one hand's shape but has more than {_MAX_BYTES} bytes; give another file")
     try:
-        content = json.loads(path.read_bytes())
-        shape = content["shape"]
+        shape = load_json(path, _MAX_BYTES)["shape"]
         values = [shape[name] for name in model.shape_names] if isinstance(shape, dict) else list(shape)
-        numbers = np.array([float(value) for value in values])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(
+        numbers = number_array(values, "shape")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
             f'{path} must hold {{"shape": ...}} with {", ".join(model.shape_names)} but cannot be read so ({error}); '
             "write it with `knuckle person`"
         ) from None
@@ -114,16 +111,16 @@ def checked_shape(shape: Float[np.ndarray, "..."], model: HandModel, name: str =
     """The shape, if it is one of the model's.
 
     Raises:
-        ValueError: it has another number of entries, or one far outside the model's limits.
+        InputError: it has another number of entries, or one far outside the model's limits.
     """
     numbers = np.asarray(shape, np.float64)
     count = len(model.shape_names)
     if numbers.shape != (count,) or not all(math.isfinite(value) for value in numbers):
-        raise ValueError(f"{name} must be {count} finite numbers, in the order of shape_names, but got {numbers}")
+        raise InputError(f"{name} must be {count} finite numbers, in the order of shape_names, but got {numbers}")
     low, high = np.asarray(model.shape_limits).T
     if (numbers < 2 * low).any() or (numbers > 2 * high).any():
         worst = int(np.argmax(np.maximum(numbers / high, numbers / low)))
-        raise ValueError(
+        raise InputError(
             f"{name} must be near the limits of human hands but its {model.shape_names[worst]} is {numbers[worst]:g}, "
             f"beyond {low[worst]:g} to {high[worst]:g}; measure it again with `knuckle person`"
         )

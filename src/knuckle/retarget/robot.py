@@ -20,6 +20,7 @@ from knuckle.handmodel import HandModel, named_pose
 from knuckle.skeleton import FINGER_JOINTS, FINGERS
 
 _MAX_BYTES = 2**24
+_MAX_JOINTS = 1000
 # Added to the name of a link that has a joint's.
 _LINK = "_link"
 # The hand of the other side must fit so much better before the robot's side is taken for a mistake.
@@ -127,6 +128,9 @@ def pinocchio_module() -> Any:
 def _read_model(path: Path) -> Any:
     build = pinocchio_module().buildModelFromXML
     text = read_text(path, _MAX_BYTES)
+    # Its parsers follow a chain of joints by recursion, until the stack ends.
+    if text.count("<joint") > _MAX_JOINTS:
+        raise InputError(f"{path} must have at most {_MAX_JOINTS} joints but has more; leave all but the hand out")
     try:
         model = build(text, mimic=True)
     except (ValueError, RuntimeError) as error:

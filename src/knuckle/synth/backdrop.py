@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.files import InputError
 from knuckle.image import PictureError, decode_pixels, picture_bytes
 from knuckle.synth.skin import reflectance_table
 
@@ -28,14 +29,14 @@ def load_photos(folder: Path) -> list[np.ndarray]:
     """All pictures of a folder, sorted by name, (H, W, 3) uint8 RGB, reduced to a short side of PHOTO_SIDE.
 
     Raises:
-        ValueError: the folder holds no picture, or one that cannot be read.
+        ValueError: the folder holds no picture, or one that cannot be read (InputError).
     """
     photos = []
     for path in photo_paths(folder):
         try:
             picture = decode_pixels(picture_bytes(path), cv2.IMREAD_COLOR)
         except PictureError as error:
-            raise ValueError(f"backgrounds must be pictures but {path} is none ({error}); remove it") from None
+            raise InputError(f"backgrounds must be pictures but {path} is none ({error}); remove it") from None
         scale = PHOTO_SIDE / min(picture.shape[:2])
         if scale < 1:
             picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

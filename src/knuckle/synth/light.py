@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from knuckle.files import InputError
 from knuckle.image import MAX_PIXELS, decode_pixels, picture_bytes
 
 # Convolution of the nine harmonics with the clamped cosine, divided by pi: the radiance of a white Lambertian surface.
@@ -145,8 +146,16 @@ def _pixels(path: Path) -> np.ndarray | None:
     # "-Y height +X width", a line of the header of a .hdr.
     size = re.search(rb"\n[-+]Y (\d{1,9}) [-+]X (\d{1,9})\n", data[:4096])
     if size is None or int(size[1]) * int(size[2]) > MAX_PIXELS:
-        raise ValueError(f"a panorama must have at most {MAX_PIXELS} pixels but {path} has more, or no size; shrink it")
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        raise InputError(f"a panorama must have at most {MAX_PIXELS} pixels but {path} has more, or no size; shrink it")
+    size = int(size[1]), int(size[2])
+    # Even runs of one colour take a byte for sixteen pixels; what a header claims beyond that would be allocated first.
+    if size[0] * size[1] > 16 * len(data):
+        raise InputError(f"a panorama must be whole but {path} is truncated; copy or download it again")
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except (cv2.error, MemoryError):
+        return None
+    return picture if picture is not None and picture.shape[:2] == size else None
 
 
 class Panorama:
@@ -156,7 +165,7 @@ class Panorama:
         path: a Radiance .hdr (or any picture OpenCV reads), twice as wide as high, its middle row the horizon.
 
     Raises:
-        ValueError: the file holds no picture.
+        InputError: the file holds no picture, or a larger or truncated one.
     """
 
     _LIGHT_ROWS = 32
@@ -164,7 +173,7 @@ class Panorama:
     def __init__(self, path: Path) -> None:
         picture = _pixels(path)
         if picture is None or picture.ndim != 3:
-            raise ValueError(f"a panorama must be a colour picture but {path} could not be read as one; remove it")
+            raise InputError(f"a panorama must be a colour picture but {path} could not be read as one; remove it")
         radiance = picture[..., 2::-1].astype(np.float32)
         if picture.dtype != np.float32:
             radiance = (radiance / (255 if picture.dtype == np.uint8 else 65535)) ** 2.2

@@ -1,17 +1,14 @@
 """Objects from mesh files that a user gives: closed meshes in metres, of a size that hands hold."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from knuckle.files import InputError
+from knuckle.files import MESH_SUFFIXES, InputError, load_mesh
 from knuckle.synth.holds import usual_holds
 from knuckle.synth.shapes import Distance, Shape, vertex_normals, volume
 from knuckle.synth.things import Category, Thing
 
-SUFFIXES = (".obj", ".ply", ".glb", ".stl")
-_MAX_BYTES = 2**26
 _MAX_FACES = 50_000
 _SIZES = (0.005, 0.6)  # metres, of an object's longest side
 _CELLS = 56  # of the grid of distances, along each axis
@@ -26,9 +23,9 @@ def mesh_paths(folder: Path) -> list[Path]:
     Raises:
         ValueError: there are none.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in MESH_SUFFIXES)
     if not paths:
-        raise ValueError(f"objects must be a folder with meshes ({', '.join(SUFFIXES)}) but {folder} has none")
+        raise ValueError(f"objects must be a folder with meshes ({', '.join(MESH_SUFFIXES)}) but {folder} has none")
     return paths
 
 
@@ -45,7 +42,7 @@ def load_thing(path: Path) -> Thing:
         ImportError: trimesh is not installed.
     """
     vertices, faces = _read(path)
-    vertices = _in_its_box(vertices)
+    vertices = _in_its_box(vertices, path)
     inside = volume(vertices, faces)
     if inside < 0:
         faces, inside = faces[:, ::-1], -inside
@@ -60,25 +57,17 @@ def load_thing(path: Path) -> Thing:
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (N, 3) and faces (F, 3) of a closed mesh of usual size."""
-    try:
-        import trimesh
-    except ImportError as error:
-        raise ImportError(f"{path} is a mesh file, which takes trimesh: pip install 'knuckle[datasets]'") from error
-    if path.stat().st_size > _MAX_BYTES:
-        raise InputError(f"{path} must have at most {_MAX_BYTES >> 20} MiB; simplify the mesh")
-    try:
-        mesh: Any = trimesh.load(str(path), force="mesh")
-        mesh.merge_vertices(merge_tex=True, merge_norm=True)
-        vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
-        closed = bool(mesh.is_watertight)
-    except Exception as error:  # trimesh raises any exception of its parsers
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} must be a mesh but cannot be read ({reason}); write it again") from error
-    if not len(faces) or not np.isfinite(vertices).all():
-        raise InputError(f"{path} must hold faces with finite vertices but does not; write it again")
+    vertices, faces = load_mesh(path)
     if len(faces) > _MAX_FACES:
         raise InputError(f"{path} must have at most {_MAX_FACES} faces but has {len(faces)}; simplify the mesh")
-    if not closed:
+    if not len(faces):
+        raise InputError(f"{path} must hold faces but holds none; write it again")
+    import trimesh  # load_mesh says so where it is not installed
+
+    mesh = trimesh.Trimesh(vertices, faces, process=False)
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int64)
+    if not mesh.is_watertight:
         raise InputError(f"{path} must be a closed mesh but has holes; fill them")
     longest = float(np.ptp(vertices, axis=0).max())
     if not _SIZES[0] <= longest <= _SIZES[1]:
@@ -88,11 +77,14 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return vertices, faces
 
 
-def _in_its_box(vertices: np.ndarray) -> np.ndarray:
+def _in_its_box(vertices: np.ndarray, path: Path) -> np.ndarray:
     """Vertices (N, 3) in the frame of their smallest box: origin in its middle, x its longest, z its shortest side."""
     import trimesh
 
-    to_box, extents = trimesh.bounds.oriented_bounds(vertices)
+    try:
+        to_box, extents = trimesh.bounds.oriented_bounds(vertices)
+    except (RuntimeError, ValueError, IndexError):  # Qhull, of points in a plane
+        raise InputError(f"{path} must enclose a volume but is flat; thicken the mesh") from None
     order = np.argsort(-np.asarray(extents), kind="stable")
     placed = (vertices @ to_box[:3, :3].T + to_box[:3, 3])[:, order]
     # An odd permutation of the axes would mirror the object.

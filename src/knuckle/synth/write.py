@@ -155,7 +155,8 @@ def _check_plan(folder: Folder, plan: dict[str, Any]) -> dict[str, Any]:
     if data is None:
         return {}
     manifest = parse_json(data, f"{folder}/{MANIFEST}")
-    if not isinstance(manifest, dict) or not all(_is_entry(shard) for shard in manifest.get("shards", [None])):
+    shards = manifest.get("shards") if isinstance(manifest, dict) else None
+    if not isinstance(shards, list) or not all(_is_entry(shard) for shard in shards):
         raise InputError(
             f"{folder}/{MANIFEST} must be a manifest of `knuckle synth` but is another file; choose an empty folder"
         )
@@ -165,7 +166,7 @@ def _check_plan(folder: Folder, plan: dict[str, Any]) -> dict[str, Any]:
                 f"{folder} must hold pictures of the same {key} but was started with {manifest.get(key)}, not {value}; "
                 "choose an empty folder"
             )
-    return {shard["name"]: shard for shard in manifest["shards"]}
+    return {shard["name"]: shard for shard in shards}
 
 
 def _is_entry(shard: Any) -> bool:

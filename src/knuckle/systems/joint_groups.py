@@ -13,12 +13,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from knuckle.datasets.sets import DataSet
-from knuckle.files import regular_file
+from knuckle.files import RefusedFile
 from knuckle.image.augment import AugmentConfig
 from knuckle.losses.joints import heatmap_divergence
 from knuckle.losses.mean import Mean, fill_missing, weighted_mean
@@ -28,6 +26,7 @@ from knuckle.sample import Batch
 from knuckle.skeleton import FINGER_JOINTS, JOINT_NAMES
 from knuckle.systems.crops import CropConfig, Crops
 from knuckle.systems.system import Graph, Moment, Stage
+from knuckle.systems.tensors import read_tensors
 
 # The first stage trains the hourglass, by its own heatmaps; the second has the paper's Eq. 10, beta in its weights.
 _FIRST = "hourglass"
@@ -364,8 +363,8 @@ class _Exported(nn.Module):
 def _weights_of(checkpoint: str, part: str) -> dict[str, Tensor]:
     """A part of a checkpoint's network, by names without the part's own."""
     try:
-        weights = load_file(regular_file(Path(checkpoint) / "weights.safetensors"))
-    except (OSError, SafetensorError) as error:
+        weights = read_tensors(Path(checkpoint) / "weights.safetensors")
+    except (OSError, RefusedFile) as error:
         raise ValueError(f"{checkpoint} must be a checkpoint but is not ({error})") from error
     return {name.removeprefix(part): value for name, value in weights.items() if name.startswith(part)}
 

@@ -14,12 +14,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from knuckle.datasets.sets import DataSet
-from knuckle.files import regular_file
+from knuckle.files import RefusedFile
 from knuckle.geometry.heatmap import decode_lixel, encode_lixel, inside_lixel
 from knuckle.handmodel import HandModel
 from knuckle.handmodel.regressor import joint_regressor
@@ -32,6 +30,7 @@ from knuckle.predict.contract import Contract
 from knuckle.sample import Batch
 from knuckle.systems.crops import CropConfig, Crops
 from knuckle.systems.system import Graph, Moment, Stage
+from knuckle.systems.tensors import read_tensors
 
 _LOSSES = {"joints": 1.0, "vertices": 1.0, "joints_from_mesh": 1.0, "edges": 1.0, "normals": 0.1}
 # The paper's 30 epochs over FreiHAND's 130,240 pictures; for other data give --steps, 30 x examples / batch.
@@ -286,8 +285,8 @@ def read_weights(checkpoint: Path) -> dict[str, Tensor]:
         ValueError: it is none, or damaged.
     """
     try:
-        return load_file(regular_file(checkpoint / "weights.safetensors"))
-    except (OSError, SafetensorError) as error:
+        return read_tensors(checkpoint / "weights.safetensors")
+    except (OSError, RefusedFile) as error:
         raise ValueError(f"pretrained_from must be a checkpoint but {checkpoint} is not ({error})") from error
 
 

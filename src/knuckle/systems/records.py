@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from knuckle.files import InputError, load_json
+
+_MAX_LAYOUT = 2**20
 _ABANDONED = 3600.0  # seconds without a change after which nobody writes there any more
 
 # Arrays by name; scalars among them.
@@ -102,13 +105,29 @@ def _write_files(unfinished: Path, records: Iterable[Record]) -> int:
 
 
 def open_records(folder: Path) -> dict[str, np.ndarray]:
-    """Maps the records of a folder into memory, read-only."""
-    layout = json.loads((folder / "layout.json").read_text())
-    # As plain arrays: taking a row of a memmap costs several times as much.
-    return {
-        name: np.asarray(np.memmap(folder / f"{name}.bin", np.dtype(kind), "r", shape=(layout["count"], *shape)))
-        for name, (kind, shape) in layout["arrays"].items()
-    }
+    """Maps the records of a folder into memory, read-only.
+
+    Raises:
+        InputError: they are damaged.
+        OSError: they cannot be read.
+    """
+    layout = load_json(folder / "layout.json", _MAX_LAYOUT)
+    try:
+        # As plain arrays: taking a row of a memmap costs several times as much.
+        return {
+            name: np.asarray(np.memmap(folder / f"{name}.bin", _plain(kind), "r", shape=(layout["count"], *shape)))
+            for name, (kind, shape) in layout["arrays"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"{folder} must hold records but is damaged ({error}); remove it, and start again") from error
+
+
+def _plain(kind: str) -> np.dtype:
+    """Of numbers or bytes: a map of Python objects would take a file's numbers for addresses in memory."""
+    dtype = np.dtype(kind)
+    if dtype.kind not in "biufS" or not dtype.itemsize:
+        raise ValueError(f"records must be plain numbers but are {dtype}")
+    return dtype
 
 
 class ConcatRecords:

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from knuckle.files import InputError, load_json, regular_file, sync
+from knuckle.files import InputError, load_json, sync
+from knuckle.systems.tensors import read_tensors
 
 _MAX_CONFIG = 2**24
 _NAME = re.compile(r"step-(\d+)")
@@ -99,10 +100,6 @@ def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         raise OSError(f"{path} cannot be written ({error}); make room, and start again") from error
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    return load_file(regular_file(path))
-
-
 def checkpoints(run: Path) -> list[Path]:
     """The complete checkpoints of a run, oldest first."""
     found = [p for p in run.glob("step-*") if _NAME.fullmatch(p.name) and (p / "config.json").exists()]
@@ -126,10 +123,9 @@ def load(folder: Path) -> Checkpoint:
         if not isinstance(about, dict):
             raise ValueError("config.json holds no names")
         return Checkpoint(
-            about, _read_tensors(folder / "weights.safetensors"), _read_tensors(state) if state.exists() else {}
+            about, read_tensors(folder / "weights.safetensors"), read_tensors(state) if state.exists() else {}
         )
-    # RuntimeError: torch, of shapes and kinds that do not fit.
-    except (SafetensorError, ValueError, RuntimeError, TypeError, KeyError) as error:
+    except ValueError as error:
         raise InputError(f"{folder} must be a checkpoint but is damaged ({error}); train or copy it again") from error
 
 
@@ -191,4 +187,6 @@ def begin_with(network: nn.Module, weights: dict[str, Tensor]) -> list[str]:
         raise ValueError(f"the weights must be of a network of this kind but are of {', '.join(sorted(unused))}")
     load_weights(network, kept | {name: value for name, value in own.items() if name.split(".")[0] in new})
     lines = [f"{part} begins anew: the checkpoint has no weights of it" for part in sorted(new)]
-    return lines + [f"{part} of the checkpoint is left out: the network has no such part" for part in sorted(unused)]
+    # Whoever wrote the checkpoint chose their names.
+    named = [part if part.isidentifier() else repr(part) for part in sorted(unused)]
+    return lines + [f"{part} of the checkpoint is left out: the network has no such part" for part in named]

@@ -14,9 +14,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from knuckle.files import atomic_write
+from knuckle.files import InputError, atomic_write
 from knuckle.systems import open_system
 from knuckle.systems.system import Graph, System
+from knuckle.systems.tensors import no_larger_than
 from knuckle.train import checkpoint
 
 # Tensors smaller than this stay as they are: halving them saves nothing.
@@ -29,15 +30,16 @@ def open_checkpoint(folder: Path) -> tuple[System, nn.Module]:
 
     Raises:
         FileNotFoundError: the folder is no checkpoint.
-        ValueError: it is damaged, or of a system or configuration that is not known.
+        InputError: it is damaged, or its system or configuration is another network's, or none.
     """
     loaded = checkpoint.load(folder)
-    system = open_system(str(loaded.about.get("system")), loaded.about.get("config"))
     try:
-        network = system.network()
-    except (RuntimeError, TypeError, ArithmeticError, LookupError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{folder} must hold a configuration that a network can be built of but {reason}") from error
+        system = open_system(str(loaded.about.get("system")), loaded.about.get("config"))
+        with no_larger_than(loaded.weights):
+            network = system.network()
+    except (ValueError, RuntimeError, TypeError, ArithmeticError, LookupError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{folder} must hold a configuration that a network can be built of but {reason}") from error
     checkpoint.load_weights(network, loaded.weights)
     return system, network.eval()
 
