@@ -20,6 +20,9 @@ class PredictorConfig:
             generated frames a third finds as many hands as a half at fewer false ones: the hand network sees more.
         extra_detections: number of detections kept beyond the number of hands wanted, for the same reason.
         score_threshold: minimum score of a hand.
+        sure_score: where no hand of a large picture scores so much, it is searched again, part by part: hands far away
+            are too small for the detector otherwise.
+        large_picture: longer side from which a picture has parts, pixels; those of a smaller one show no more than it.
         passes: number of passes of the hand network, each through the crop suggested by the previous one. The last
             pass is of the mirror image, and is averaged with the one before it.
         early_rejection: a hand whose score after the first pass is below this fraction of score_threshold is dropped.
@@ -62,6 +65,8 @@ class PredictorConfig:
     detector_share: float = 1 / 3
     extra_detections: int = 3
     score_threshold: float = 0.4
+    sure_score: float = 0.6
+    large_picture: int = 384
     passes: int = 2
     early_rejection: float = 0.7
     presence_threshold: float = 0.3

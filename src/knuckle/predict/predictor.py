@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, UInt8
 from knuckle.camera import Camera
 from knuckle.fit import FitConstants
 from knuckle.handmodel import HandModel
+from knuckle.predict.closer import detect_closer
 from knuckle.predict.config import PredictorConfig
 from knuckle.predict.contract import Contract
 from knuckle.predict.crop import Square, square_of_box, square_of_joints, square_of_labels
@@ -216,15 +217,32 @@ class Predictor:
         """Of the hand network."""
         return self._hand.contract
 
-    def find(self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int) -> list[HandEstimate]:
-        """The hands before the fit, best first."""
+    def find(
+        self, image: UInt8[np.ndarray, "h w 3"], camera: Camera, max_hands: int, closer: bool = True
+    ) -> list[HandEstimate]:
+        """The hands before the fit, best first.
+
+        Args:
+            image: the picture.
+            camera: that took it.
+            max_hands: maximum number of hands.
+            closer: search the picture part by part too where no hand in it is sure (`PredictorConfig.sure_score`).
+        """
         self._hand.check_sees()
-        detections = self.detect(image, max_hands)
-        squares = [square_of_box(d.box, d.direction, self._guide.rule) for d in detections]
-        found = self.estimate(image, camera, squares, [d.score for d in detections])
+        found = self._at_detections(image, camera, self.detect(image, max_hands))
+        c = self.config
+        large = max(image.shape[:2]) >= c.large_picture
+        if closer and large and all(hand.score < c.sure_score for hand in found):
+            maximum = max_hands + c.extra_detections
+            again = detect_closer(self._detector, image, c.detection_threshold, maximum)
+            found += self._at_detections(image, camera, again)
         found = self.without_duplicates(found)[:max_hands]
         found = self._run_guided(image, camera, found) if self._guided else found
         return self._with_objects(image, camera, found)
+
+    def _at_detections(self, image: np.ndarray, camera: Camera, detections: list[Detection]) -> list[HandEstimate]:
+        squares = [square_of_box(d.box, d.direction, self._guide.rule) for d in detections]
+        return self.estimate(image, camera, squares, [d.score for d in detections])
 
     def detect(self, image: UInt8[np.ndarray, "h w 3"], max_hands: int) -> list[Detection]:
         """Detections, best first; somewhat more than `max_hands`, as the hand network rejects false ones."""

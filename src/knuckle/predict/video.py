@@ -159,7 +159,8 @@ class VideoPredictor:
         twice = self._predictor.is_duplicate
         self._searched = now
         seen = [track.found for track in self._tracks if track.seen == now]
-        found = [hand for hand in self._predictor.find(image, camera, max_hands) if not twice(hand, seen)]
+        # Without a closer look: it would come in every search of a scene without hands.
+        found = [hand for hand in self._predictor.find(image, camera, max_hands, closer=False) if not twice(hand, seen)]
         lost = [track for track in self._tracks if track.seen < now] + self._hidden
         cost = np.array([[self._distance(track, hand, now) for hand in found] for track in lost])
         new = set(range(len(found)))
