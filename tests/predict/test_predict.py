@@ -327,7 +327,7 @@ class SaysSides(Predictor):
 
         self.explain = recorded
 
-    def find(self, image, camera, max_hands):
+    def find(self, image, camera, max_hands, closer=True):
         return [self.found]
 
     def follow(self, image, camera, expected, sides):

@@ -49,7 +49,7 @@ class Scripted(Predictor):
         self.looks: list[HandEstimate] | None = None
         self.searches = 0
 
-    def find(self, image, camera, max_hands):
+    def find(self, image, camera, max_hands, closer=True):
         self.searches += 1
         return list(self.hands)
 

@@ -59,7 +59,7 @@ class Sees(Predictor):
             hands.append(HandEstimate(side, 0.9, camera.project(joints), joints, np.full(21, 0.004), odds))
         return hands
 
-    def find(self, image, camera, max_hands):
+    def find(self, image, camera, max_hands, closer=True):
         return self.visible(image, camera)[:max_hands]
 
     def follow(self, image, camera, expected, *others):
@@ -345,7 +345,7 @@ def test_a_picture_in_every_format(model, tmp_path):
 def test_without_pyav_a_video_is_refused_in_one_line(model, tmp_path, monkeypatch):
     path = film(tmp_path / "clip.mp4", 3)
     for name in ("knuckle.predict.run_video", "knuckle.image.video", "knuckle.export.mp4"):
-        monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "av", None)
     (line,) = predict_files(Sees(model), [path], tmp_path / "out", RunOptions()).problems
     assert line == f"{path}: is a video, which takes PyAV; install it with `pip install 'knuckle[video]'`"
