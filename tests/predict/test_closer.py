@@ -45,18 +45,20 @@ def scene(depth: float, size: tuple[int, int] = (800, 600), across: float = 0.0)
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
-        ((800, 600), {(x, y, 400) for x in (0, 200, 400) for y in (0, 200)}),
-        ((384, 834), {(0, y, 384) for y in (0, 150, 300, 450)}),
-        ((1, 1), {(0, 0, 1)}),
+        ((800, 600), {(x, y, x + 400, y + 400) for x in (0, 200, 400) for y in (0, 200)}),
+        ((384, 800), {(0, y, 384, y + 400) for y in (0, 200, 400)}),
+        # As few of a picture that is all length: their number is bounded.
+        ((20000, 1), {(x, 0, x + 10000, 1) for x in (0, 5000, 10000)}),
+        ((1, 1), {(0, 0, 1, 1)}),
     ],
 )
 def test_parts_are_halves_that_overlap_and_cover_the_picture(size, expected):
     found = parts(*size)
     assert set(found) == expected
     covered = np.zeros((size[1], size[0]), bool)
-    for left, top, side in found:
-        assert covered[top : top + side, left : left + side].shape == (side, side)
-        covered[top : top + side, left : left + side] = True
+    for x0, y0, x1, y1 in found:
+        assert covered[y0:y1, x0:x1].shape == (y1 - y0, x1 - x0)
+        covered[y0:y1, x0:x1] = True
     assert covered.all()
 
 

@@ -12,15 +12,16 @@ from knuckle.predict.network import HandDetector
 _EDGE = 0.01
 
 
-def parts(width: int, height: int) -> list[tuple[int, int, int]]:
-    """Squares (left, top, side) of half the longer side, each half over the next, which together cover a picture."""
-    side = min((max(width, height) + 1) // 2, width, height)
+def parts(width: int, height: int) -> list[tuple[int, int, int, int]]:
+    """Boxes (x0, y0, x1, y1) of half the longer side, or the whole shorter one: 9 at most, each half over the next."""
+    half = (max(width, height) + 1) // 2
 
-    def starts(length: int) -> list[int]:
+    def spans(length: int) -> list[tuple[int, int]]:
+        side = min(half, length)
         steps = int(np.ceil((length - side) / (side / 2)))
-        return [round(start) for start in np.linspace(0, length - side, steps + 1)]
+        return [(round(start), round(start) + side) for start in np.linspace(0, length - side, steps + 1)]
 
-    return [(left, top, side) for top in starts(height) for left in starts(width)]
+    return [(x0, y0, x1, y1) for y0, y1 in spans(height) for x0, x1 in spans(width)]
 
 
 def detect_closer(
@@ -41,25 +42,22 @@ def detect_closer(
     """
     height, width = image.shape[:2]
     everything: list[Detection] = []
-    for left, top, side in parts(width, height):
-        part = np.ascontiguousarray(image[top : top + side, left : left + side])
-        everything += _whole(detector(part, threshold, maximum), (left, top, side), (width, height))
+    for x0, y0, x1, y1 in parts(width, height):
+        found = detector(np.ascontiguousarray(image[y0:y1, x0:x1]), threshold, maximum)
+        everything += _whole(found, np.array([x0, y0]), np.array([x1, y1]), np.array([width, height]))
     kept: list[Detection] = []
-    for found in sorted(everything, key=lambda detection: -detection.score):
-        if not kept or overlap(found.box, np.array([other.box for other in kept])).max() <= overlap_limit:
-            kept.append(found)
+    for one in sorted(everything, key=lambda detection: -detection.score):
+        if not kept or overlap(one.box, np.array([other.box for other in kept])).max() <= overlap_limit:
+            kept.append(one)
     return kept[:maximum]
 
 
-def _whole(found: list[Detection], part: tuple[int, int, int], size: tuple[int, int]) -> Iterator[Detection]:
+def _whole(found: list[Detection], start: np.ndarray, end: np.ndarray, size: np.ndarray) -> Iterator[Detection]:
     """A part's detections, in the picture's pixels, without those that an edge cuts which is not the picture's."""
-    left, top, side = part
-    corner = np.array([left, top])
-    margin = _EDGE * side
+    margin = _EDGE * (end - start).max()
     for detection in found:
-        low, high = detection.box[:2], detection.box[2:]
-        cut_low = (low < margin) & (corner > 0)
-        cut_high = (high > side - 1 - margin) & (corner + side < np.array(size))
+        box = detection.box + np.tile(start, 2)
+        cut_low = (box[:2] < start + margin) & (start > 0)
+        cut_high = (box[2:] > end - 1 - margin) & (end < size)
         if not (cut_low | cut_high).any():
-            box = detection.box + np.tile(corner, 2)
             yield Detection(box, detection.score, detection.left, detection.direction)
