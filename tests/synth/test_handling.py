@@ -180,3 +180,21 @@ def test_objects_can_be_given_to_the_preset_grasp_alone(tmp_path):
     with pytest.raises(ValueError, match="objects can be given to the preset grasp"):
         Settings(preset="crop", objects=str(tmp_path))
     assert "objects" not in Settings(preset="crop").for_manifest()
+
+
+@pytest.mark.egl
+@pytest.mark.parametrize("preset", ["grasp", "hop", "detector"])
+def test_the_camera_is_never_in_an_arm(preset):
+    generator = Generator(Settings(preset=preset, size=64, seed=1))
+    composer, handler = generator.composer, generator.handler
+    if handler:
+        hands = [
+            handler.scene_at(handler.sequence(1, n), t).hands[0] for n in (1, 23, 27, 42, 43) for t in (0.0, 0.9, 1.9)
+        ]
+    else:
+        hands = [composer.hand(np.random.default_rng(n), np.array([0.0, 0.0, 0.25]), 0.0) for n in range(60)]
+    generator.close()
+    for hand in hands:
+        # A wide sleeve is 3 to 4 cm wider than the forearm.
+        arm = hand.vertices_camera[generator.renderer.surface.forearm_vertices]
+        assert np.linalg.norm(arm, axis=1).min() > 0.065

@@ -26,7 +26,7 @@ _MAX_PENETRATION = 0.004  # metres, of the capsules of a hand; a deeper pose is 
 _PEOPLE_SEED = 20200823
 _MOVING = 0.12  # probability that the hands move while the shutter is open
 _MIN_PAIR_DEPTH = 0.35  # metres from the camera to the middle of two hands that touch
-_MAX_ATTEMPTS = 12  # at sampling a pose without self-collision
+_MAX_ATTEMPTS = 12  # at sampling a pose without self-collision, or a hand whose arm the camera is not in
 
 
 @dataclass(frozen=True)
@@ -207,6 +207,17 @@ class Composer:
 
         With the index of a picture as `swept`, its view or pose is the one that the preset's sweep has there.
         """
+        for attempts_left in reversed(range(_MAX_ATTEMPTS)):
+            hand = self._any_hand(rng, centre, roll, side, swept)
+            # A crop that an arm hides is sampled again as a whole.
+            if attempts_left == 0 or self.preset.framing == "crop" or not self.surroundings.camera_in_arm(hand):
+                return hand
+        raise AssertionError("the last attempt returns")
+
+    def _any_hand(
+        self, rng: np.random.Generator, centre: np.ndarray, roll: float, side: str | None, swept: int | None
+    ) -> SceneHand:
+        """As `hand`, wherever its arm is."""
         side = side or ("left" if rng.random() < 0.5 else "right")
         shape, skin = self._person(rng)
         pose, angles = self.pose(rng, shape, swept if self.preset.sweep == "poses" else None)

@@ -24,6 +24,8 @@ from knuckle.synth.touch import Touch
 _BACKGROUND_SEED = 20190600
 _TRIES = 6  # hands that an object is given to before the average hand takes it
 _PATH_STEPS = 6
+_MAX_ATTEMPTS = 12  # at a sequence in which the arm stays clear of the camera
+_CHECKED_FRAMES = 9
 # Directions from the hand to where the object is before the hand comes near, in a right hand's frame.
 _APPROACHES = np.array(
     [[0, 0.3, 1], [0, 1, 0.5], [0.5, 0.3, 0.8], [-0.5, 0.3, 0.8], [0, 1, 0], [0.0, -0.5, 0.8]], float
@@ -76,8 +78,18 @@ class Handler:
         self._found: dict[str, tuple[Grasp, ...]] = {}
 
     def sequence(self, seed: int, number: int) -> Handling:
-        """The sequence with a number of 0 or more."""
+        """The sequence with a number of 0 or more; in none does the arm come to the camera."""
         rng = np.random.default_rng([seed, number])
+        for attempts_left in reversed(range(_MAX_ATTEMPTS)):
+            handling = self._any_sequence(rng, number)
+            times = np.linspace(0, self.plan.seconds, _CHECKED_FRAMES)
+            hands = (self._hand_at(handling, float(time))[0] for time in times)
+            if attempts_left == 0 or not any(map(self.composer.surroundings.camera_in_arm, hands)):
+                return handling
+        raise AssertionError("the last attempt returns")
+
+    def _any_sequence(self, rng: np.random.Generator, number: int) -> Handling:
+        """A sequence, wherever the arm goes."""
         composer, plan = self.composer, self.plan
         thing, grasp, touch, shape, about = self.held(rng, number)
         side = "left" if not plan.hop and rng.random() < 0.5 else "right"
@@ -123,6 +135,13 @@ class Handler:
 
     def scene_at(self, handling: Handling, time: float) -> Scene:
         """The scene at a time, seconds."""
+        posed, T_camera_object = self._hand_at(handling, time)
+        around = self.composer.surroundings.solids_around(np.random.default_rng(handling.seed), [posed])
+        held = self._solids(handling, T_camera_object, posed.T_camera_hand, time >= handling.closed)
+        return replace(handling.scene, hands=(posed,), solids=(*around, *held))
+
+    def _hand_at(self, handling: Handling, time: float) -> tuple[SceneHand, np.ndarray]:
+        """The hand at a time, seconds, and T_camera_object (4, 4)."""
         hand, grasp = handling.hand, handling.grasp
         T_hand_object, angles = grasp.T_hand_object, grasp.angles
         if time < handling.closed:
@@ -142,10 +161,7 @@ class Handler:
             T_camera_hand[:3, 3] = middle + turn @ (T_camera_hand[:3, 3] - middle)
             T_camera_hand[:3, 3] += handling.moves.value(time - handling.closed)
             T_camera_object = T_camera_hand @ _mirrored(grasp.T_hand_object, hand.side)
-        posed = self.composer.moved(replace(hand, T_camera_hand=T_camera_hand), angles)
-        around = self.composer.surroundings.solids_around(np.random.default_rng(handling.seed), [posed])
-        held = self._solids(handling, T_camera_object, T_camera_hand, time >= handling.closed)
-        return replace(handling.scene, hands=(posed,), solids=(*around, *held))
+        return self.composer.moved(replace(hand, T_camera_hand=T_camera_hand), angles), T_camera_object
 
     def held(
         self, rng: np.random.Generator, number: int

@@ -16,6 +16,9 @@ from knuckle.synth.scene import SceneBody, SceneHand, Solid, mirror_of
 from knuckle.synth.skin import reflectance_table
 from knuckle.synth.surface import HandSurface
 
+_FOREARM = 0.42  # metres from the wrist, as far as a sleeve goes
+_ROOM_FOR_CAMERA = 0.1  # metres from the middle of a forearm: a wide sleeve has a radius of 0.09
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -53,9 +56,9 @@ class Surroundings:
                 skin = (
                     reflectance_table(16)[round(15 * hand.skin.blood), round(15 * hand.skin.melanin)] * hand.skin.tint
                 )
-                direction = self._forearm(hand) @ [0.0, -1.0, 0.0]
+                direction = self.forearm(hand) @ [0.0, -1.0, 0.0]
                 parts.extend(arm(rng, hand, direction, skin, fabric if sleeved and rng.random() < 0.8 else None))
-        sleeve_length = 0.3 if parts else 0.42
+        sleeve_length = 0.3 if parts else _FOREARM
         for i, hand in enumerate(hands):
             if sleeved and i not in dressed:
                 parts.append(self._sleeve(rng, hand, i, fabric, sleeve_length))
@@ -101,12 +104,18 @@ class Surroundings:
         scale /= float(np.linalg.norm(self.surface.joints[9]))
         centres, halves = self.surface.forearm_sections(along / scale)
         parts = solids.tube(rng, centres * scale, halves * scale + clearance[:, None], waves)
-        return solids.place(parts, self._forearm(hand), hand.T_camera_hand[:3, 3], material, forearm_of=index)
+        return solids.place(parts, self.forearm(hand), hand.T_camera_hand[:3, 3], material, forearm_of=index)
 
-    def _forearm(self, hand: SceneHand) -> np.ndarray:
+    def forearm(self, hand: SceneHand) -> np.ndarray:
         """The linear map (3, 3) from the forearm at rest to the camera frame; a reflection for a left hand."""
         bone = rotation_about(self.model.wrist_angle_axis, hand.wrist_angles)
         return hand.T_camera_hand[:3, :3] @ np.diag(mirror_of(hand.side)) @ bone[0] @ bone[1]
+
+    def camera_in_arm(self, hand: SceneHand) -> bool:
+        """Whether the camera is in a hand's forearm or sleeve, or so near that it sees little else."""
+        wrist, along = hand.T_camera_hand[:3, 3], self.forearm(hand) @ [0.0, -1.0, 0.0]
+        nearest = wrist + np.clip(-wrist @ along, 0.0, _FOREARM) * along
+        return bool(np.linalg.norm(nearest) < _ROOM_FOR_CAMERA)
 
     def exposure(self, rng: np.random.Generator, light: Light, hands: list[SceneHand]) -> float:
         """The gain from radiance to pixels: exposes for the scene's light and, in part, for dark skin."""
