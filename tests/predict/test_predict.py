@@ -345,6 +345,9 @@ def test_of_one_hand_seen_twice_the_surer_one_is_kept(model, predictor):
     best, nearly, inside, beside = found(0.9), found(0.8, shift=0.1), found(0.7, scale=0.6), found(0.6, shift=0.8)
     kept = predictor.without_duplicates([beside, inside, best, nearly])
     assert [hand.score for hand in kept] == [0.9, 0.6]
+    # Half of it over a much surer hand: that one's arm. Over one that is hardly surer: another hand.
+    assert [hand.score for hand in predictor.without_duplicates([best, found(0.45, shift=0.5)])] == [0.9]
+    assert len(predictor.without_duplicates([best, found(0.85, shift=0.5)])) == 2
 
 
 def test_a_few_frames_do_not_change_a_hands_side_but_many_do(model):

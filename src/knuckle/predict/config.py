@@ -31,7 +31,8 @@ class PredictorConfig:
             of e: the joints of a face or an ear are uncertain.
         default_uncertainty: of a network that gives none, relative to the hand's extent; about 5 mm a coordinate.
         same_hand_overlap, same_hand_nested: two detections are one hand if the intersection over union of their boxes
-            exceeds the first, or the fraction of the smaller box inside the larger one exceeds the second.
+            exceeds the first, or the fraction of the smaller box inside the larger one exceeds the second (less, in
+            proportion, for a score below the other's).
         min_rescale, max_rescale: bounds on the size of a crop relative to the previous pass: the crop of a failed
             estimate would otherwise collapse onto a fingertip or grow beyond the picture.
         refined_side: side of a crop around estimated joints, relative to the contract's rule: joints that are known
@@ -64,10 +65,10 @@ class PredictorConfig:
     detection_threshold: float = 0.1
     detector_share: float = 1 / 3
     extra_detections: int = 3
-    score_threshold: float = 0.4
-    sure_score: float = 0.6
+    score_threshold: float = 0.45
+    sure_score: float = 0.7
     large_picture: int = 384
-    passes: int = 2
+    passes: int = 3
     early_rejection: float = 0.7
     presence_threshold: float = 0.3
     uncertainty_scale: float = 0.25

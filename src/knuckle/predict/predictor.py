@@ -386,10 +386,12 @@ class Predictor:
         return kept
 
     def is_duplicate(self, hand: HandEstimate, others: list[HandEstimate]) -> bool:
-        """Whether one of the others is the same hand."""
+        """Whether one of the others is the same hand: what a much surer one partly covers is its arm or a part of it."""
         c = self.config
         box, boxes = box_of_joints(hand.uv), np.array([box_of_joints(other.uv) for other in others]).reshape(-1, 4)
-        return bool(((overlap(box, boxes) > c.same_hand_overlap) | (nested(box, boxes) > c.same_hand_nested)).any())
+        share = np.array([min(hand.score / max(other.score, 1e-9), 1.0) for other in others])
+        same = (overlap(box, boxes) > c.same_hand_overlap) | (nested(box, boxes) > c.same_hand_nested * share)
+        return bool(same.any())
 
 
 def _brought_to(held: HeldObject, own: Float[np.ndarray, "21 3"], joints: Float[np.ndarray, "21 3"]) -> HeldObject:
