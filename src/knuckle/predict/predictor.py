@@ -386,7 +386,7 @@ class Predictor:
         return kept
 
     def is_duplicate(self, hand: HandEstimate, others: list[HandEstimate]) -> bool:
-        """Whether one of the others is the same hand: what a much surer one partly covers is its arm or a part of it."""
+        """Whether one of the others is the same hand: what a much surer one partly covers is that one's arm."""
         c = self.config
         box, boxes = box_of_joints(hand.uv), np.array([box_of_joints(other.uv) for other in others]).reshape(-1, 4)
         share = np.array([min(hand.score / max(other.score, 1e-9), 1.0) for other in others])
