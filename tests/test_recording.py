@@ -140,7 +140,7 @@ def test_damaged_files_are_named_in_one_line(tmp_path, name, text, message):
 
 def test_fit_takes_what_predict_wrote(folder, tmp_path, capsys):
     assert main(["fit", str(folder / "photo.json"), "--out", str(tmp_path / "a")]) == 0
-    assert capsys.readouterr().out.startswith("1 left hands fitted: mean error 0.")
+    assert capsys.readouterr().out.startswith("1 left hand fitted: mean error 0.")
     assert main(["fit", str(folder / "clip.jsonl"), "--out", str(tmp_path / "b"), "--side", "left", "--json"]) == 0
     assert capsys.readouterr().out.startswith("3 left hands fitted")
     for again in ("fit.npz", "fit.json"):
@@ -190,3 +190,13 @@ def test_fit_refuses_what_no_hand_is_and_says_why(tmp_path, capsys):
         assert not (tmp_path / "none").exists()
     (tmp_path / "mm.json").write_text(json.dumps({"joints": (1000 * right).tolist()}))
     assert main(["fit", str(tmp_path / "mm.json"), "--out", str(tmp_path / "out")]) == 2
+
+
+def test_fit_refuses_the_joints_of_a_picture(tmp_path, capsys):
+    joints = np.array(HandModel.open().joints(np.zeros(23)))
+    joints[:, 2] = 0.0
+    np.save(tmp_path / "flat.npy", joints[None])
+    assert main(["fit", str(tmp_path / "flat.npy"), "--out", str(tmp_path / "out"), "--side", "right"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must hold joints in space but z is 0 in all of them" in line
+    assert not (tmp_path / "out").exists()

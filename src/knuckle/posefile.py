@@ -84,6 +84,20 @@ def require_distinct(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> N
         )
 
 
+def require_space(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> None:
+    """Raise an error where one coordinate is the same everywhere, as the third of joints in a picture is.
+
+    Raises:
+        InputError: names the coordinate and its value.
+    """
+    for axis, name in enumerate("xyz"):
+        if len(joints) and np.ptp(joints[..., axis]) == 0.0:
+            raise InputError(
+                f"{path} must hold joints in space but {name} is {joints[0, 0, axis]:g} in all of them, as of joints "
+                "in a picture; a picture's joints in space are what `knuckle predict` gives"
+            )
+
+
 def require_near(joints: Float[np.ndarray, "N 21 3"], path: Path | str) -> None:
     """Raise an error where coordinates are no hand's in any unit.
 

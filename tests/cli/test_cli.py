@@ -352,3 +352,9 @@ def test_commands_that_need_torch_name_the_extra(argv):
     )
     assert done.returncode == 2
     assert done.stderr == "knuckle: this requires torch; install it with `pip install 'knuckle[train]'`\n"
+
+
+def test_the_module_is_the_command():
+    words = [sys.executable, "-m", "knuckle", "--version"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert shown.stdout.strip() == knuckle.__version__

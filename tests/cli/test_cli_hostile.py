@@ -65,7 +65,7 @@ def test_what_is_no_regular_file_is_named_and_skipped(tmp_path, capsys):
     assert main(["predict", str(pictures), "--out", str(tmp_path / "out")]) == 1
     assert time.process_time() - began < 30
     shown = capsys.readouterr()
-    assert "1 hands in 1 pictures, 5 problems" in shown.out
+    assert "1 hand in 1 picture, 5 problems" in shown.out
     for name, kind in (("pipe.jpg", "pipe"), ("pipe.mp4", "pipe"), ("zero.jpg", "device"), ("folder.jpg", "directory")):
         assert any(
             name in line and f"is a{' named' * (kind == 'pipe')} {kind}" in line for line in shown.err.splitlines()
@@ -109,7 +109,7 @@ def test_a_result_that_cannot_be_written_is_none(tmp_path, capsys):
     # As root a folder without permissions can be written to; a folder in the result's place cannot.
     (tmp_path / "out" / "hand.json").mkdir(parents=True)
     assert main(["predict", str(EXAMPLE), "--out", str(tmp_path / "out")]) == 1
-    assert "0 hands in 0 pictures, 1 problems" in capsys.readouterr().out
+    assert "0 hands in 0 pictures, 1 problem" in capsys.readouterr().out
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["hand.json"]
 
 

@@ -89,7 +89,7 @@ def test_the_summary_lists_pictures_without_a_hand(tmp_path, capsys):
         cv2.imwrite(str(tmp_path / name), np.full((90, 120, 3), 128, np.uint8))
     assert main(["predict", str(tmp_path), EXAMPLE, "--out", str(tmp_path / "out")]) == 0
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("1 hands in 3 pictures")
+    assert first.startswith("1 hand in 3 pictures")
     assert second == f"no hand in {tmp_path / 'sky.tiff'}, {tmp_path / 'wall.gif'}"
 
 

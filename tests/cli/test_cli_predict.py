@@ -26,7 +26,7 @@ def test_the_packages_network_named_as_a_model_says_the_same(tmp_path, capsys):
     assert main(["predict", str(EXAMPLE), "--out", str(tmp_path / "a")]) == 0
     assert main(["predict", str(EXAMPLE), "--out", str(tmp_path / "b"), "--model", str(weights_path("hand"))]) == 0
     assert predicted(tmp_path / "a") == predicted(tmp_path / "b")
-    assert "1 hands in 1 pictures, written to" in capsys.readouterr().out
+    assert "1 hand in 1 picture, written to" in capsys.readouterr().out
 
 
 def test_a_metric_model_with_an_object(tmp_path):

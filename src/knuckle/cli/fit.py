@@ -73,7 +73,7 @@ def fit(
     from knuckle.cli.options import chosen_hands, named_tips
     from knuckle.files import remove_leftovers
     from knuckle.jobs import fit_recording, require_conventions, write_recording, write_robot
-    from knuckle.posefile import require_distinct, require_finite, require_near
+    from knuckle.posefile import require_distinct, require_finite, require_near, require_space
     from knuckle.retarget import RobotHand
 
     if fps is not None and not 0.001 <= fps <= 1e6:
@@ -85,6 +85,7 @@ def fit(
     require_finite(joints, poses)
     require_near(joints, poses)
     require_distinct(joints, poses)
+    require_space(joints, poses)
     if not force:
         require_conventions(joints, side, poses)
     # Before hours are spent on fitting for a robot that is no hand.
@@ -102,7 +103,8 @@ def fit(
         written += write_robot(follower, fitted.joints, out, fps)
     error = fitted.error_mm
     print(
-        f"{len(fitted)} {side} hands fitted: mean error {error.mean():.2f} mm, worst {error.max():.2f} mm; "
+        f"{len(fitted)} {side} {'hand' if len(fitted) == 1 else 'hands'} fitted: "
+        f"mean error {error.mean():.2f} mm, worst {error.max():.2f} mm; "
         f"{', '.join(str(path) for path in written)}"
     )
     # No hand is this far from the model's; metres taken for millimetres are.

@@ -94,8 +94,8 @@ class RunSummary:
 
     def line(self) -> str:
         """The counts in words."""
-        trouble = f", {len(self.problems)} problems" if self.problems else ""
-        return f"{self.hands} hands in {self.pictures} pictures{trouble}"
+        trouble = f", {_counted(len(self.problems), 'problem')}" if self.problems else ""
+        return f"{_counted(self.hands, 'hand')} in {_counted(self.pictures, 'picture')}{trouble}"
 
 
 def mano_fitters(options: RunOptions, model: HandModel) -> list[ManoFitter]:
@@ -253,3 +253,7 @@ def _predict_video(
     )
     summary.count(path, frames, hands)
     summary.problems += [f"{path}: {problem}" for problem in problems]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
