@@ -26,18 +26,18 @@ from knuckle.view import blend, render_mesh
 
 # Preset, size, seed and index of `knuckle synth`; in rows of four.
 CHOSEN = (
-    ("people", 512, 41, 22),
-    ("people", 512, 41, 34),
+    ("people", 512, 41, 48),
+    ("people", 512, 41, 32),
     ("detector", 512, 43, 18),
     ("detector", 512, 43, 47),
-    ("grasp", 384, 44, 57),
-    ("grasp", 384, 44, 136),
-    ("two-hands", 384, 42, 6),
+    ("grasp", 384, 45, 45),
+    ("grasp", 384, 62, 45),
+    ("two-hands", 384, 42, 7),
     ("two-hands", 384, 42, 31),
 )
 TILE, COLUMNS = 320, 4
 # The sequence of the animation: every second one of its 60 frames, 30 of which are a second.
-ANIMATED = ("grasp", 384, 44)
+ANIMATED = ("grasp", 384, 49)
 FRAMES, STEP, FRAMES_PER_SECOND = 60, 2, 30
 TURN = np.radians(65.0)  # of the view beside it, about the vertical
 FOCAL = 1.9  # of that view, in sides of the picture: the hand fills it
