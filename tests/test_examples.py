@@ -111,7 +111,7 @@ def test_labels_are_read_back_as_a_data_set(run, tmp_path):
     folder = tmp_path / "photos" / "day1"
     folder.mkdir(parents=True)
     shutil.copy(EXAMPLES / "hand.jpg", folder / "a.jpg")
-    assert "1 hand in 1 picture" in run("label_coco", "photos")
+    assert "1 hands in 1 pictures" in run("label_coco", "photos")
     (sample,) = CocoHands(tmp_path / "photos")
     (hand,) = knuckle.predict(knuckle.example_image())
     assert sample.side == "right"
